@@ -23,8 +23,9 @@ choose_python() {
     for python in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
         if new_enough "$python"; then return; fi
     done
-    found=$("${PYTHON:-python3}" -c 'import sys; print("Python %d.%d" % sys.version_info[:2])' 2>/dev/null) || found="none"
-    fail "needs Python 3.11 or newer (${PYTHON:-python3} is: $found); fix: apt install python3.11-venv, or make PYTHON=<a newer python3>"
+    found=$("${PYTHON:-python3}" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || found="not there"
+    fail "needs Python 3.11 or newer (${PYTHON:-python3} is $found); fix: apt install python3-venv" \
+        "(Debian 12, Ubuntu 24.04 or newer), or name one: make PYTHON=<path>"
 }
 
 make_venv() {
@@ -35,9 +36,9 @@ make_venv() {
 }
 
 install() {
-    say "installing pinned packages into .venv (first time about 1 minute) ..."
     # What an interrupted start or a removed Python left behind is made anew.
     { new_enough .venv/bin/python && .venv/bin/python -m pip --version >/dev/null 2>&1; } || make_venv
+    say "installing pinned packages into .venv (first time about 1 minute) ..."
     export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
     # Wheels only: no compiler is needed, and no setup code of a package runs.
     .venv/bin/python -m pip install -q --require-hashes --only-binary :all: -r "$lock" ||
