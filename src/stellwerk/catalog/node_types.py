@@ -19,7 +19,7 @@ from stellwerk.catalog.prices import Price
 
 
 class NodeType(Struct, frozen=True, kw_only=True):
-    """One row. `gpu_count` below 1: a vGPU part of a GPU. `gpu_memory_mib` is the vendor's figure, not NVML's."""
+    """One row. `gpu_count` below 1: a vGPU part of a GPU. `gpu_memory_mib`: as the vendor says, not NVML."""
 
     provider: str
     name: str = msgspec.field(name="instance_type")
@@ -76,6 +76,14 @@ def _by_name() -> Mapping[tuple[str, str], tuple[NodeType, ...]]:
     return rows
 
 
+def find_node_types(
+    name: str, provider: str | None = None, region: str | None = None
+) -> tuple[NodeType, ...]:
+    """All rows of that name, of one provider and in one region where these are given; none is no error."""
+    rows = [row for row in node_types() if row.name == name and provider in (None, row.provider)]
+    return tuple(rows if region is None else _in_region(rows, region))
+
+
 def node_type(provider: str, name: str, region: str | None = None) -> NodeType:
     """The row of an instance type; without `region` if there is one row only.
 
@@ -108,7 +116,7 @@ def node_type(provider: str, name: str, region: str | None = None) -> NodeType:
 
 
 def _in_region(rows: Sequence[NodeType], region: str) -> Sequence[NodeType]:
-    """The row of exactly that text, else rows that list `region`: "GRA,FRA", "fr-par-1/fr-par-2", "GRA (EU)"."""
+    """The row of exactly that text, else rows that list `region` ("GRA,FRA", "GRA (EU)")."""
     exact = [row for row in rows if row.region == region]
     return exact or [row for row in rows if region in re.split(r"[/,\s()]+", row.region or "")]
 

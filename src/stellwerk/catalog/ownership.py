@@ -71,7 +71,7 @@ def ownership() -> Ownership:
 
 @cache
 def exchange_rate() -> ExchangeRate:
-    """The last rate seen: 1 EUR = 1.0411 USD on 2025-02-28. It is old: a user's own dated rate comes first."""
+    """The last rate seen: 1 EUR = 1.0411 USD on 2025-02-28. Old: a user's dated rate comes first."""
     rate = msgspec.json.decode(read("ownership.json"), type=_File).exchange_rate
     source = "ECB reference, via eurodripusa.net"
     return ExchangeRate(base="EUR", quote="USD", rate=rate.eur_usd, date=rate.date, source=source)

@@ -1,0 +1,167 @@
+"""A Fleet manifest priced: each node with its GPUs and what it costs an hour, in one currency.
+
+Rates in order: the user's own (`--rate`), the Fleet's, then the catalog's, which is old: a note says so.
+"""
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from msgspec import Struct, UnsetType
+
+from stellwerk.api.duration import parse_duration
+from stellwerk.api.errors import InvalidInput
+from stellwerk.api.groups import stellwerk as api
+from stellwerk.api.groups.meta import given
+from stellwerk.catalog.node_types import NodeType
+from stellwerk.catalog.ownership import exchange_rate
+from stellwerk.catalog.prices import ExchangeRate
+from stellwerk.engine.money.checked import (
+    checked_amount,
+    checked_currency,
+    checked_owned,
+    checked_price,
+    checked_rates,
+)
+from stellwerk.engine.money.exchange import Quote
+from stellwerk.engine.money.node_cost import Target, own, rent
+from stellwerk.engine.money.node_group import Offer, check_names, counted, gpus_of, model_of, offer_of
+from stellwerk.engine.snapshot import Faults, Fleet, FleetNode, NodeCost
+
+LIST_PRICES = "Catalog prices are list prices without VAT, storage and egress."
+OLD_RATE = (
+    "Prices are converted at the catalog's last rate, {rate}, which is old: "
+    "give the rate of today with --rate {base}{quote}=RATE@DATE."
+)
+UNKNOWN_COST = "The cost of {name} is unknown: set {option}."
+ROW_NOTE = "The catalog on {provider} {name}: {text}."
+
+
+class PricedGroup(Struct, frozen=True):
+    """Equal nodes of one group, and the sentences that their cost needs."""
+
+    nodes: tuple[FleetNode, ...]
+    notes: tuple[str, ...] = ()
+
+
+def price_fleet(manifest: api.Fleet, rates: Sequence[ExchangeRate] = ()) -> Fleet:
+    """The Fleet of the manifest; `rates` come before its own.
+
+    Raises InvalidInput with the field's path; the caller adds the file. A missing price or rate is no error:
+    the node's cost is unknown and names the option that sets it.
+    """
+    spec = manifest.spec
+    name = given(manifest.metadata.name, "fleet")
+    target = Target(checked_currency(given(spec.currency, "EUR"), "spec.currency"), _all_rates(spec, rates))
+    priced = [
+        _priced_group(group, f"spec.nodes[{at}]", name, target)
+        for at, group in enumerate(counted(spec.nodes))
+    ]
+    nodes = tuple(node for group in priced for node in group.nodes)
+    check_names(nodes)
+    notes = [note for group in priced for note in group.notes]
+    return Fleet(
+        name=name,
+        currency=target.currency,
+        nodes=nodes,
+        faults=_faults(spec.faults),
+        notes=tuple(dict.fromkeys((*notes, *rate_notes(nodes)))),
+    )
+
+
+def cost_of_row(row: NodeType, capacity_type: str, target: Target, option: str) -> NodeCost:
+    """The catalog's price of a node type in the target's currency; `option` sets it where there is none."""
+    price = row.price(capacity_type)
+    return NodeCost(currency=target.currency, unknown=option) if price is None else rent(price, target)
+
+
+def row_notes(row: NodeType) -> tuple[str, ...]:
+    """What a reader of a catalog price must know: what a list price leaves out, and the row's own note."""
+    own_note = (ROW_NOTE.format(provider=row.provider, name=row.name, text=row.notes),) if row.notes else ()
+    return (LIST_PRICES, *own_note)
+
+
+def rate_notes(nodes: Iterable[FleetNode]) -> tuple[str, ...]:
+    """The note on the catalog's old rate, if one cost rests on it."""
+    rate = exchange_rate()
+    text = Quote(rate).source
+    if not any(text in term.source for node in nodes for term in node.cost.terms):
+        return ()
+    return (OLD_RATE.format(rate=text, base=rate.base, quote=rate.quote),)
+
+
+def _all_rates(spec: api.FleetSpec, rates: Sequence[ExchangeRate]) -> tuple[ExchangeRate, ...]:
+    return (*rates, *checked_rates(given(spec.exchange_rates, ()), "spec.exchangeRates"), exchange_rate())
+
+
+def _priced_group(group: api.FleetNodeGroup, path: str, fleet: str, target: Target) -> PricedGroup:
+    offer = offer_of(group, path, fleet)
+    model = model_of(offer)
+    cost = _cost(offer, target)
+    count = given(group.count, 1)
+    node = FleetNode(
+        name=group.name,
+        gpu_model=model.id,
+        gpus=gpus_of(offer),
+        gpu_memory_bytes=model.memory_bytes,
+        cost=cost,
+    )
+    names = [group.name] if count == 1 else [f"{group.name}-{i}" for i in range(count)]
+    notes = row_notes(offer.row) if offer.row and cost.terms else ()
+    if cost.unknown:
+        notes = (*notes, UNKNOWN_COST.format(name=group.name, option=cost.unknown))
+    return PricedGroup(tuple(_named(node, name) for name in names), notes)
+
+
+def _named(node: FleetNode, name: str) -> FleetNode:
+    return FleetNode(
+        name=name,
+        gpu_model=node.gpu_model,
+        gpus=node.gpus,
+        gpu_memory_bytes=node.gpu_memory_bytes,
+        cost=node.cost,
+    )
+
+
+def _cost(offer: Offer, target: Target) -> NodeCost:
+    group, path = offer.group, offer.path
+    option = f"{path}.price of Fleet {offer.fleet}"
+    if offer.row:
+        return cost_of_row(offer.row, given(group.capacity_type, "on-demand"), target, option)
+    if not isinstance(group.price, UnsetType):
+        return rent(checked_price(group.price, f"{path}.price"), target)
+    if isinstance(group.owned, UnsetType):
+        return NodeCost(currency=target.currency, unknown=option)
+    owned = checked_owned(group.owned, f"{path}.owned")
+    if isinstance(owned, str):
+        return NodeCost(currency=target.currency, unknown=f"{owned} of Fleet {offer.fleet}")
+    return own(owned, target)
+
+
+def _faults(faults: api.FleetFaults | UnsetType) -> Faults:
+    if isinstance(faults, UnsetType):
+        return Faults()
+    losses = given(faults.losses_per_node_month, None)
+    milli = Fraction(checked_amount(losses, "spec.faults.lossesPerNodeMonth")) * 1000 if losses else 0
+    if milli != int(milli) or milli > 1_000_000:
+        raise InvalidInput(
+            "{value} losses per node and month are not between 0 and 1000, in thousandths",
+            fix='write a number with at most three decimals: "0.5"',
+            path="spec.faults.lossesPerNodeMonth",
+            value=str(losses),
+        )
+    return Faults(losses_per_node_month_milli=int(milli), repair_ns=_repair_ns(given(faults.repair, "1h")))
+
+
+def _repair_ns(text: str) -> int:
+    try:
+        repair_ns = parse_duration(text)
+    except ValueError:
+        repair_ns = -1
+    if repair_ns < 0:
+        raise InvalidInput(
+            '"{value}" is not a duration',
+            fix='write hours and minutes: "1h30m"',
+            path="spec.faults.repair",
+            value=text[:40],
+        )
+    return repair_ns
