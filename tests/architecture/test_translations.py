@@ -104,7 +104,7 @@ def html_templates(folder: Path) -> Iterator[Found]:
         for line, _function, message, _comments in babel_extract(
             path.open("rb"), ["_", "gettext"], [], options
         ):
-            for text in [message] if isinstance(message, str) else message:
+            for text in [message] if isinstance(message, str) else message or ():
                 if text:
                     yield Found(f"{path.name}:{line}", text)
 
