@@ -1,0 +1,1 @@
+"""Pure controllers: (event, now) -> effects. They hold state, and touch no world."""

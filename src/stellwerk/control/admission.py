@@ -1,0 +1,147 @@
+"""The queue of a fleet without quotas: best-effort first in, first out (Kueue's BestEffortFIFO).
+
+In order of arrival, each waiting job starts as soon as its pods fit; one that does not fit is passed over.
+Jobs of one shape (one Request object) have one answer, so only the head of each shape is tried.
+"""
+
+import heapq
+from collections.abc import Mapping
+
+from stellwerk.control.events import (
+    Effect,
+    Event,
+    JobArrived,
+    JobFinished,
+    NodeLost,
+    NodeReady,
+    PeriodEnded,
+    RejectJob,
+    ReplaceNode,
+    StartJob,
+    StopJob,
+)
+from stellwerk.engine.decision import Reason
+from stellwerk.engine.placement.place import GpuState, Grant, Request, empty, occupy, place, vacate
+from stellwerk.engine.placement.sites import Plan
+
+Ticket = tuple[int, str]  # (arrival in ns, job name): the order of the queue, and its ties.
+
+
+class Admission:
+    """Starts jobs of a plan in order of arrival; `handle` takes one event and returns effects."""
+
+    def __init__(self, plan: Plan, arrivals: Mapping[str, int]) -> None:
+        self._sites, self._requests = plan.sites, plan.requests
+        self._states: list[GpuState] = [empty(site) for site in plan.sites]
+        self._arrivals = arrivals
+        self._waiting: dict[int, list[Ticket]] = {}  # By identity of the Request; each list is a heap.
+        self._running: dict[str, tuple[Grant, ...]] = {}
+        self._never: dict[int, Reason | None] = {}
+
+    @property
+    def running(self) -> Mapping[str, tuple[Grant, ...]]:
+        """Jobs that hold GPUs, with their grants."""
+        return self._running
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for GPUs."""
+        return sum(len(queue) for queue in self._waiting.values())
+
+    def handle(self, event: Event, now: int) -> list[Effect]:
+        """What to do about `event`; `now` is not read, since BestEffortFIFO has no clock."""
+        match event:
+            case JobArrived(job):
+                return self._arrived(job)
+            case JobFinished(job):
+                self._release(job)
+                return self._start_waiting()
+            case NodeLost(node):
+                return self._lost(node)
+            case NodeReady(node):
+                self._set_up(node, up=True)
+                return self._start_waiting()
+            case PeriodEnded():
+                return []
+
+    def _arrived(self, job: str) -> list[Effect]:
+        request = self._requests[job]
+        never = self._reject_reason(request)
+        if never is not None:
+            return [RejectJob(job, never)]
+        queue = self._waiting.setdefault(id(request), [])
+        if not queue:
+            granted = place(self._sites, self._states, request)
+            if not isinstance(granted, Reason):
+                return [self._start(job, granted)]
+        heapq.heappush(queue, (self._arrivals[job], job))
+        return []
+
+    def _reject_reason(self, request: Request) -> Reason | None:
+        """Why even the empty fleet has no place, or None; asked once for each shape."""
+        if id(request) not in self._never:
+            states = [empty(site) for site in self._sites]
+            granted = place(self._sites, states, request)
+            self._never[id(request)] = why_never(request) if isinstance(granted, Reason) else None
+        return self._never[id(request)]
+
+    def _start(self, job: str, grants: tuple[Grant, ...]) -> StartJob:
+        for grant in grants:
+            self._states[grant.gpu] = occupy(self._sites[grant.gpu], self._states[grant.gpu], grant)
+        self._running[job] = grants
+        return StartJob(job, grants)
+
+    def _release(self, job: str) -> None:
+        for grant in self._running.pop(job):
+            self._states[grant.gpu] = vacate(self._sites[grant.gpu], self._states[grant.gpu], grant)
+
+    def _start_waiting(self) -> list[Effect]:
+        """Go through the queue once. What does not fit now cannot fit later in the same pass."""
+        heads = [(queue[0], shape) for shape, queue in self._waiting.items() if queue]
+        heapq.heapify(heads)
+        effects: list[Effect] = []
+        while heads:
+            (_, job), shape = heapq.heappop(heads)
+            granted = place(self._sites, self._states, self._requests[job])
+            if isinstance(granted, Reason):
+                continue
+            queue = self._waiting[shape]
+            heapq.heappop(queue)
+            effects.append(self._start(job, granted))
+            if queue:
+                heapq.heappush(heads, (queue[0], shape))
+        return effects
+
+    def _lost(self, node: int) -> list[Effect]:
+        """Interrupt what ran there; it keeps its place in the queue, by its first arrival."""
+        hit = sorted(
+            job
+            for job, grants in self._running.items()
+            if any(self._sites[grant.gpu].node == node for grant in grants)
+        )
+        for job in hit:
+            self._release(job)
+            queue = self._waiting.setdefault(id(self._requests[job]), [])
+            heapq.heappush(queue, (self._arrivals[job], job))
+        self._set_up(node, up=False)
+        stopped: list[Effect] = [StopJob(job) for job in hit]
+        return [*stopped, ReplaceNode(node), *self._start_waiting()]
+
+    def _set_up(self, node: int, up: bool) -> None:
+        for gpu, site in enumerate(self._sites):
+            if site.node == node:
+                old = self._states[gpu]
+                self._states[gpu] = GpuState(
+                    old.method, old.tenants, old.memory_free, old.compute_free, old.used, up
+                )
+
+
+def why_never(request: Request) -> Reason:
+    """Why an empty fleet cannot take the request: its memory, its number of GPUs, or its gang."""
+    if not request.needs:
+        return Reason("MemoryTooLarge", "no GPU model of the fleet has the memory that the job was measured with")
+    asked = max(need.gpus for _, options in request.needs for need in options)
+    if request.pods > 1:
+        text = "the fleet cannot hold {pods} pods of {gpus} GPUs at once under this policy"
+        return Reason("GangTooLarge", text, {"pods": request.pods, "gpus": asked})
+    return Reason("NotEnoughGpus", "no node has {gpus} whole GPUs under this policy", {"gpus": asked})

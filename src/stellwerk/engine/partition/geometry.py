@@ -1,0 +1,99 @@
+"""MIG placements as bit masks: where a GPU instance may start, and what it leaves for others.
+
+A GPU has memory slices (8 on A100 and H100); an instance covers [start, start + size) of them, and two
+instances on one GPU never overlap (NVML's nvmlGpuInstancePlacement_t). Bit i of a mask is memory slice i.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from msgspec import Struct
+
+
+class MigProfile(Struct, frozen=True, kw_only=True):
+    """A GPU instance profile of one model; `starts` are its allowed first memory slices."""
+
+    name: str
+    compute_slices: int
+    memory_bytes: int
+    size: int
+    starts: tuple[int, ...]
+
+
+class MigTable(Struct, frozen=True, kw_only=True):
+    """The plain profiles of one GPU model (no media-extension or graphics variants), smallest first.
+
+    `memory_slices` and `compute_slices` are the GPU's own totals (8 and 7 on A100 and H100).
+    """
+
+    memory_slices: int
+    compute_slices: int
+    profiles: tuple[MigProfile, ...]
+
+
+class Instance(Struct, frozen=True):
+    """A GPU instance in place: `profile` on memory slices [start, start + profile.size)."""
+
+    profile: MigProfile
+    start: int
+
+    @property
+    def mask(self) -> int:
+        """The memory slices it covers."""
+        return slice_mask(self.start, self.profile.size)
+
+
+def slice_mask(start: int, size: int) -> int:
+    """Bits [start, start + size)."""
+    return ((1 << size) - 1) << start
+
+
+@lru_cache(maxsize=65536)
+def best_start(table: MigTable, profile: MigProfile, used: int) -> int | None:
+    """The start that leaves most placements open to every profile, the highest of equals; None: no room.
+
+    Highest of equals, because large profiles start at slice 0 and 4: small instances gather at the end.
+    """
+    free = [start for start in profile.starts if not slice_mask(start, profile.size) & used]
+    if not free:
+        return None
+    return max(free, key=lambda start: (_open(table, used | slice_mask(start, profile.size)), start))
+
+
+@lru_cache(maxsize=65536)
+def _open(table: MigTable, used: int) -> int:
+    """Memory slices that each profile could still reach, summed: large profiles weigh by their size."""
+    return sum(
+        profile.size
+        for profile in table.profiles
+        for start in profile.starts
+        if not slice_mask(start, profile.size) & used
+    )
+
+
+def lay_out(table: MigTable, counts: Mapping[str, int]) -> tuple[Instance, ...] | None:
+    """Place a geometry ({profile: count}) on one GPU; None when no placement holds it.
+
+    Largest instances first, every start tried: complete for the few instances a GPU can hold.
+    """
+    by_name = {profile.name: profile for profile in table.profiles}
+    if any(name not in by_name for name in counts):
+        return None
+    wanted = [by_name[name] for name, count in counts.items() for _ in range(count)]
+    wanted.sort(key=lambda profile: (-profile.size, profile.name))
+    placed = _place_all(tuple(wanted), 0)
+    return None if placed is None else tuple(sorted(placed, key=lambda instance: instance.start))
+
+
+def _place_all(wanted: tuple[MigProfile, ...], used: int) -> tuple[Instance, ...] | None:
+    if not wanted:
+        return ()
+    first, rest = wanted[0], wanted[1:]
+    for start in first.starts:
+        mask = slice_mask(start, first.size)
+        if mask & used:
+            continue
+        placed = _place_all(rest, used | mask)
+        if placed is not None:
+            return (Instance(first, start), *placed)
+    return None

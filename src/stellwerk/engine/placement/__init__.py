@@ -1,0 +1,1 @@
+"""Which node, and which of its GPUs, takes a pod."""

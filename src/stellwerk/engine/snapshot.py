@@ -1,0 +1,58 @@
+"""The frozen view that decisions read: a fleet of nodes with GPUs, and what each node costs."""
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+
+class CostTerm(Struct, frozen=True, kw_only=True):
+    """One part of a node's hourly cost (rent, depreciation, energy, staff), in the fleet's currency."""
+
+    name: str
+    per_hour: Decimal
+    formula: str
+    date: str
+    source: str
+
+
+class NodeCost(Struct, frozen=True, kw_only=True):
+    """What one hour of a node costs: the sum of its terms; or unknown, with the option that would set it."""
+
+    currency: str
+    terms: tuple[CostTerm, ...] = ()
+    unknown: str = ""
+
+    @property
+    def per_hour(self) -> Decimal | None:
+        return None if self.unknown else sum((term.per_hour for term in self.terms), Decimal(0))
+
+
+class FleetNode(Struct, frozen=True, kw_only=True):
+    """A node with `gpus` equal GPUs of one catalogue model (`H100-PCIE-80GB`)."""
+
+    name: str
+    gpu_model: str
+    gpus: int
+    gpu_memory_bytes: int
+    cost: NodeCost
+
+
+class Faults(Struct, frozen=True, kw_only=True):
+    """How often a node is lost (thousandths of a loss per node and 730 h month), and how long it stays away."""
+
+    losses_per_node_month_milli: int = 0
+    repair_ns: int = 3_600_000_000_000
+
+
+class Fleet(Struct, frozen=True, kw_only=True):
+    """Nodes in declared order: the last is the first to go when a smaller fleet is tried."""
+
+    name: str
+    currency: str
+    nodes: tuple[FleetNode, ...]
+    faults: Faults = Faults()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def gpus(self) -> int:
+        return sum(node.gpus for node in self.nodes)

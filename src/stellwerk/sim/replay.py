@@ -1,0 +1,108 @@
+"""Replay a demand on a fleet: one policy, or all of them side by side on the same demand."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stellwerk.control.admission import Admission
+from stellwerk.control.events import JobArrived, NodeLost, PeriodEnded
+from stellwerk.engine.demand import Demand
+from stellwerk.engine.partition.policy import Policy
+from stellwerk.engine.placement.sites import Plan, plan_sites
+from stellwerk.engine.snapshot import Fleet
+from stellwerk.ports.clock import VirtualClock
+from stellwerk.ports.cloud import MemoryCloud
+from stellwerk.runtime.loop import run
+from stellwerk.sim.faults import node_losses
+from stellwerk.sim.figures import run_figures
+from stellwerk.sim.ledger import Ledger
+from stellwerk.sim.result import Outcome, Run
+from stellwerk.sim.safety import Safety
+from stellwerk.sim.slowdown import Slowdown
+from stellwerk.sim.world import World
+
+
+class Scenario(Struct, frozen=True, kw_only=True):
+    """What a replay takes besides the policy: demand, fleet, what sharing costs, and the seed of faults."""
+
+    demand: Demand
+    fleet: Fleet
+    slowdowns: tuple[Slowdown, ...]
+    seed: int = 1
+
+
+# Says whether a replay is still worth going on: called after each event with (world, now).
+Watch = Callable[[World, int], bool]
+
+
+def replay(scenario: Scenario, policy: Policy) -> Outcome:
+    """One policy: a run for each slowdown; a single one where nobody shared or the slowdown is given."""
+    runs: list[Run] = []
+    for slowdown in scenario.slowdowns:
+        ledger = simulate(scenario, policy, slowdown)
+        assert ledger is not None, "a replay that nobody watches runs to its end"
+        runs.append(run_figures(scenario.demand, scenario.fleet, ledger, slowdown.label))
+        if not ledger.shared or slowdown_is_given(policy, slowdown):
+            break
+    return Outcome(policy=policy.name, runs=tuple(runs))
+
+
+def replay_all(scenario: Scenario, policies: Sequence[Policy]) -> Iterator[Outcome]:
+    """Each policy's outcome, in order, as it is found."""
+    for policy in policies:
+        yield replay(scenario, policy)
+
+
+def slowdown_is_given(policy: Policy, slowdown: Slowdown) -> bool:
+    """Whether every method of the policy has a sourced factor, so that there is no range."""
+    methods = {*policy.services, *policy.batches}
+    return bool(methods) and methods <= set(slowdown.factors)
+
+
+def simulate(scenario: Scenario, policy: Policy, slowdown: Slowdown, watch: Watch | None = None) -> Ledger | None:
+    """Run the demand under the policy to the end of the period; None when `watch` stopped it before.
+
+    Raises Violation when a safety property breaks.
+    """
+    demand = scenario.demand
+    plan = plan_sites(scenario.fleet, demand.jobs, policy)
+    controller = Admission(plan, {job.name: job.arrival_ns for job in demand.jobs})
+    world = _world(scenario, plan, slowdown)
+    safety = Safety(world, controller, demand)
+    stopped = False
+
+    def check(event: object, now: int) -> bool:
+        nonlocal stopped
+        safety.check(event, now)
+        if isinstance(event, PeriodEnded):
+            return False
+        stopped = watch is not None and not watch(world, now)
+        return not stopped
+
+    run(
+        world.agenda,
+        VirtualClock(),
+        lambda event, now: world.handle(controller, event, now),
+        world.perform,
+        check,
+    )
+    return None if stopped else world.ledger
+
+
+def _world(scenario: Scenario, plan: Plan, slowdown: Slowdown) -> World:
+    demand, fleet = scenario.demand, scenario.fleet
+    world = World(
+        plan.sites, {job.name: job for job in demand.jobs}, slowdown, MemoryCloud(fleet.faults.repair_ns)
+    )
+    for job in demand.jobs:
+        world.post(job.arrival_ns, JobArrived(job.name))
+    for at, node in node_losses(fleet, demand.period_ns, scenario.seed):
+        world.post(at, NodeLost(node))
+    world.post(demand.period_ns, PeriodEnded())
+    return world
+
+
+def with_fleet(scenario: Scenario, fleet: Fleet) -> Scenario:
+    """The same scenario on another fleet."""
+    return replace(scenario, fleet=fleet)
