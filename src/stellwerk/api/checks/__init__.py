@@ -1,0 +1,1 @@
+"""Checks of single objects, one module a subject; api/validation calls them."""

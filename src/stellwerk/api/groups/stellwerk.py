@@ -1,0 +1,101 @@
+"""stellwerk.dev/v1alpha1: Fleet (nodes with their cost) and Period (what is replayed)."""
+
+from decimal import Decimal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from stellwerk.api.groups.meta import Int32, ObjectMeta
+
+
+class Money(Struct, frozen=True, kw_only=True, rename="camel"):
+    """An amount, exact from its text, with its date and where it was found."""
+
+    amount: Decimal
+    currency: str
+    date: str | UnsetType = UNSET
+    source: str | UnsetType = UNSET
+
+
+class FleetExchangeRate(Struct, frozen=True, kw_only=True, rename="camel"):
+    """1 unit of `base` costs `rate` units of `quote`."""
+
+    base: str
+    quote: str
+    rate: Decimal
+    date: str | UnsetType = UNSET
+    source: str | UnsetType = UNSET
+
+
+class InstanceType(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A node type of a provider's catalog."""
+
+    provider: str
+    name: str
+    region: str | UnsetType = UNSET
+
+
+class Owned(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A server of one's own: capex written off in a straight line over `years` down to `residualPercent`."""
+
+    capex: Money
+    years: Decimal
+    residual_percent: Decimal | UnsetType = UNSET
+    power_watts: Decimal | UnsetType = UNSET
+    energy_price: Money | UnsetType = UNSET
+    pue: Decimal | UnsetType = UNSET
+    staff_per_year: Money | UnsetType = UNSET
+    colocation_per_year: Money | UnsetType = UNSET
+
+
+class FleetNodeGroup(Struct, frozen=True, kw_only=True, rename="camel"):
+    """`count` equal nodes (default 1); at most one of instanceType, price (a node-hour) and owned."""
+
+    name: str
+    count: Int32 | UnsetType = UNSET
+    gpu_model: str | UnsetType = UNSET
+    gpus: Int32 | UnsetType = UNSET
+    instance_type: InstanceType | UnsetType = UNSET
+    capacity_type: str | UnsetType = UNSET
+    price: Money | UnsetType = UNSET
+    owned: Owned | UnsetType = UNSET
+
+
+class FleetFaults(Struct, frozen=True, kw_only=True, rename="camel"):
+    """How often a node is lost in a month, and the Go duration that it stays away."""
+
+    losses_per_node_month: Decimal | UnsetType = UNSET
+    repair: str | UnsetType = UNSET
+
+
+class FleetSpec(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Nodes in the order in which they are kept."""
+
+    nodes: tuple[FleetNodeGroup, ...]
+    currency: str | UnsetType = UNSET
+    exchange_rates: tuple[FleetExchangeRate, ...] | UnsetType = UNSET
+    faults: FleetFaults | UnsetType = UNSET
+
+
+class Fleet(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Nodes with GPUs, and what they cost."""
+
+    api_version: str
+    kind: str
+    metadata: ObjectMeta = ObjectMeta()
+    spec: FleetSpec
+
+
+class PeriodSpec(Struct, frozen=True, kw_only=True, rename="camel"):
+    """An RFC 3339 time and a Go duration."""
+
+    start: str
+    duration: str
+
+
+class Period(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The period that is replayed and billed."""
+
+    api_version: str
+    kind: str
+    metadata: ObjectMeta = ObjectMeta()
+    spec: PeriodSpec

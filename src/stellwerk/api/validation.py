@@ -1,0 +1,74 @@
+"""What types alone do not say of manifests: names, duplicates, signs, references."""
+
+from collections.abc import Sequence
+
+from stellwerk.api.checks.fleet import check_fleet, check_period
+from stellwerk.api.checks.names import check_metadata, identity
+from stellwerk.api.checks.pods import check_deployment, check_job, check_node, check_pod
+from stellwerk.api.checks.queues import (
+    Queues,
+    check_cluster_queue,
+    check_cohort,
+    check_local_queue,
+    queues_of,
+)
+from stellwerk.api.errors import InvalidInput
+from stellwerk.api.groups.apps import Deployment
+from stellwerk.api.groups.batch import Job
+from stellwerk.api.groups.core import Node, Pod
+from stellwerk.api.groups.kueue import ClusterQueue, Cohort, LocalQueue
+from stellwerk.api.groups.stellwerk import Fleet, Period
+from stellwerk.api.manifests import Manifest
+
+
+def validate(manifests: Sequence[Manifest]) -> None:
+    """Checks all objects of one run together.
+
+    Raises the first InvalidInput in the order of the manifests; the same manifests give the same error.
+    """
+    queues = queues_of(manifests)
+    first: dict[tuple[str, str, str, str], Manifest] = {}
+    for manifest in manifests:
+        check_metadata(manifest)
+        key = identity(manifest)
+        if key is not None:
+            _refuse_twice(manifest, first.setdefault(key, manifest))
+        _check_object(manifest, queues)
+
+
+def _refuse_twice(manifest: Manifest, first: Manifest) -> None:
+    if first is manifest:
+        return
+    raise InvalidInput(
+        "{kind} {name} is there twice; the first is in {first_source}, document {first_document}",
+        fix="rename or remove one of the two",
+        **manifest.at("metadata.name"),
+        kind=manifest.kind,
+        name=manifest.raw["metadata"]["name"],
+        first_source=first.source,
+        first_document=first.document,
+    )
+
+
+def _check_object(manifest: Manifest, queues: Queues) -> None:
+    match manifest.object:
+        case Job() as job:
+            check_job(manifest, job)
+        case Pod() as pod:
+            check_pod(manifest, pod)
+        case Deployment() as deployment:
+            check_deployment(manifest, deployment)
+        case Node() as node:
+            check_node(manifest, node)
+        case ClusterQueue() as queue:
+            check_cluster_queue(manifest, queue)
+        case Cohort() as cohort:
+            check_cohort(manifest, cohort, queues)
+        case LocalQueue() as queue:
+            check_local_queue(manifest, queue, queues)
+        case Fleet() as fleet:
+            check_fleet(manifest, fleet)
+        case Period() as period:
+            check_period(manifest, period)
+        case _:
+            pass
