@@ -79,11 +79,11 @@ class Window(Struct, frozen=True, kw_only=True):
     gpu_memory_bytes: int = GPU_MEMORY_BYTES
 
 
-def openb_demand(days: int = OPENB_DAYS) -> Demand:
+def openb_demand(days: int = OPENB_DAYS, gpu_memory_bytes: int = GPU_MEMORY_BYTES) -> Demand:
     """The last `days` days of the openb trace in this package: 14 days are 2,852 jobs."""
     pods = openb_pods()
     models = sorted({node.model for node in openb_nodes()})
-    demand = window_demand("openb", pods, Window(days=days))
+    demand = window_demand("openb", pods, Window(days=days, gpu_memory_bytes=gpu_memory_bytes))
     note = NO_MODEL.format(models=", ".join(models))
     return structs.replace(demand, notes=(*demand.notes, note))
 

@@ -1,0 +1,1 @@
+"""Where demand comes from: the generators in this package, a trace, or what a user brings."""
