@@ -6,6 +6,7 @@
 """
 
 import argparse
+import http.client
 import os
 import re
 import shutil
@@ -137,12 +138,12 @@ class Served:
         return wrong + [f"it printed: {text}" for text in noise if text in self.output]
 
 
-def fetch(url: str) -> str | None:
-    """The page's HTML, or None while nothing answers."""
+def fetch(url: str, whole: bool = True) -> str | None:
+    """The page's HTML (or "" as soon as its head is there), or None while nothing answers."""
     try:
         with urllib.request.urlopen(url, timeout=30) as answer:
-            return str(answer.read().decode())
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return str(answer.read().decode()) if whole else ""
+    except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError):
         return None
 
 
@@ -150,9 +151,9 @@ def wait_until_done(served: Served, url: str, timeout_s: float) -> float:
     """Seconds from the start to the first answer, once `#status` says done."""
     answered = 0.0
     while served.elapsed() < timeout_s and served.process.poll() is None:
-        html = fetch(url)
+        html = fetch(url, whole=answered > 0)  # The first answer counts, though the page may fill for longer.
         answered = answered or (served.elapsed() if html is not None else 0.0)
-        if html is not None and Page(html).state == "done":
+        if html and Page(html).state == "done":
             print(f"check_page: answered after {answered:.2f} s, done after {served.elapsed():.1f} s")
             return answered
         time.sleep(0.1)
