@@ -1,0 +1,1 @@
+"""Tables, pictures, HTML and receipts: one set for terminal, report and page."""

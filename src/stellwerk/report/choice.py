@@ -1,0 +1,95 @@
+"""Which policy the report recommends: the cheapest that harms nobody more than whole GPUs do.
+
+Every comparison takes the worst of a policy's runs, so that a range never flatters it.
+"""
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from stellwerk.engine.snapshot import Fleet
+from stellwerk.sim.result import Outcome, Replay, Run
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """A policy on a fleet of the first `nodes` nodes, its runs (worst last), their worst figures."""
+
+    policy: str
+    nodes: int
+    gpus: int
+    runs: tuple[Run, ...]
+    sized: bool
+
+    @property
+    def run(self) -> Run:
+        """The run under the harder assumption on slowdown."""
+        return self.runs[-1]
+
+    @property
+    def wait_p95_ns(self) -> int:
+        return max(run.waits.p95_ns for run in self.runs)
+
+    @property
+    def month(self) -> Decimal | None:
+        known = [run.cost.month for run in self.runs if run.cost.month is not None]
+        return max(known) if len(known) == len(self.runs) else None
+
+
+def is_sized(replay: Replay) -> bool:
+    """Were smaller fleets tried?"""
+    return any(outcome.sized is not None for outcome in replay.outcomes)
+
+
+def declared(replay: Replay, outcome: Outcome) -> Choice:
+    """A policy on the fleet as declared."""
+    nodes, gpus = len(replay.fleet.nodes), replay.fleet.gpus
+    return Choice(policy=outcome.policy, nodes=nodes, gpus=gpus, runs=outcome.runs, sized=False)
+
+
+def smallest(outcome: Outcome) -> Choice | None:
+    """A policy on the smallest fleet that holds the wait, or None where none was found or sought."""
+    sized = outcome.sized
+    if sized is None or not sized.nodes or not sized.runs:
+        return None
+    return Choice(policy=outcome.policy, nodes=sized.nodes, gpus=sized.gpus, runs=sized.runs, sized=True)
+
+
+def baseline(replay: Replay) -> Choice:
+    """Whole GPUs on the fleet as declared."""
+    return declared(replay, replay.outcomes[0])
+
+
+def choose(replay: Replay) -> Choice:
+    """The best policy: the lowest cost (sized), else the shortest p95 wait; else whole GPUs."""
+    limit = baseline(replay)
+    if not is_sized(replay):
+        choices = [declared(replay, outcome) for outcome in replay.outcomes]
+        fair = [choice for choice in choices if _is_fair(choice, limit)]
+        # Whole GPUs win a tie: sharing is work and risk, it must bring something.
+        return min(fair, key=lambda c: (c.wait_p95_ns, c.policy != limit.policy, c.policy), default=limit)
+    found = [choice for outcome in replay.outcomes if (choice := smallest(outcome)) is not None]
+    fair = [choice for choice in found if _is_fair(choice, limit)]
+    priced = all(choice.month is not None for choice in fair)
+
+    def rank(choice: Choice) -> tuple[Decimal, int, bool, int, str]:
+        cost = choice.month if priced and choice.month is not None else Decimal(choice.gpus)
+        return (cost, choice.gpus, choice.policy != limit.policy, choice.wait_p95_ns, choice.policy)
+
+    return min(fair, key=rank, default=limit)
+
+
+def _is_fair(choice: Choice, limit: Choice) -> bool:
+    """No memory overflow, and nobody is rejected, left waiting or interrupted who is not with whole GPUs."""
+    allowed = limit.run.jobs
+    return all(
+        run.overflow.jobs == 0
+        and run.jobs.rejected <= allowed.rejected
+        and run.jobs.waiting <= allowed.waiting
+        and run.jobs.interrupted <= allowed.interrupted
+        for run in choice.runs
+    )
+
+
+def unknown_price(fleet: Fleet) -> str:
+    """The option that would set the first unknown price, or "" where every price is known."""
+    return next((node.cost.unknown for node in fleet.nodes if node.cost.unknown), "")
