@@ -28,10 +28,13 @@ Ticket = tuple[int, str]  # (arrival in ns, job name): the order of the queue, a
 
 
 class Admission:
-    """Starts jobs of a plan in order of arrival; `handle` takes one event and returns effects."""
+    """Starts jobs of a plan in order of arrival; `handle` takes one event and returns effects.
 
-    def __init__(self, plan: Plan, arrivals: Mapping[str, int]) -> None:
-        self._sites, self._requests = plan.sites, plan.requests
+    `arrivals` are by job name (ns); nothing starts at `end_ns` or after it, the end of the period.
+    """
+
+    def __init__(self, plan: Plan, arrivals: Mapping[str, int], end_ns: int) -> None:
+        self._sites, self._requests, self._end_ns = plan.sites, plan.requests, end_ns
         self._states: list[GpuState] = [empty(site) for site in plan.sites]
         self._arrivals = arrivals
         self._waiting: dict[int, list[Ticket]] = {}  # By identity of the Request; each list is a heap.
@@ -49,18 +52,18 @@ class Admission:
         return sum(len(queue) for queue in self._waiting.values())
 
     def handle(self, event: Event, now: int) -> list[Effect]:
-        """What to do about `event`; `now` is not read, since BestEffortFIFO has no clock."""
+        """What to do about `event`."""
         match event:
             case JobArrived(job):
                 return self._arrived(job)
             case JobFinished(job):
                 self._release(job)
-                return self._start_waiting()
+                return self._start_waiting(now)
             case NodeLost(node):
-                return self._lost(node)
+                return self._lost(node, now)
             case NodeReady(node):
                 self._set_up(node, up=True)
-                return self._start_waiting()
+                return self._start_waiting(now)
             case PeriodEnded():
                 return []
 
@@ -95,8 +98,10 @@ class Admission:
         for grant in self._running.pop(job):
             self._states[grant.gpu] = vacate(self._sites[grant.gpu], self._states[grant.gpu], grant)
 
-    def _start_waiting(self) -> list[Effect]:
+    def _start_waiting(self, now: int) -> list[Effect]:
         """Go through the queue once. What does not fit now cannot fit later in the same pass."""
+        if now >= self._end_ns:
+            return []
         heads = [(queue[0], shape) for shape, queue in self._waiting.items() if queue]
         heapq.heapify(heads)
         effects: list[Effect] = []
@@ -112,7 +117,7 @@ class Admission:
                 heapq.heappush(heads, (queue[0], shape))
         return effects
 
-    def _lost(self, node: int) -> list[Effect]:
+    def _lost(self, node: int, now: int) -> list[Effect]:
         """Interrupt what ran there; it keeps its place in the queue, by its first arrival."""
         hit = sorted(
             job
@@ -125,7 +130,7 @@ class Admission:
             heapq.heappush(queue, (self._arrivals[job], job))
         self._set_up(node, up=False)
         stopped: list[Effect] = [StopJob(job) for job in hit]
-        return [*stopped, ReplaceNode(node), *self._start_waiting()]
+        return [*stopped, ReplaceNode(node), *self._start_waiting(now)]
 
     def _set_up(self, node: int, up: bool) -> None:
         for gpu, site in enumerate(self._sites):

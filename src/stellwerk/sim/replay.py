@@ -67,7 +67,8 @@ def simulate(scenario: Scenario, policy: Policy, slowdown: Slowdown, watch: Watc
     """
     demand = scenario.demand
     plan = plan_sites(scenario.fleet, demand.jobs, policy)
-    controller = Admission(plan, {job.name: job.arrival_ns for job in demand.jobs})
+    arrivals = {job.name: job.arrival_ns for job in demand.jobs}
+    controller = Admission(plan, arrivals, demand.period_ns)
     world = _world(scenario, plan, slowdown)
     safety = Safety(world, controller, demand)
     stopped = False

@@ -1,0 +1,5 @@
+"""`python -m stellwerk`."""
+
+from stellwerk.cli.main import main
+
+main()

@@ -1,0 +1,230 @@
+"""The main job: from what the user typed to a replay of all policies; run again, it gives the same bytes."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stellwerk.api.errors import InvalidInput
+from stellwerk.catalog.nearest import nearest
+from stellwerk.engine.decision import Reason
+from stellwerk.engine.demand import Demand
+from stellwerk.engine.money.exchange import parse_rate
+from stellwerk.engine.partition.facts import gpu_facts
+from stellwerk.engine.partition.geometry import lay_out
+from stellwerk.engine.partition.policy import POLICIES, Policy
+from stellwerk.engine.snapshot import Fleet
+from stellwerk.sim.demand.load import LoadOptions, load_demand
+from stellwerk.sim.fleets import Sources, resolve_fleet
+from stellwerk.sim.replay import Scenario, replay
+from stellwerk.sim.result import Outcome, Replay
+from stellwerk.sim.size import smallest_fleet, target_of
+from stellwerk.sim.slowdown_file import slowdowns_of
+
+
+class Arguments(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What decides a replay's result, as typed; a receipt holds it, and verify runs it again."""
+
+    demand: str
+    fleet: str | None = None
+    size: bool = False
+    seed: int = 1
+    days: int = 14
+    plan_hours: int = 12
+    policies: tuple[str, ...] = ()
+    slowdown: str = "range"
+    rates: tuple[str, ...] = ()
+    replicas: int = 4
+    headroom_percent: int = 0
+    geometry: str = ""
+
+
+class Input(Struct, frozen=True, kw_only=True):
+    """A file or built-in source that was read: its role, its name as typed, the SHA-256 of its bytes."""
+
+    role: str
+    name: str
+    sha256: str
+
+
+class Prepared(Struct, frozen=True, kw_only=True):
+    """Everything read and checked: what is left is computing."""
+
+    arguments: Arguments
+    scenario: Scenario
+    policies: tuple[Policy, ...]
+    inputs: tuple[Input, ...]
+
+
+class Listener(Protocol):
+    """Hears how far the job is: steps done of all, what is being done (English), and the replay so far."""
+
+    def __call__(self, done: int, total: int, what: Reason, so_far: Replay) -> None: ...
+
+
+def prepare(arguments: Arguments) -> Prepared:
+    """Read and check all input; raises InvalidInput before anything is computed."""
+    policies = _policies(arguments)
+    rates = tuple(parse_rate(rate) for rate in arguments.rates)
+    options = LoadOptions(
+        seed=arguments.seed, days=arguments.days, plan_minutes=arguments.plan_hours * 60
+    )
+    loaded = load_demand(arguments.demand, options)
+    found = resolve_fleet(arguments.fleet, Sources(demand=loaded, rates=rates, argument=arguments.demand))
+    slowdowns, slowdown_inputs = slowdowns_of(arguments.slowdown)
+    _check_geometry(policies, found.fleet)
+    inputs = [*loaded.inputs, *found.inputs, *slowdown_inputs]
+    scenario = Scenario(demand=loaded.demand, fleet=found.fleet, slowdowns=slowdowns, seed=arguments.seed)
+    unique = {(role, name): Input(role=role, name=name, sha256=sha) for role, name, sha in inputs}
+    return Prepared(
+        arguments=arguments, scenario=scenario, policies=policies, inputs=tuple(unique.values())
+    )
+
+
+def run(prepared: Prepared, listen: Listener) -> Replay:
+    """Replay every policy, then, if asked, seek each one's smallest fleet."""
+    scenario, policies = prepared.scenario, prepared.policies
+    outcomes: list[Outcome] = []
+    total = len(policies) * (2 if prepared.arguments.size else 1)
+    for policy in policies:
+        listen(len(outcomes), total, _text("replaying {policy}", policy), so_far(prepared, outcomes))
+        outcomes.append(replay(scenario, policy))
+    if prepared.arguments.size:
+        target = target_of(outcomes[0].runs[0])
+        for position, policy in enumerate(policies):
+            done = len(policies) + position
+
+            def tried(count: int, most: int, policy: Policy = policy, done: int = done) -> None:
+                text = _text("sizing {policy}: {count} of at most {most} nodes", policy, count=count, most=most)
+                listen(done, total, text, so_far(prepared, outcomes))
+
+            sized = smallest_fleet(scenario, policy, target, tried)
+            outcomes[position] = replace(outcomes[position], sized=sized)
+    found = so_far(prepared, outcomes)
+    listen(total, total, Reason("Done", "done"), found)
+    return found
+
+
+def so_far(prepared: Prepared, outcomes: list[Outcome]) -> Replay:
+    """The replay with the outcomes that are there."""
+    demand, fleet = prepared.scenario.demand, prepared.scenario.fleet
+    return Replay(
+        demand=demand.name,
+        period_ns=demand.period_ns,
+        start_ns=demand.start_ns,
+        fleet=fleet,
+        seed=prepared.scenario.seed,
+        outcomes=tuple(outcomes),
+        notes=tuple(_notes(demand, fleet, prepared.policies)),
+    )
+
+
+def _notes(demand: Demand, fleet: Fleet, policies: tuple[Policy, ...]) -> Iterator[str]:
+    yield from demand.notes
+    for left in demand.left_out:
+        yield f"{left.count} {left.text}."
+    yield from fleet.notes
+    yield from (str(note) for note in (SHARING_NOTE, UNKNOWN_NOTE) if len(policies) > 1)
+
+
+SHARING_NOTE = Reason(
+    "PerClaim",
+    "A GPU takes another way of sharing whenever it is empty, as NVIDIA's DRA driver does for each claim; "
+    "the device plugin keeps one way for a whole node.",
+)
+UNKNOWN_NOTE = Reason("NotMeasured", "A job whose memory or compute was not measured is never shared.")
+
+
+def _text(template: str, policy: Policy, **values: str | int) -> Reason:
+    return Reason("Progress", template, {"policy": policy.name, **values})
+
+
+def _policies(arguments: Arguments) -> tuple[Policy, ...]:
+    """The policies asked for, whole GPUs always first, with the user's parameters."""
+    _check_numbers(arguments)
+    names = [policy.name for policy in POLICIES]
+    for name in arguments.policies:
+        if name not in names:
+            raise InvalidInput(
+                "there is no policy {name}",
+                fix="use one of: {near}",
+                path="--policy",
+                name=name[:80],
+                near=nearest(name[:80], names),
+            )
+    geometry = _geometry(arguments.geometry)
+    wanted = {"whole", *(arguments.policies or names)}
+    return tuple(
+        replace(
+            policy,
+            replicas=arguments.replicas,
+            headroom_percent=arguments.headroom_percent,
+            geometry=geometry if policy.fixed else {},
+        )
+        for policy in POLICIES
+        if policy.name in wanted
+    )
+
+
+RANGES = {
+    "replicas": ("--replicas", 2, 48),
+    "headroom_percent": ("--headroom", 0, 1000),
+    "days": ("--days", 1, 149),
+    "plan_hours": ("--plan-hours", 1, 23),
+    "seed": ("--seed", 0, 2**63 - 1),
+}
+
+
+def _check_numbers(arguments: Arguments) -> None:
+    for field, (option, low, high) in RANGES.items():
+        value = getattr(arguments, field)
+        if not low <= value <= high:
+            raise InvalidInput(
+                "{value} is not between {low} and {high}",
+                fix="give {option} a number between {low} and {high}",
+                path=option,
+                value=value,
+                low=low,
+                high=high,
+                option=option,
+            )
+
+
+def _geometry(text: str) -> dict[str, int]:
+    """`3g.40gb,2g.20gb,1g.10gb` or `1g.10gb:7` as {profile: count}."""
+    counts: dict[str, int] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, count = part.partition(":")
+        if not (count.isascii() and count.isdigit() and int(count[:4]) <= 16) and count:
+            raise InvalidInput(
+                "{part} is not a MIG profile with a count",
+                fix="write for example --geometry 3g.40gb,2g.20gb:2",
+                path="--geometry",
+                part=part[:80],
+            )
+        counts[name] = counts.get(name, 0) + int(count or 1)
+    return counts
+
+
+def _check_geometry(policies: tuple[Policy, ...], fleet: Fleet) -> None:
+    """A geometry of the user's must be one that some GPU of the fleet can be cut into."""
+    for policy in policies:
+        if not policy.geometry:
+            continue
+        tables = [gpu_facts(model).mig for model in sorted({node.gpu_model for node in fleet.nodes})]
+        if any(table is not None and lay_out(table, policy.geometry) for table in tables):
+            continue
+        raise InvalidInput(
+            "no GPU of the fleet can be cut into {geometry}",
+            fix="see the profiles and placements: stellwerk catalog mig {model}",
+            path="--geometry",
+            geometry=", ".join(f"{name}:{count}" for name, count in policy.geometry.items()),
+            model=fleet.nodes[0].gpu_model,
+        )
+
+
+def policy_bytes(policies: tuple[Policy, ...]) -> bytes:
+    """The policies as data, for the receipt's hash."""
+    return msgspec.json.encode(policies, order="sorted")
