@@ -22,9 +22,6 @@ ALLOWED_BASES = {
     "click.Command": "click's own way to change how a verb is called",
     "click.ParamType": "click's own way to parse an option",
     "HTMLParser": "the standard library's only interface to parse HTML",
-    "yaml.SafeLoader": "PyYAML's only way to change how a document is read",
-    "CSafeLoader": "PyYAML's only way to change how a document is read",
-    "SafeLoader": "PyYAML's only way to change how a document is read",
 }
 Check = Callable[[Source], Iterator[str]]
 
