@@ -61,7 +61,7 @@ def test_two_rented_nodes_cost_the_catalogs_price_with_its_date_and_source() -> 
     )
     assert "Scaleway API" in term.source
     assert month_cost_cents(fleet) == 418_509  # 2 * 2.8665 * 730 = 4185.09
-    assert fleet.notes == (LIST_PRICES, "The catalog on scaleway H100-1-80G: older value 2.73 / 2.52.")
+    assert fleet.notes == (str(LIST_PRICES), "The catalog on scaleway H100-1-80G: older value 2.73 / 2.52.")
 
 
 def test_a_quote_is_taken_as_it_is() -> None:
@@ -237,7 +237,7 @@ def test_nodes_of_a_cluster_are_priced_by_provider_type_and_region() -> None:
     ]
     assert fleet.nodes[0].cost.per_hour == Decimal("55.04")
     assert fleet.nodes[1].cost.per_hour is not None
-    assert "1 Nodes without a GPU are left out." in fleet.notes
+    assert "Nodes without a GPU, left out: 1." in fleet.notes
 
 
 def test_a_node_without_a_price_is_unknown_and_not_free() -> None:
@@ -267,6 +267,8 @@ def test_shared_gpus_are_counted_once(labels: dict[str, str], capacity: str, gpu
         ({}, "", "None of 1 Nodes has a GPU"),
         ({}, "1", "does not say which GPUs"),
         ({PRODUCT: "NVIDIA-L4-MIG-1g.10gb"}, "7", "does not say how many"),
+        ({PRODUCT: "NVIDIA-L4-SHARED"}, "8", "does not say how many"),
+        ({PRODUCT: "NVIDIA-L4", "nvidia.com/gpu.replicas": "4"}, "8", "does not say how many"),
         ({PRODUCT: "NVIDIA-L400"}, "1", "not in the catalog"),
         ({TYPE: "g6f.large", REGION: "us-east-1"}, "1", "None of 1 Nodes has a GPU"),
     ],

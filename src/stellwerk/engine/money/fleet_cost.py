@@ -15,6 +15,7 @@ from stellwerk.api.groups.meta import given
 from stellwerk.catalog.node_types import NodeType
 from stellwerk.catalog.ownership import exchange_rate
 from stellwerk.catalog.prices import ExchangeRate
+from stellwerk.engine.decision import Reason
 from stellwerk.engine.money.checked import (
     checked_amount,
     checked_currency,
@@ -27,13 +28,11 @@ from stellwerk.engine.money.node_cost import Target, own, rent
 from stellwerk.engine.money.node_group import Offer, check_names, counted, gpus_of, model_of, offer_of
 from stellwerk.engine.snapshot import Faults, Fleet, FleetNode, NodeCost
 
-LIST_PRICES = "Catalog prices are list prices without VAT, storage and egress."
+LIST_PRICES = Reason("ListPrices", "Catalog prices are list prices without VAT, storage and egress.")
 OLD_RATE = (
     "Prices are converted at the catalog's last rate, {rate}, which is old: "
     "give the rate of today with --rate {base}{quote}=RATE@DATE."
 )
-UNKNOWN_COST = "The cost of {name} is unknown: set {option}."
-ROW_NOTE = "The catalog on {provider} {name}: {text}."
 
 
 class PricedGroup(Struct, frozen=True):
@@ -76,8 +75,18 @@ def cost_of_row(row: NodeType, capacity_type: str, target: Target, option: str) 
 
 def row_notes(row: NodeType) -> tuple[str, ...]:
     """What a reader of a catalog price must know: what a list price leaves out, and the row's own note."""
-    own_note = (ROW_NOTE.format(provider=row.provider, name=row.name, text=row.notes),) if row.notes else ()
-    return (LIST_PRICES, *own_note)
+    if not row.notes:
+        return (str(LIST_PRICES),)
+    values = {"provider": row.provider, "name": row.name, "text": row.notes}
+    return (str(LIST_PRICES), str(Reason("CatalogNote", "The catalog on {provider} {name}: {text}.", values)))
+
+
+def unknown_note(name: str, cost: NodeCost) -> tuple[str, ...]:
+    """The sentence for a cost that is unknown; none for a known one."""
+    if not cost.unknown:
+        return ()
+    values = {"name": name, "option": cost.unknown}
+    return (str(Reason("UnknownCost", "The cost of {name} is unknown: set {option}.", values)),)
 
 
 def rate_notes(nodes: Iterable[FleetNode]) -> tuple[str, ...]:
@@ -86,7 +95,8 @@ def rate_notes(nodes: Iterable[FleetNode]) -> tuple[str, ...]:
     text = Quote(rate).source
     if not any(text in term.source for node in nodes for term in node.cost.terms):
         return ()
-    return (OLD_RATE.format(rate=text, base=rate.base, quote=rate.quote),)
+    values = {"rate": text, "base": rate.base, "quote": rate.quote}
+    return (str(Reason("OldRate", OLD_RATE, values)),)
 
 
 def _all_rates(spec: api.FleetSpec, rates: Sequence[ExchangeRate]) -> tuple[ExchangeRate, ...]:
@@ -107,8 +117,7 @@ def _priced_group(group: api.FleetNodeGroup, path: str, fleet: str, target: Targ
     )
     names = [group.name] if count == 1 else [f"{group.name}-{i}" for i in range(count)]
     notes = row_notes(offer.row) if offer.row and cost.terms else ()
-    if cost.unknown:
-        notes = (*notes, UNKNOWN_COST.format(name=group.name, option=cost.unknown))
+    notes = (*notes, *unknown_note(group.name, cost))
     return PricedGroup(tuple(_named(node, name) for name in names), notes)
 
 

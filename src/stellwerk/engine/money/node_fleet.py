@@ -16,8 +16,9 @@ from stellwerk.catalog.gpus import gpu_model
 from stellwerk.catalog.node_types import NodeType, find_node_types
 from stellwerk.catalog.ownership import exchange_rate
 from stellwerk.catalog.prices import ExchangeRate
+from stellwerk.engine.decision import Reason
 from stellwerk.engine.money.checked import checked_currency
-from stellwerk.engine.money.fleet_cost import UNKNOWN_COST, cost_of_row, rate_notes, row_notes
+from stellwerk.engine.money.fleet_cost import cost_of_row, rate_notes, row_notes, unknown_note
 from stellwerk.engine.money.node_cost import Target
 from stellwerk.engine.money.node_group import check_names
 from stellwerk.engine.snapshot import Fleet, FleetNode, NodeCost
@@ -25,8 +26,6 @@ from stellwerk.engine.snapshot import Fleet, FleetNode, NodeCost
 GPU = "nvidia.com/gpu"
 PROVIDERS = {"aws": "aws", "gce": "gcp", "azure": "azure", "scaleway": "scaleway", "nebius": "nebius"}
 OPTION = "spec.nodes[].price of a Fleet that lists this node"
-WITHOUT_GPU = "{count} Nodes without a GPU are left out."
-PART_OF_GPU = "{count} Nodes with a part of one GPU (vGPU) are left out: it cannot be shared any further."
 
 
 class Seen(Struct, frozen=True):
@@ -63,7 +62,7 @@ def price_nodes(nodes: Sequence[Node], currency: str = "EUR", rates: Sequence[Ex
     check_names(priced)
     notes = _left_out(len(whole) - len(with_gpus), len(seen) - len(whole))
     notes += [note for node in with_gpus if node.row for note in row_notes(node.row)]
-    notes += [UNKNOWN_COST.format(name=n.name, option=n.cost.unknown) for n in priced if n.cost.unknown]
+    notes += [note for node in priced for note in unknown_note(node.name, node.cost)]
     return Fleet(
         name="nodes",
         currency=target.currency,
@@ -73,8 +72,11 @@ def price_nodes(nodes: Sequence[Node], currency: str = "EUR", rates: Sequence[Ex
 
 
 def _left_out(without: int, parts: int) -> list[str]:
-    counted = ((WITHOUT_GPU, without), (PART_OF_GPU, parts))
-    return [text.format(count=count) for text, count in counted if count]
+    found = (
+        Reason("WithoutGpu", "Nodes without a GPU, left out: {count}.", {"count": without}),
+        Reason("PartOfGpu", "Nodes with only a part of a GPU (vGPU), left out: {count}.", {"count": parts}),
+    )
+    return [str(reason) for reason in found if reason.values["count"]]
 
 
 def _seen(node: Node) -> Seen:

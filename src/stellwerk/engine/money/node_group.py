@@ -92,6 +92,7 @@ def _row(group: api.FleetNodeGroup, path: str) -> NodeType | None:
 
 
 def model_of(offer: Offer) -> GpuModel:
+    """The GPU model that the group names, or its instance type has; raises InvalidInput if these differ."""
     path, row = f"{offer.path}.gpuModel", offer.row
     name = given(offer.group.gpu_model, row.gpu_model if row else "")
     if not name:
@@ -119,6 +120,7 @@ def model_of(offer: Offer) -> GpuModel:
 
 
 def gpus_of(offer: Offer) -> int:
+    """GPUs of one node, stated or by the instance type; raises InvalidInput if these differ."""
     path, row = f"{offer.path}.gpus", offer.row
     gpus = given(offer.group.gpus, (row.whole_gpus or 0) if row else 0)
     if not 1 <= gpus <= MOST_GPUS:
@@ -143,6 +145,7 @@ def gpus_of(offer: Offer) -> int:
 
 
 def check_names(nodes: Sequence[FleetNode]) -> None:
+    """Raises InvalidInput unless each node has a name of its own."""
     names: set[str] = set()
     for node in nodes:
         if not node.name or node.name in names:
