@@ -1,0 +1,70 @@
+"""From a finished job to its receipt, and from a receipt back to a job that is run again."""
+
+from typing import Any
+
+import msgspec
+
+from stellwerk import __version__
+from stellwerk.api.errors import InvalidInput
+from stellwerk.report.receipt import (
+    Difference,
+    Evidence,
+    InputFile,
+    Receipt,
+    compare,
+    hashes_of,
+    make_receipt,
+    plain_receipt,
+    to_plain,
+)
+from stellwerk.sim.main_job import Arguments, Listener, Prepared, prepare, run
+from stellwerk.sim.result import Replay
+
+
+def receipt_of(prepared: Prepared, replay: Replay) -> dict[str, Any]:
+    """The receipt of a replay as plain data."""
+    scenario = prepared.scenario
+    inputs = tuple(InputFile(role=i.role, name=i.name, sha256=i.sha256) for i in prepared.inputs)
+    evidence = Evidence(
+        arguments=to_plain(prepared.arguments),
+        inputs=inputs,
+        hashes=hashes_of(scenario.demand, scenario.fleet, [prepared.policies, scenario.slowdowns_plain()]),
+    )
+    return make_receipt(replay, evidence)
+
+
+def arguments_of(receipt: Receipt, source: str) -> Arguments:
+    """What the receipt's run was asked; raises InvalidInput for arguments that no run can have had."""
+    try:
+        return msgspec.convert(receipt.arguments, Arguments)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(
+            "the receipt's arguments are malformed: {detail}",
+            fix="write a new receipt with: stellwerk replay DEMAND",
+            source=source,
+            path="arguments",
+            detail=str(error),
+        ) from None
+
+
+def run_again(receipt: Receipt, source: str, listen: Listener) -> list[Difference]:
+    """Run a receipt's job again; what differs, first the inputs and versions, then the result. Empty: the same.
+
+    The input files are looked for where the receipt names them, from the current folder.
+    """
+    prepared = prepare(arguments_of(receipt, source))
+    read = {(item.role, item.name): item.sha256 for item in prepared.inputs}
+    changed = [
+        Difference(f"inputs[{item.name}]", item.sha256, read.get((item.role, item.name), "-"))
+        for item in receipt.inputs
+        if read.get((item.role, item.name)) != item.sha256
+    ]
+    if changed:
+        return changed  # Other input: running it would only show that the result is another one.
+    again = receipt_of(prepared, run(prepared, listen))
+    return compare(plain_receipt(receipt), again)
+
+
+def made_by_other_version(receipt: Receipt) -> bool:
+    """Whether another version of Stellwerk wrote the receipt: a difference may then be a change of ours."""
+    return receipt.stellwerk != __version__
