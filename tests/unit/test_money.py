@@ -128,6 +128,11 @@ def test_an_own_server_bought_in_dollars_is_rounded_once() -> None:
     assert term.formula == "95000 USD * (1 - 0/100) / (4 years * 8760 h) / 1.0411 USD per EUR"
 
 
+def test_a_server_written_down_to_nothing_shows_a_plain_zero() -> None:
+    kept = Owned(capex=euros("1"), years=Decimal(1), residual_percent=Decimal(100), power_watts=Decimal(0))
+    assert str(own(kept, EUR).terms[0].per_hour) == "0"
+
+
 def test_one_part_without_a_rate_makes_the_whole_cost_unknown_never_zero() -> None:
     pounds = Price(amount=Decimal(1), currency="GBP", date="d", source="s")
     cost = own(Owned(capex=pounds, years=Decimal(1), power_watts=Decimal(0)), EUR)

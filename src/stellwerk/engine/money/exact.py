@@ -27,8 +27,9 @@ def fraction(value: Decimal) -> Fraction:
 
 
 def rounded(value: Fraction, decimals: int) -> Decimal:
-    """`value` to so many decimals, half to even."""
-    return Decimal(f"{round(value * 10**decimals)}E-{decimals}")
+    """`value` to so many decimals, half to even; a zero of more than six is plain, for its text is "0E-10"."""
+    number = round(value * 10**decimals)
+    return Decimal(f"{number}E-{decimals}") if number or decimals <= 6 else Decimal(0)
 
 
 def plain(value: Decimal) -> str:
