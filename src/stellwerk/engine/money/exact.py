@@ -27,7 +27,7 @@ def fraction(value: Decimal) -> Fraction:
 
 
 def rounded(value: Fraction, decimals: int) -> Decimal:
-    """`value` to so many decimals, half to even; a zero of more than six is plain, for its text is "0E-10"."""
+    """`value` to so many decimals, half to even; a zero of more than six is plain, not "0E-10"."""
     number = round(value * 10**decimals)
     return Decimal(f"{number}E-{decimals}") if number or decimals <= 6 else Decimal(0)
 
