@@ -102,7 +102,15 @@ def expand(raw: bytes, source: str) -> bytes:
             return _unpack(raw, source, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY_LIMIT))
         if raw.startswith(_GZ_MAGIC) or source.endswith(".gz"):
             return _unpack(raw, source, lambda: zlib.decompressobj(wbits=31))
-    except (lzma.LZMAError, zlib.error):
+    except (lzma.LZMAError, zlib.error) as error:
+        if "memory" in str(error).lower():
+            raise InvalidInput(
+                "{name} wants more than {limit} MiB of memory to be unpacked",
+                fix="compress it again with `xz -9` or less",
+                source=source,
+                name=source,
+                limit=_XZ_MEMORY_LIMIT // MIB,
+            ) from None
         raise _corrupt(source) from None
     return raw
 

@@ -63,14 +63,15 @@ def load_demand(argument: str, seed: int = 1, options: DemandOptions = _DEFAULT)
         return _builtin(argument, seed, options)
     path = Path(argument)
     try:
-        is_directory, is_there = path.is_dir(), path.exists()
+        # An empty argument is a slip, although a Path reads it as the current directory.
+        is_directory, is_there = bool(argument) and path.is_dir(), bool(argument) and path.exists()
     except (OSError, ValueError):
         is_directory = is_there = False
     if is_directory:
         return _from_manifests(argument, _read_directory(path))
     if not is_there:
         raise InvalidInput(
-            "{name} is neither a file or directory, nor a demand that comes with Stellwerk",
+            '"{name}" is neither a file or directory, nor a demand that comes with Stellwerk',
             fix="name one that is there, or one of {builtin}",
             source=shown(argument, 200),
             name=shown(argument, 200),
@@ -94,15 +95,19 @@ def is_manifest_file(name: str) -> bool:
 
 def _read_directory(path: Path) -> list[tuple[str, bytes]]:
     """The manifest files of a directory, each by its path, of a bounded size together."""
-    found = [(str(file), read_raw(file)) for file in list_manifest_files(path)]
-    if sum(len(raw) for _, raw in found) > DIRECTORY_LIMIT:
-        raise InvalidInput(
-            "the manifests in {name} have more than {limit} MiB together",
-            fix="move what is not to be replayed out of the directory",
-            source=str(path),
-            name=str(path),
-            limit=DIRECTORY_LIMIT // MIB,
-        )
+    found: list[tuple[str, bytes]] = []
+    size = 0
+    for file in list_manifest_files(path):
+        found.append((str(file), read_raw(file)))
+        size += len(found[-1][1])
+        if size > DIRECTORY_LIMIT:
+            raise InvalidInput(
+                "the manifests in {name} have more than {limit} MiB together",
+                fix="move what is not to be replayed out of the directory",
+                source=str(path),
+                name=str(path),
+                limit=DIRECTORY_LIMIT // MIB,
+            )
     return found
 
 
