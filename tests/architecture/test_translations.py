@@ -2,7 +2,7 @@
 
 import ast
 import string
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
 from msgspec import Struct
 
-from tests.architecture.sources import ROOT, Source, dotted, source_of, sources
+from tests.architecture.sources import ROOT, Source, dotted, functions, source_of, sources
 
 GERMAN = ROOT / "src/stellwerk/report/locale/de.po"
 # Callee: its templates, as (position or None, keyword).
@@ -53,9 +53,11 @@ def bound(tree: ast.Module) -> Values:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             values.setdefault(node.targets[0].id, []).append(node.value)
     for node in ast.walk(tree):
-        if isinstance(node, ast.For | ast.comprehension) and isinstance(node.target, ast.Tuple):
-            for column, name in enumerate(node.target.elts):
-                cells = [row.elts[column] for row in rows(node.iter, values) if isinstance(row, ast.Tuple)]
+        if isinstance(node, ast.For | ast.comprehension):
+            table = rows(node.iter, values)
+            values.setdefault(dotted(node.target), []).extend(table)
+            for column, name in enumerate(rows(node.target, {})):
+                cells = [row.elts[column] for row in table if isinstance(row, ast.Tuple)]
                 values.setdefault(dotted(name), []).extend(cells)
     return {name: found for name, found in values.items() if found}
 
@@ -68,33 +70,69 @@ def literals(node: ast.expr, values: Values, follow: int = 2) -> list[str | None
         return literals(node.body, values, follow) + literals(node.orelse, values, follow)
     if isinstance(node, ast.Name) and node.id in values and follow:
         return [text for value in values[node.id] for text in literals(value, values, follow - 1)]
+    if isinstance(node, ast.Call) and dotted(node.func) == "msg":
+        return []  # Marked where it is written.
     return [] if isinstance(node, ast.Attribute) and node.attr in CARRIED else [None]
 
 
-def arguments(call: ast.Call) -> Iterator[ast.expr]:
-    for position, keyword in TEMPLATES.get(dotted(call.func).rpartition(".")[2], []):
+def markers(tree: ast.AST) -> dict[str, list[tuple[int | None, str]]]:
+    """The functions whose arguments are templates: the table's, and a module's own with a `template`."""
+    own: dict[str, list[tuple[int | None, str]]] = {}
+    for function in functions(tree):
+        taken = [each for each in function.args.args if each.arg not in ("self", "cls")]
+        for position, each in enumerate(taken):
+            if each.arg == "template" and each.annotation and dotted(each.annotation) == "str":
+                own[function.name] = [(position, "template")]
+    return own | TEMPLATES
+
+
+def arguments(call: ast.Call, marked: dict[str, list[tuple[int | None, str]]]) -> Iterator[ast.expr]:
+    for position, keyword in marked.get(dotted(call.func).rpartition(".")[2], []):
         if position is not None and position < len(call.args):
             yield call.args[position]
         yield from (given.value for given in call.keywords if keyword and given.arg == keyword)
 
 
-def calls(node: ast.AST) -> Iterator[ast.Call]:
+def calls(node: ast.AST, marked: Collection[str]) -> Iterator[ast.Call]:
     """Every call, but not those inside a function that is itself one of the marking functions."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef) and child.name in TEMPLATES:
+        if isinstance(child, ast.FunctionDef) and child.name in marked:
             continue
         if isinstance(child, ast.Call):
             yield child
-        yield from calls(child)
+        yield from calls(child, marked)
 
 
 def templates(source: Source) -> Iterator[Found]:
-    values = bound(source.tree)
-    for call in calls(source.tree):
-        for argument in arguments(call):
+    """What the calls mark as a template."""
+    values, marked = bound(source.tree), markers(source.tree)
+    for call in calls(source.tree, marked):
+        for argument in arguments(call, marked):
             for text in literals(argument, values):
                 if text != "":
                     yield Found(f"{source.path}:{argument.lineno}", text)
+
+
+def sentences(source: Source) -> Iterator[ast.expr]:
+    """What is filled by `.format`, where no translator is at hand, and what a function `..notes` gives."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+            yield node.func.value
+    for function in functions(source.tree):
+        for node in ast.walk(function) if function.name.endswith("notes") else []:
+            if isinstance(node, ast.Yield | ast.Return) and node.value:
+                yield from rows(node.value, {}) or [node.value]
+
+
+def notes(source: Source) -> Iterator[Found]:
+    """Finished sentences of the rooms below the report: it recognizes them by their template."""
+    if source.room in ("report", "server", "cli", "tools"):
+        return
+    values = bound(source.tree)
+    for node in sentences(source):
+        for text in literals(node, values):
+            if text and " " in text and "" not in places(text):  # `{}` fills what only we read.
+                yield Found(f"{source.path}:{node.lineno}", text)
 
 
 def html_templates(folder: Path) -> Iterator[Found]:
@@ -130,11 +168,13 @@ def passed(call: ast.Call) -> set[str | None] | None:
 def unfilled(source: Source) -> Iterator[str]:
     """Errors and reasons whose template names a place that gets no value: showing them would fail."""
     values = bound(source.tree)
-    for call in calls(source.tree):
+    for call in calls(source.tree, TEMPLATES):
         if dotted(call.func).rpartition(".")[2] not in (*ERRORS, "Reason"):
             continue
         given = passed(call)
-        texts = [text for argument in arguments(call) for text in literals(argument, values) if text]
+        texts = [
+            text for argument in arguments(call, TEMPLATES) for text in literals(argument, values) if text
+        ]
         missing = set[str]().union(*map(places, texts)) - (given or set())
         if missing and given is not None:
             yield f"{source.path}:{call.lineno} passes no value for {', '.join(sorted(missing))}"
@@ -172,7 +212,7 @@ def test_every_error_fills_the_places_of_its_templates() -> None:
 def test_every_template_exists_in_german_with_the_same_places() -> None:
     if not GERMAN.exists():
         pytest.skip("report/locale/de.po does not exist yet")
-    found = [each for source in sources("src/stellwerk") for each in templates(source)]
+    found = [each for source in sources("src/stellwerk") for each in (*templates(source), *notes(source))]
     missing = list(untranslated([*found, *html_templates(ROOT / "src/stellwerk")], read_german(GERMAN)))
     assert not missing, "\n".join(missing)
 
@@ -191,6 +231,12 @@ def test_every_template_exists_in_german_with_the_same_places() -> None:
         ('Reason("gpu", template)', [None]),
         ('def f():\n text = "a {b}"\n return Reason("x", text)', ["a {b}"]),
         ('A = "cpu"\nROWS = ((1, A), (2, "gone"))\n[LeftOut(n, t) for n, t in ROWS]', ["cpu", "gone"]),
+        ('TEXTS = ("a", "b")\nfor text in TEXTS:\n LeftOut(1, text)', ["a", "b"]),
+        ('def _text(template: str):\n Reason("x", template)\n_text("a {b}")', ["a {b}"]),
+        ('def _text(template: str):\n Reason("x", template)\n_text(word)', [None]),
+        ("def _check(template: Pod): ...\n_check(word)", []),
+        ('SAME = msg("same {n}")\n_(SAME, n=1)', ["same {n}"]),
+        ("for text, n in counter.items():\n LeftOut(n, text)", [None]),
         ('text = "a"\ntext = text + x\nmsg(text)', ["a", None]),
         ('_(error.problem); InvalidInput("", fix="")', []),
         ("def note(template: str) -> str:\n    return _(template)", []),
@@ -198,6 +244,19 @@ def test_every_template_exists_in_german_with_the_same_places() -> None:
 )
 def test_templates_are_found_and_what_is_no_literal_is_seen(code: str, expected: list[str | None]) -> None:
     assert [each.text for each in templates(source_of(code))] == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ('UNKNOWN = "{n} jobs"\ndef f():\n return UNKNOWN.format(n=1)', ["{n} jobs"]),
+        ('def _notes(a):\n yield "not measured"\n return ("a b", "c d")', ["not measured", "a b", "c d"]),
+        ('"arrived {}, running {}".format(1, 2)\nself.text.format(a=1)\ndef f():\n return "some words"', []),
+    ],
+)
+def test_finished_sentences_are_found_by_their_template(code: str, expected: list[str]) -> None:
+    assert sorted(str(each.text) for each in notes(source_of(code))) == sorted(expected)
+    assert not list(notes(source_of(code, "src/stellwerk/report/page.py")))
 
 
 def test_a_missing_translation_and_one_with_other_places_are_found() -> None:
