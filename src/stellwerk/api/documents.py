@@ -69,7 +69,7 @@ def _json(text: str, source: str) -> Any:
         return None
     level, depth = [value], 0
     while level:
-        if depth > MAX_DEPTH:
+        if depth >= MAX_DEPTH:
             raise _too_deep(source)
         level = [
             child

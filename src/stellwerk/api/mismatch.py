@@ -43,7 +43,7 @@ def explain_mismatch(
 ) -> InvalidInput:
     """The error for the value of `raw` that made msgspec.convert(raw, wanted) fail."""
     message, key, path = _split(error)
-    steps = _resolved(raw, wanted, path)
+    steps = _resolved(raw, wanted, path, str(error))
     value: Any = raw
     for step in steps:
         value = value[step]
@@ -141,12 +141,12 @@ def _shown_path(steps: list[str | int]) -> str:
     return path
 
 
-def _resolved(raw: dict[str, Any], wanted: type[msgspec.Struct], path: str) -> list[str | int]:
+def _resolved(raw: dict[str, Any], wanted: type[msgspec.Struct], path: str, error: str) -> list[str | int]:
     """The path as keys and indices: msgspec writes [...] for the key of a map, so each key is tried alone."""
     steps: list[str | int] = []
     for name, index, unknown in _STEP.findall(path):
         if unknown:
-            step = _failing_key(raw, wanted, steps)
+            step = _failing_key(raw, wanted, steps, error)
             if step is None:
                 break
             steps.append(step)
@@ -155,7 +155,9 @@ def _resolved(raw: dict[str, Any], wanted: type[msgspec.Struct], path: str) -> l
     return steps
 
 
-def _failing_key(raw: dict[str, Any], wanted: type[msgspec.Struct], steps: list[str | int]) -> str | None:
+def _failing_key(
+    raw: dict[str, Any], wanted: type[msgspec.Struct], steps: list[str | int], error: str
+) -> str | None:
     mapping: Any = raw
     for step in steps:
         mapping = mapping[step]
@@ -163,8 +165,9 @@ def _failing_key(raw: dict[str, Any], wanted: type[msgspec.Struct], steps: list[
     for key in keys:
         try:
             msgspec.convert(_with(raw, steps, {key: mapping[key]}), wanted, dec_hook=decode_hook)
-        except msgspec.ValidationError:
-            return str(key)
+        except msgspec.ValidationError as again:
+            if str(again) == error:  # Another error comes from further down the object.
+                return str(key)
     return None
 
 

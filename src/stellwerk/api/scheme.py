@@ -30,6 +30,7 @@ TYPES: dict[tuple[str, str], type[Struct]] = {
     ("karpenter.sh/v1", "NodePool"): karpenter.NodePool,
     ("karpenter.sh/v1alpha1", "NodeOverlay"): karpenter.NodeOverlay,
     ("stellwerk.dev/v1alpha1", "Fleet"): stellwerk.Fleet,
+    ("stellwerk.dev/v1alpha1", "Interference"): stellwerk.Interference,
     ("stellwerk.dev/v1alpha1", "Period"): stellwerk.Period,
 }
 # Same wire format as the version that is read.
@@ -38,13 +39,12 @@ SAME_FORMAT = {
     for api_version, kind in TYPES
     if api_version == "resource.k8s.io/v1"
 }
-CLUSTER_SCOPED = frozenset(
-    """
+_CLUSTER_SCOPED = """
     AdmissionCheck ClusterQueue ClusterRole ClusterRoleBinding Cohort CustomResourceDefinition DeviceClass
-    DeviceTaintRule Fleet Namespace Node NodeClaim NodeOverlay NodePool Period PersistentVolume PriorityClass
-    ResourceFlavor ResourceSlice RuntimeClass StorageClass Topology WorkloadPriorityClass
-    """.split()  # noqa: SIM905 - as a list of texts it fills a page
-)
+    DeviceTaintRule Fleet Interference Namespace Node NodeClaim NodeOverlay NodePool Period PersistentVolume
+    PriorityClass ResourceFlavor ResourceSlice RuntimeClass StorageClass Topology WorkloadPriorityClass
+"""
+CLUSTER_SCOPED = frozenset(_CLUSTER_SCOPED.split())
 # Kinds that lie beside the above in real folders: kept as raw JSON, not read.
 CARRIED: dict[str, frozenset[str]] = {
     group: frozenset(kinds.split())

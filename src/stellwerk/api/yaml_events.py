@@ -18,7 +18,7 @@ import yaml
 from stellwerk.api.errors import InvalidInput
 
 MAX_DEPTH = 100
-MAX_VALUES = 5_000_000
+MAX_VALUES = 2_000_000
 MAX_REPEATED = 100_000
 MAX_TAG_DIRECTIVES = 16
 MAX_NUMBER_LENGTH = 400
@@ -98,6 +98,9 @@ def _integer(match: re.Match[str]) -> int | Decimal:
 def _unreadable(error: yaml.YAMLError, source: str, document: int) -> InvalidInput:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is not YAML"
+    begun, context = getattr(error, "context_mark", None), getattr(error, "context", None)
+    if begun is not None and context:
+        reason = f"{context} that begins in line {begun.line + 1}: {reason}"
     if mark is None:
         return InvalidInput(
             "the text is not readable as YAML: {reason} (character {position})",

@@ -113,6 +113,17 @@ def _check_hardware(manifest: Manifest, path: str, group: FleetNodeGroup) -> Non
 
 
 def _check_owned(manifest: Manifest, path: str, owned: Owned) -> None:
+    for name, value, other in (
+        ("powerWatts", owned.power_watts, owned.energy_price),
+        ("energyPrice", owned.energy_price, owned.power_watts),
+    ):
+        if isinstance(value, UnsetType) and not isinstance(other, UnsetType):
+            raise InvalidInput(
+                "the field {field} is missing; power and its price go together",
+                fix="add {field}, or remove the other where the price of a place includes energy",
+                **manifest.at(f"{path}.{name}"),
+                field=name,
+            )
     for field in (
         _Field(f"{path}.years", owned.years, most=Decimal(100), zero=False),
         _Field(f"{path}.residualPercent", owned.residual_percent, most=Decimal(100)),

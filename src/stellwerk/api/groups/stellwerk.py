@@ -1,4 +1,4 @@
-"""stellwerk.dev/v1alpha1: Fleet (nodes with their cost) and Period (what is replayed)."""
+"""stellwerk.dev/v1alpha1: Fleet (nodes with their cost), Period (what is replayed), Interference."""
 
 from decimal import Decimal
 
@@ -99,3 +99,28 @@ class Period(Struct, frozen=True, kw_only=True, rename="camel"):
     kind: str
     metadata: ObjectMeta = ObjectMeta()
     spec: PeriodSpec
+
+
+class InterferenceFactor(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A job that shares a GPU by `method` takes `factor` times as long as alone, as `source` measured it."""
+
+    method: str
+    factor: Decimal
+    source: str
+    date: str | UnsetType = UNSET
+    conditions: str | UnsetType = UNSET
+
+
+class InterferenceSpec(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One factor for each way of sharing that was measured."""
+
+    factors: tuple[InterferenceFactor, ...]
+
+
+class Interference(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What sharing costs, measured."""
+
+    api_version: str
+    kind: str
+    metadata: ObjectMeta
+    spec: InterferenceSpec
