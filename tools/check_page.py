@@ -153,7 +153,10 @@ def wait_until_done(served: Served, url: str, timeout_s: float) -> float:
     while served.elapsed() < timeout_s and served.process.poll() is None:
         html = fetch(url, whole=answered > 0)  # The first answer counts, though the page may fill for longer.
         answered = answered or (served.elapsed() if html is not None else 0.0)
-        if html and Page(html).state == "done":
+        state = Page(html).state if html else None
+        if state == "failed":
+            raise SystemExit("check_page: the page says that the job failed (its words are above)")
+        if state == "done":
             print(f"check_page: answered after {answered:.2f} s, done after {served.elapsed():.1f} s")
             return answered
         time.sleep(0.1)
