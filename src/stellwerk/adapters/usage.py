@@ -123,7 +123,10 @@ def _notes(plan_minutes: int, judged_minutes: int, unknown: int) -> Iterator[str
     yield NEEDS
     if unknown:
         yield UNKNOWN_NEEDS.format(count=unknown)
-    yield from (ONE_GPU, NO_TEAM, NO_CALENDAR, CACHED)
+    yield ONE_GPU
+    yield NO_TEAM
+    yield NO_CALENDAR
+    yield CACHED
 
 
 def _gather(table: Table, plan_minutes: int) -> dict[str, _Pod]:

@@ -35,6 +35,7 @@ NO_GPU = "objects ask for no GPU"
 NO_PODS = "objects have no pods (parallelism or replicas is 0)"
 OWNED = "pods belong to a Job or Deployment that is replayed itself"
 OTHER_KIND = "objects are of a kind that is not replayed (StatefulSet, DaemonSet, CronJob, ReplicaSet)"
+REASONS = (NO_GPU, NO_PODS, OWNED, OTHER_KIND)
 UNMEASURED = "{count} jobs carry no measured memory and compute, so they never share a GPU."
 
 Workload = batch.Job | core.Pod | apps.Deployment
@@ -81,7 +82,7 @@ def demand_from_manifests(name: str, manifests: Sequence[Manifest]) -> Demand:
     unmeasured = sum(job.memory_bytes is None or job.compute_milli is None for job in jobs if not job.whole)
     return structs.replace(
         demand_of(name, start_ns, period_ns, jobs),
-        left_out=tuple(LeftOut(count, text) for text, count in sorted(skipped.items())),
+        left_out=tuple(LeftOut(skipped[text], text) for text in REASONS if skipped[text]),
         notes=(UNMEASURED.format(count=unmeasured),) if unmeasured else (),
     )
 

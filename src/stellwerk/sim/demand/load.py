@@ -12,6 +12,7 @@ from stellwerk.adapters.traces import GPU_MEMORY_BYTES, OPENB_DAYS, Window, open
 from stellwerk.adapters.usage import PLAN_MINUTES
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.manifests import Manifest, load_manifests
+from stellwerk.api.validation import validate
 from stellwerk.engine.demand import Demand
 from stellwerk.engine.workload import demand_from_manifests
 from stellwerk.sim.demand.builtin import BUILTIN, fleet_file
@@ -113,6 +114,7 @@ def _read_directory(path: Path) -> list[tuple[str, bytes]]:
 
 def _from_manifests(name: str, found: list[tuple[str, bytes]]) -> LoadedDemand:
     manifests = [item for source, raw in found for item in load_manifests(expand(raw, source), source)]
+    validate(manifests)
     return LoadedDemand(
         demand=_named(demand_from_manifests(name, manifests), name),
         fleet_manifests=tuple(item for item in manifests if item.kind in FLEET_KINDS),
@@ -129,6 +131,7 @@ def _named(demand: Demand, argument: str) -> Demand:
 def _builtin(name: str, seed: int, options: DemandOptions) -> LoadedDemand:
     fleet = fleet_file(name)
     fleet_manifests = tuple(load_manifests(fleet, f"{name}.yaml"))
+    validate(fleet_manifests)
     generate = BUILTIN[name]
     if generate is None:
         days = OPENB_DAYS if options.days is None else options.days
@@ -139,6 +142,7 @@ def _builtin(name: str, seed: int, options: DemandOptions) -> LoadedDemand:
         # The way of a user's file, so that a generated demand is held to the same rules.
         raw = msgspec.json.encode({"apiVersion": "v1", "kind": "List", "items": items})
         manifests = load_manifests(raw, name)
+        validate(manifests)
         demand = demand_from_manifests(name, manifests)
     return LoadedDemand(
         demand=demand,
