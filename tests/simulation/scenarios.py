@@ -15,7 +15,9 @@ MEMORY = {"H100-PCIE-80GB": 81559, "A100-SXM4-40GB": 40960, "A30": 24576, "L4": 
 
 def cost(per_hour: str) -> NodeCost:
     """A rent of so many EUR an hour."""
-    term = CostTerm(name="rent", per_hour=Decimal(per_hour), formula=per_hour, date="2026-11-01", source="test")
+    term = CostTerm(
+        name="rent", per_hour=Decimal(per_hour), formula=per_hour, date="2026-11-01", source="test"
+    )
     return NodeCost(currency="EUR", terms=(term,))
 
 
@@ -45,15 +47,20 @@ def demand(hours: int, *jobs: Job) -> Demand:
 def scenario(demand: Demand, fleet: Fleet, *slowdowns: Slowdown, seed: int = 1) -> Scenario:
     """With the range of slowdowns, if none is named."""
     return Scenario(
-        demand=demand, fleet=fleet, slowdowns=slowdowns or (Slowdown(), Slowdown(rest="proportional")), seed=seed
+        demand=demand,
+        fleet=fleet,
+        slowdowns=slowdowns or (Slowdown(), Slowdown(rest="proportional")),
+        seed=seed,
     )
 
 
 def drawn(seed: int) -> Scenario:
-    """A small scenario from a seed: 1 to 4 nodes of one or two models, 1 to 30 jobs, now and then lost nodes."""
+    """A small scenario from a seed: 1 to 4 nodes, 1 to 30 jobs, now and then lost nodes."""
     draw = SeededEntropy(seed)
     nodes = [
-        node(f"n{i}", draw.between(1, 4), f"{draw.between(1, 9)}.{draw.between(0, 99):02d}", draw.pick(MODELS))
+        node(
+            f"n{i}", draw.between(1, 4), f"{draw.between(1, 9)}.{draw.between(0, 99):02d}", draw.pick(MODELS)
+        )
         for i in range(draw.between(1, 4))
     ]
     faults = Faults(losses_per_node_month_milli=draw.pick((0, 0, 2_000, 60_000)), repair_ns=NS_PER_HOUR)

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+
 from stellwerk.engine.demand import NS_PER_HOUR, Demand
 from stellwerk.engine.partition.policy import POLICIES
 from stellwerk.sim.replay import Scenario, replay
@@ -46,11 +47,13 @@ def run_of(policy: str, slowdown: str = "none") -> Run:
 
 
 def test_whole_gpus_make_the_second_notebook_and_all_after_it_wait() -> None:
-    # serve holds GPU one all day. On GPU two: nb-1 8-16, nb-2 16-24 (waits 8); eval-1 (from 9), tune (from 10)
-    # and eval-2 (from 20) come behind nb-2 and never start: they wait 15, 14 and 4 hours up to the end.
+    # serve holds GPU one all day. On GPU two: nb-1 8-16, nb-2 16-24 (waits 8); eval-1 (from 9), tune
+    # (from 10) and eval-2 (from 20) come behind nb-2 and never start: they wait 15, 14 and 4 hours.
     run = run_of("whole")
     waits = sorted([0, 0, 8, 15, 14, 4])
-    assert run.jobs.running == 0 and run.jobs.finished == 3 and run.jobs.waiting == 3 and run.jobs.rejected == 0
+    assert (
+        run.jobs.running == 0 and run.jobs.finished == 3 and run.jobs.waiting == 3 and run.jobs.rejected == 0
+    )
     assert run.waits.p50_ns == waits[2] * NS_PER_HOUR  # ceil(0.50 * 6) = 3rd
     assert run.waits.p95_ns == waits[5] * NS_PER_HOUR  # ceil(0.95 * 6) = 6th
     assert run.waits.max_ns == 15 * NS_PER_HOUR
@@ -72,9 +75,11 @@ def test_mps_lets_five_share_one_gpu_and_leaves_the_other_to_the_fine_tune() -> 
     # tune takes the other at once. Nobody waits; all six end within the day.
     run = run_of("mps")
     assert run.waits.max_ns == 0 and run.jobs.finished == 6
-    assert run.gpu_hours.used == Decimal("8.4")  # 1.2 + 0.8 + 0.8 + 0.8 + 4 (tune: not measured, so all) + 0.8
-    # Held: the mean of the memory's and the compute's part, in thousandths. 8 GiB of 81,559 MiB is 100, 16 are
-    # 200. serve (100+50)//2 = 75 for 24 h, notebooks 100 for 16 h, evaluations 300 for 4 h, tune 1000 for 4 h.
+    assert run.gpu_hours.used == Decimal(
+        "8.4"
+    )  # 1.2 + 0.8 + 0.8 + 0.8 + 4 (tune: not measured, so all) + 0.8
+    # Held: the mean of the memory's and the compute's part, in thousandths. 8 GiB of 81,559 MiB is 100, 16
+    # are 200. serve (100+50)//2 = 75 for 24 h, notebooks 100 for 16 h, evaluations 300 for 4 h, tune 1000.
     assert run.gpu_hours.held == Decimal("8.6")  # 1.8 + 1.6 + 1.2 + 4.0
     assert run.cost.period == Decimal("120.00")
     # web: 1.8 + 0.6 = 2.4 h of 48: 6.00 EUR; lab: 1.6 + 0.6 + 4 = 6.2 h: 15.50; idle: 39.4 h: 98.50.
@@ -83,8 +88,8 @@ def test_mps_lets_five_share_one_gpu_and_leaves_the_other_to_the_fine_tune() -> 
 
 
 def test_mps_slowed_in_proportion_ends_an_evaluation_later_by_hand() -> None:
-    # eval-1 is one of four tenants from 9: a quarter of the speed. At 16 the notebooks leave, after 7/4 h of 2 h
-    # are done; then one of two: the last 1/4 h takes 1/2 h. eval-2 beside serve: 2 h take 4, from 20 to 24.
+    # eval-1 is one of four tenants from 9: a quarter of the speed. At 16 the notebooks leave, after 7/4 h of
+    # 2 h are done; then one of two: the last 1/4 h takes 1/2 h. eval-2 beside serve: 2 h take 4.
     run = run_of("mps", "proportional")
     assert run.jobs.finished == 6 and run.jobs.slowed == 5
     ends = Decimal("1.8") + Decimal("1.6") + Decimal("0.3") * (Decimal("7.5") + 4) + 4
@@ -102,12 +107,16 @@ def test_mig_cuts_one_gpu_for_five_jobs() -> None:
 
 
 def test_time_slicing_counts_memory_that_does_not_fit() -> None:
-    heavy = [job(f"big-{i}", 0, 2, memory_bytes=50 * GIB, compute_milli=100, used_milli=100) for i in range(2)]
+    heavy = [
+        job(f"big-{i}", 0, 2, memory_bytes=50 * GIB, compute_milli=100, used_milli=100) for i in range(2)
+    ]
     found = replay(scenario(demand(2, *heavy), fleet(node("one", 1)), Slowdown()), BY_NAME["time-slicing"])
     run = found.runs[0]
     # 2 * 50 GiB on 81,559 MiB (79.6475 GiB): 20.3525 GiB too much for two hours, and both jobs are hit.
     assert run.overflow.jobs == 2 and run.overflow.gib_hours == Decimal("40.705")
-    held_apart = replay(scenario(demand(2, *heavy), fleet(node("one", 1)), Slowdown()), BY_NAME["mps"]).runs[0]
+    held_apart = replay(scenario(demand(2, *heavy), fleet(node("one", 1)), Slowdown()), BY_NAME["mps"]).runs[
+        0
+    ]
     assert held_apart.overflow.jobs == 0 and held_apart.jobs.waiting == 1
 
 
@@ -127,7 +136,9 @@ def test_a_sourced_slowdown_gives_one_figure_instead_of_a_range() -> None:
     from fractions import Fraction
 
     given = Slowdown(factors={"mps": Fraction("1.25")})
-    outcome = replay(the_scenario(given, Slowdown(rest="proportional", factors=given.factors)), BY_NAME["mps"])
+    outcome = replay(
+        the_scenario(given, Slowdown(rest="proportional", factors=given.factors)), BY_NAME["mps"]
+    )
     assert [run.slowdown for run in outcome.runs] == ["given"]
     # Each evaluation takes 2 h * 1.25.
     assert outcome.runs[0].gpu_hours.held == Decimal("1.8") + Decimal("1.6") + Decimal("0.3") * 5 + 4

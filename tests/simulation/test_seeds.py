@@ -6,6 +6,7 @@ A failure names its seed; `pytest tests/simulation/test_seeds.py -k "seeds" --co
 from decimal import Decimal
 
 import pytest
+
 from stellwerk.control.admission import Admission
 from stellwerk.engine.partition.policy import POLICIES, Policy
 from stellwerk.engine.placement import place as placing
@@ -14,7 +15,7 @@ from stellwerk.sim.replay import Scenario, replay
 from stellwerk.sim.result import Run
 from stellwerk.sim.world import Violation
 
-from .scenarios import drawn, fleet, job, demand, node, scenario
+from .scenarios import demand, drawn, fleet, job, node, scenario
 
 BLOCK = 100
 
@@ -107,6 +108,8 @@ def planted_leak(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
 def test_a_planted_bug_is_caught_by_the_same_checks(plant, policy, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     plant(monkeypatch)
-    crowded = [job(f"j{i}", i, 6, memory_bytes=70 * 2**30, compute_milli=900, used_milli=900) for i in range(9)]
+    crowded = [
+        job(f"j{i}", i, 6, memory_bytes=70 * 2**30, compute_milli=900, used_milli=900) for i in range(9)
+    ]
     with pytest.raises((Violation, AssertionError)):
         replay(scenario(demand(24, *crowded), fleet(node("one", 1))), policy)

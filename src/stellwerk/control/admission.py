@@ -144,7 +144,9 @@ class Admission:
 def why_never(request: Request) -> Reason:
     """Why an empty fleet cannot take the request: its memory, its number of GPUs, or its gang."""
     if not request.needs:
-        return Reason("MemoryTooLarge", "no GPU model of the fleet has the memory that the job was measured with")
+        return Reason(
+            "MemoryTooLarge", "no GPU model of the fleet has the memory that the job was measured with"
+        )
     asked = max(need.gpus for _, options in request.needs for need in options)
     if request.pods > 1:
         text = "the fleet cannot hold {pods} pods of {gpus} GPUs at once under this policy"

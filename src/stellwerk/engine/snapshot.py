@@ -38,7 +38,7 @@ class FleetNode(Struct, frozen=True, kw_only=True):
 
 
 class Faults(Struct, frozen=True, kw_only=True):
-    """How often a node is lost (thousandths of a loss per node and 730 h month), and how long it stays away."""
+    """How often a node is lost (thousandths of a loss per node and month of 730 h), and for how long."""
 
     losses_per_node_month_milli: int = 0
     repair_ns: int = 3_600_000_000_000

@@ -7,7 +7,7 @@ it would do harm: a device given twice, memory promised twice, MIG instances tha
 from collections.abc import Sequence
 from typing import Protocol
 
-from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING, WHOLE
+from stellwerk.engine.partition.policy import MPS, TIME_SLICING, WHOLE
 from stellwerk.engine.placement.place import Grant, Site
 
 

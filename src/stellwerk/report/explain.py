@@ -354,8 +354,8 @@ FIGURES: dict[str, Explained] = {
 OF_THE_SMALLEST = frozenset({"gpus", "saving"})
 
 
-def explain(replay: Replay, figure: str, policy: str | None, lang: Language) -> str:
-    """The figure's formula with the numbers of `policy` (None: the recommended one) put in."""
+def check_figure(figure: str) -> None:
+    """Raise InvalidInput, with all known names, for a figure that there is not."""
     if figure not in FIGURES:
         raise InvalidInput(
             "there is no figure {figure}",
@@ -363,6 +363,11 @@ def explain(replay: Replay, figure: str, policy: str | None, lang: Language) -> 
             figure=figure,
             known=", ".join(sorted(FIGURES)),
         )
+
+
+def explain(replay: Replay, figure: str, policy: str | None, lang: Language) -> str:
+    """The figure's formula with the numbers of `policy` (None: the recommended one) put in."""
+    check_figure(figure)
     choice = _choice(replay, figure, policy)
     blocks: dict[str, list[str]] = {}
     for run in choice.runs:

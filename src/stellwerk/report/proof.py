@@ -6,6 +6,7 @@ import msgspec
 
 from stellwerk import __version__
 from stellwerk.api.errors import InvalidInput
+from stellwerk.report.export import to_plain
 from stellwerk.report.receipt import (
     Difference,
     Evidence,
@@ -15,7 +16,6 @@ from stellwerk.report.receipt import (
     hashes_of,
     make_receipt,
     plain_receipt,
-    to_plain,
 )
 from stellwerk.sim.main_job import Arguments, Listener, Prepared, prepare, run
 from stellwerk.sim.result import Replay
@@ -48,7 +48,7 @@ def arguments_of(receipt: Receipt, source: str) -> Arguments:
 
 
 def run_again(receipt: Receipt, source: str, listen: Listener) -> list[Difference]:
-    """Run a receipt's job again; what differs, first the inputs and versions, then the result. Empty: the same.
+    """Run a receipt's job again, and return what differs: the inputs, or else the result. Empty: the same.
 
     The input files are looked for where the receipt names them, from the current folder.
     """

@@ -8,7 +8,7 @@ HOURS_PER_MONTH = 730
 
 
 def node_losses(fleet: Fleet, period_ns: int, seed: int) -> list[tuple[int, int]]:
-    """(time in ns, node position), sorted: in each hour each node is lost with the fleet's monthly rate / 730."""
+    """(time in ns, node position), sorted: each hour a node is lost with the fleet's monthly rate / 730."""
     rate = fleet.faults.losses_per_node_month_milli
     losses: list[tuple[int, int]] = []
     if not rate:

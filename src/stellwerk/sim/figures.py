@@ -60,7 +60,7 @@ def waits_ns(demand: Demand, ledger: Ledger) -> dict[str, int]:
 
 
 def nearest_rank(ordered: Sequence[int], percent: int) -> int:
-    """The nearest-rank percentile of a sorted sequence: the value at position ceil(percent/100 * n); 0 of none."""
+    """The nearest-rank percentile of a sorted sequence, the one at ceil(percent/100 * n); 0 of none."""
     return ordered[-(-percent * len(ordered) // 100) - 1] if ordered else 0
 
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stellwerk.api.errors import InvalidInput
+from stellwerk.api.validation import validate
 from stellwerk.catalog.nearest import nearest
 from stellwerk.engine.decision import Reason
 from stellwerk.engine.demand import Demand
@@ -16,12 +17,12 @@ from stellwerk.engine.partition.facts import gpu_facts
 from stellwerk.engine.partition.geometry import lay_out
 from stellwerk.engine.partition.policy import POLICIES, Policy
 from stellwerk.engine.snapshot import Fleet
-from stellwerk.sim.demand.load import LoadOptions, load_demand
-from stellwerk.sim.fleets import Sources, resolve_fleet
+from stellwerk.sim.demand.load import DemandOptions, Input, load_demand
+from stellwerk.sim.intake.fleets import resolve_fleet
+from stellwerk.sim.intake.slowdowns import slowdowns_of
 from stellwerk.sim.replay import Scenario, replay
 from stellwerk.sim.result import Outcome, Replay
 from stellwerk.sim.size import smallest_fleet, target_of
-from stellwerk.sim.slowdown_file import slowdowns_of
 
 
 class Arguments(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -31,7 +32,7 @@ class Arguments(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknow
     fleet: str | None = None
     size: bool = False
     seed: int = 1
-    days: int = 14
+    days: int | None = None
     plan_hours: int = 12
     policies: tuple[str, ...] = ()
     slowdown: str = "range"
@@ -39,14 +40,6 @@ class Arguments(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknow
     replicas: int = 4
     headroom_percent: int = 0
     geometry: str = ""
-
-
-class Input(Struct, frozen=True, kw_only=True):
-    """A file or built-in source that was read: its role, its name as typed, the SHA-256 of its bytes."""
-
-    role: str
-    name: str
-    sha256: str
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -68,19 +61,31 @@ def prepare(arguments: Arguments) -> Prepared:
     """Read and check all input; raises InvalidInput before anything is computed."""
     policies = _policies(arguments)
     rates = tuple(parse_rate(rate) for rate in arguments.rates)
-    options = LoadOptions(
-        seed=arguments.seed, days=arguments.days, plan_minutes=arguments.plan_hours * 60
-    )
-    loaded = load_demand(arguments.demand, options)
-    found = resolve_fleet(arguments.fleet, Sources(demand=loaded, rates=rates, argument=arguments.demand))
+    options = DemandOptions(days=arguments.days, plan_minutes=arguments.plan_hours * 60)
+    loaded = load_demand(arguments.demand, arguments.seed, options)
+    validate(loaded.manifests)
+    found = resolve_fleet(arguments.fleet, loaded, rates)
     slowdowns, slowdown_inputs = slowdowns_of(arguments.slowdown)
+    _check_demand(loaded.demand)
     _check_geometry(policies, found.fleet)
-    inputs = [*loaded.inputs, *found.inputs, *slowdown_inputs]
     scenario = Scenario(demand=loaded.demand, fleet=found.fleet, slowdowns=slowdowns, seed=arguments.seed)
-    unique = {(role, name): Input(role=role, name=name, sha256=sha) for role, name, sha in inputs}
-    return Prepared(
-        arguments=arguments, scenario=scenario, policies=policies, inputs=tuple(unique.values())
-    )
+    inputs = (*_used(loaded.inputs, found.inputs), *found.inputs, *slowdown_inputs)
+    return Prepared(arguments=arguments, scenario=scenario, policies=policies, inputs=inputs)
+
+
+def _used(demand: tuple[Input, ...], fleet: tuple[Input, ...]) -> tuple[Input, ...]:
+    """The demand's inputs without the fleet that lay beside it, where another one was named."""
+    return tuple(item for item in demand if item.role != "fleet" or not fleet)
+
+
+def _check_demand(demand: Demand) -> None:
+    if not demand.jobs:
+        raise InvalidInput(
+            "{name} has no job that asks for a GPU",
+            fix="ask for nvidia.com/gpu in its containers' limits, or try: stellwerk replay demo",
+            source=demand.name,
+            name=demand.name,
+        )
 
 
 def run(prepared: Prepared, listen: Listener) -> Replay:
@@ -89,7 +94,12 @@ def run(prepared: Prepared, listen: Listener) -> Replay:
     outcomes: list[Outcome] = []
     total = len(policies) * (2 if prepared.arguments.size else 1)
     for policy in policies:
-        listen(len(outcomes), total, _text("replaying {policy}", policy), so_far(prepared, outcomes))
+        listen(
+            len(outcomes),
+            total,
+            Reason("Replaying", "replaying {policy}", {"policy": policy.name}),
+            so_far(prepared, outcomes),
+        )
         outcomes.append(replay(scenario, policy))
     if prepared.arguments.size:
         target = target_of(outcomes[0].runs[0])
@@ -97,8 +107,9 @@ def run(prepared: Prepared, listen: Listener) -> Replay:
             done = len(policies) + position
 
             def tried(count: int, most: int, policy: Policy = policy, done: int = done) -> None:
-                text = _text("sizing {policy}: {count} of at most {most} nodes", policy, count=count, most=most)
-                listen(done, total, text, so_far(prepared, outcomes))
+                values: dict[str, str | int] = {"policy": policy.name, "count": count, "most": most}
+                what = Reason("Sizing", "sizing {policy}: {count} of at most {most} nodes", values)
+                listen(done, total, what, so_far(prepared, outcomes))
 
             sized = smallest_fleet(scenario, policy, target, tried)
             outcomes[position] = replace(outcomes[position], sized=sized)
@@ -117,15 +128,13 @@ def so_far(prepared: Prepared, outcomes: list[Outcome]) -> Replay:
         fleet=fleet,
         seed=prepared.scenario.seed,
         outcomes=tuple(outcomes),
-        notes=tuple(_notes(demand, fleet, prepared.policies)),
+        notes=tuple(_notes(demand, prepared.policies)),
+        left_out=demand.left_out,
     )
 
 
-def _notes(demand: Demand, fleet: Fleet, policies: tuple[Policy, ...]) -> Iterator[str]:
+def _notes(demand: Demand, policies: tuple[Policy, ...]) -> Iterator[str]:
     yield from demand.notes
-    for left in demand.left_out:
-        yield f"{left.count} {left.text}."
-    yield from fleet.notes
     yield from (str(note) for note in (SHARING_NOTE, UNKNOWN_NOTE) if len(policies) > 1)
 
 
@@ -135,10 +144,6 @@ SHARING_NOTE = Reason(
     "the device plugin keeps one way for a whole node.",
 )
 UNKNOWN_NOTE = Reason("NotMeasured", "A job whose memory or compute was not measured is never shared.")
-
-
-def _text(template: str, policy: Policy, **values: str | int) -> Reason:
-    return Reason("Progress", template, {"policy": policy.name, **values})
 
 
 def _policies(arguments: Arguments) -> tuple[Policy, ...]:
@@ -180,7 +185,7 @@ RANGES = {
 def _check_numbers(arguments: Arguments) -> None:
     for field, (option, low, high) in RANGES.items():
         value = getattr(arguments, field)
-        if not low <= value <= high:
+        if value is not None and not low <= value <= high:
             raise InvalidInput(
                 "{value} is not between {low} and {high}",
                 fix="give {option} a number between {low} and {high}",

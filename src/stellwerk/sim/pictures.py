@@ -85,4 +85,3 @@ def _slices(stays: list[Stay], fleet: Fleet) -> Iterable[Slice]:
                 job=stay.job.name,
                 team=stay.job.team,
             )
-

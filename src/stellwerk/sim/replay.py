@@ -31,6 +31,16 @@ class Scenario(Struct, frozen=True, kw_only=True):
     slowdowns: tuple[Slowdown, ...]
     seed: int = 1
 
+    def slowdowns_plain(self) -> list[dict[str, str]]:
+        """The slowdowns as plain data, for a receipt's hash."""
+        return [
+            {
+                "rest": slowdown.rest,
+                **{name: str(factor) for name, factor in sorted(slowdown.factors.items())},
+            }
+            for slowdown in self.slowdowns
+        ]
+
 
 # Says whether a replay is still worth going on: called after each event with (world, now).
 Watch = Callable[[World, int], bool]
@@ -60,7 +70,9 @@ def slowdown_is_given(policy: Policy, slowdown: Slowdown) -> bool:
     return bool(methods) and methods <= set(slowdown.factors)
 
 
-def simulate(scenario: Scenario, policy: Policy, slowdown: Slowdown, watch: Watch | None = None) -> Ledger | None:
+def simulate(
+    scenario: Scenario, policy: Policy, slowdown: Slowdown, watch: Watch | None = None
+) -> Ledger | None:
     """Run the demand under the policy to the end of the period; None when `watch` stopped it before.
 
     Raises Violation when a safety property breaks.

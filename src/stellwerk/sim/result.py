@@ -15,8 +15,8 @@ from stellwerk.engine.snapshot import Fleet
 class Jobs(Struct, frozen=True, kw_only=True, rename="camel"):
     """arrived = finished + running + waiting + rejected, at the end of the period.
 
-    `shared` jobs had at least once another tenant on their GPU (or a slice of it); `slowed` ones took longer than
-    alone; `interrupted` ones lost their node at least once (they start again, and are counted where they end).
+    `shared` jobs had at least once another tenant on their GPU; `slowed` ones ran slower than alone at least
+    once; `interrupted` ones lost their node at least once (they start again, and are counted where they end).
     """
 
     arrived: int
@@ -48,7 +48,7 @@ class Overflow(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class GpuHours(Struct, frozen=True, kw_only=True, rename="camel"):
-    """`paid`: the fleet's GPUs over the period; `held`: given to jobs; `used`: kept busy by them (measured use)."""
+    """`paid`: the fleet's GPUs over the period; `held`: given to jobs; `used`: kept busy, as measured."""
 
     paid: Decimal
     held: Decimal
@@ -56,7 +56,7 @@ class GpuHours(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Cost(Struct, frozen=True, kw_only=True, rename="camel"):
-    """In the fleet's currency: a month of 730 h, the period, and one useful GPU-hour. None: a price is unknown."""
+    """In the fleet's currency: a month of 730 h, the period, a useful GPU-hour. None: a price is unknown."""
 
     currency: str
     month: Decimal | None
@@ -85,7 +85,7 @@ class Rejected(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Sample(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Averages over one stretch of time that begins at `start_ns`: GPUs held and used (milli), jobs waiting (milli)."""
+    """Averages over a stretch of time that begins at `start_ns`: GPUs held and used, jobs waiting (milli)."""
 
     start_ns: int
     held_milli: int
@@ -94,7 +94,7 @@ class Sample(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Slice(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A part of a GPU in one tenant's hands: `start_milli` and `size_milli` of its width, how, and by whom."""
+    """A tenant's part of a GPU: from `start_milli`, `size_milli` of its width, how, and by whom."""
 
     node: str
     gpu: int
@@ -114,7 +114,7 @@ class SliceMap(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Run(Struct, frozen=True, kw_only=True, rename="camel"):
-    """One policy under one assumption on slowdown: "none", "proportional", or "given" (from a sourced file)."""
+    """A policy under one assumption on slowdown: "none", "proportional", or "given" (from a sourced file)."""
 
     slowdown: str
     jobs: Jobs

@@ -78,7 +78,9 @@ class Progress:
 class World:
     """Simulated GPUs under virtual time. `handle` and `perform` are what the loop calls."""
 
-    def __init__(self, sites: Sequence[Site], jobs: Mapping[str, Job], slowdown: Slowdown, cloud: Cloud) -> None:
+    def __init__(
+        self, sites: Sequence[Site], jobs: Mapping[str, Job], slowdown: Slowdown, cloud: Cloud
+    ) -> None:
         self.agenda: Agenda[Event | Completion] = Agenda()
         self.ledger = Ledger()
         self.gpus = MemoryGpus(sites)
@@ -97,7 +99,7 @@ class World:
         if isinstance(event, Completion):
             progress = self.running.get(event.job)
             if progress is None or progress.version != event.version:
-                return []  # Its speed changed since, or it was interrupted: a newer completion is on the agenda.
+                return []  # Its speed changed since, or it was interrupted.
             self._end(progress, now)
             self.ledger.finished.add(event.job)
             event = JobFinished(event.job)

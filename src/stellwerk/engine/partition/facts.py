@@ -24,7 +24,7 @@ def gpu_facts(model: str) -> GpuFacts:
 
 
 def _balanced(pci_device_ids: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    """mig-parted's default configuration "all-balanced" for a chip, as (profile, count); () where it has none."""
+    """mig-parted's configuration "all-balanced" for a chip, as (profile, count); () where it has none."""
     entries: Any = label_facts().mig_parted.default_configs["all-balanced"]
     for entry in entries:
         chips = entry["device-filter"]

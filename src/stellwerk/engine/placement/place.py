@@ -79,7 +79,8 @@ def place(sites: Sequence[Site], states: Sequence[GpuState], request: Request) -
     """Grants for every pod of the request (in pod order), or why not. `states` is not changed."""
     if request.pods == 1:
         return _place_pod(sites, states, request) or NO_ROOM
-    trial, granted = list(states), []
+    trial = list(states)
+    granted: list[Grant] = []
     for _ in range(request.pods):
         grants = _place_pod(sites, trial, request)
         if not grants:

@@ -19,6 +19,7 @@ from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.stellwerk import Interference
 from stellwerk.api.manifests import load_manifests
 from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING
+from stellwerk.sim.demand.load import Input
 from stellwerk.sim.slowdown import Slowdown
 
 BOUNDS = {
@@ -30,8 +31,8 @@ METHODS = (TIME_SLICING, MPS, MIG)
 MOST = 1000
 
 
-def slowdowns_of(argument: str) -> tuple[tuple[Slowdown, ...], tuple[tuple[str, str, str], ...]]:
-    """The slowdowns to replay, and the (role, name, sha256) of the file read; raises InvalidInput."""
+def slowdowns_of(argument: str) -> tuple[tuple[Slowdown, ...], tuple[Input, ...]]:
+    """The slowdowns to replay, and the file that was read; raises InvalidInput."""
     if argument in BOUNDS:
         return BOUNDS[argument], ()
     raw = read_raw(argument)
@@ -47,7 +48,7 @@ def slowdowns_of(argument: str) -> tuple[tuple[Slowdown, ...], tuple[tuple[str, 
             )
         factors |= _factors(manifest.object, argument)
     both = (Slowdown(factors=factors), Slowdown(rest="proportional", factors=factors))
-    return both, (("slowdown", argument, sha256(raw)),)
+    return both, (Input("slowdown", argument, sha256(raw)),)
 
 
 def _factors(interference: Interference, source: str) -> dict[str, Fraction]:

@@ -1,0 +1,124 @@
+"""`stellwerk catalog`: the facts that figures rest on, each with date and source."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+
+@click.group("catalog", short_help="List GPU models, MIG profiles, node types with prices, fleets, rates.")
+def command() -> None:
+    """List the facts that figures rest on, with their dates and sources."""
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Columns parted by two spaces, as kubectl prints them."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    for row in [head, *rows]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@command.command("gpus")
+def gpus() -> None:
+    """GPU models with memory, SMs, bandwidth, MIG and the datasheet."""
+    from stellwerk.catalog.gpus import gpu_models
+
+    rows = [
+        (
+            gpu.id,
+            f"{gpu.memory_bytes // 2**20} MiB",
+            str(gpu.sm_count),
+            _or_unknown(gpu.memory_bandwidth_gb_s),
+            "yes" if gpu.mig_supported else "no",
+            gpu.confidence,
+            gpu.datasheet,
+        )
+        for gpu in gpu_models()
+    ]
+    _table(("MODEL", "MEMORY", "SMS", "GB/S", "MIG", "CONFIDENCE", "SOURCE"), rows)
+
+
+@command.command("mig")
+@click.argument("model")
+def mig(model: str) -> None:
+    """MIG profiles of a GPU MODEL, with their placements."""
+    from stellwerk.api.errors import InvalidInput
+    from stellwerk.catalog.mig import mig_model
+
+    found = mig_model(model)
+    if found is None:
+        raise InvalidInput(
+            "{model} cannot be cut by MIG", fix="see which models can: stellwerk catalog gpus", model=model
+        )
+    rows = [
+        (
+            profile.name,
+            _or_unknown(profile.memory_mib),
+            _or_unknown(profile.sm_count),
+            str(profile.max_instances),
+            " ".join(f"{place.start}+{place.size}" for place in profile.placements) or "unknown",
+        )
+        for profile in found.profiles
+    ]
+    _table(("PROFILE", "MIB", "SMS", "MOST", "PLACEMENTS (START+SIZE)"), rows)
+
+
+@command.command("node-types")
+@click.option("--gpu", default="", help="Only models whose name holds this text.")
+@click.option("--provider", default="", help="Only this provider.")
+def node_types(gpu: str, provider: str) -> None:
+    """Node types with GPUs: provider, type, region, price an hour, its date and source."""
+    from stellwerk.catalog.node_types import node_types as all_types
+
+    rows = [
+        (
+            row.provider,
+            row.name,
+            row.region or "-",
+            f"{row.gpu_count}x {row.gpu_model}",
+            _price(row.price("on-demand")),
+            _price(row.price("spot")),
+            row.price_date,
+            row.source,
+        )
+        for row in all_types()
+        if gpu.lower() in (row.gpu_model or "").lower() and provider in ("", row.provider)
+    ]
+    _table(("PROVIDER", "TYPE", "REGION", "GPUS", "ON-DEMAND/H", "SPOT/H", "DATE", "SOURCE"), rows)
+
+
+@command.command("fleet")
+@click.argument("name")
+def fleet(name: str) -> None:
+    """The manifest of a built-in fleet, as an example to write your own from."""
+    from stellwerk.api.errors import InvalidInput
+    from stellwerk.sim.demand.builtin import BUILTIN, fleet_file
+
+    if name not in BUILTIN:
+        raise InvalidInput(
+            "there is no built-in fleet {name}",
+            fix="use one of: {known}",
+            name=name,
+            known=", ".join(BUILTIN),
+        )
+    click.echo(fleet_file(name).decode(), nl=False)
+
+
+@command.command("sharing")
+def sharing() -> None:
+    """Published measurements of sharing, with their conditions; input for --slowdown."""
+    from stellwerk.catalog.interference import interference
+
+    for found in interference():
+        click.echo(f"{found.gpu}  {found.method}\n  {found.workload}")
+        for name, values in found.figures.items():
+            click.echo(f"  {name}: " + ", ".join(f"{key} {value}" for key, value in values.items()))
+        click.echo(f"  source: {found.source}")
+
+
+def _price(price: Any) -> str:
+    return "unknown" if price is None else f"{price.amount} {price.currency}"
+
+
+def _or_unknown(value: object) -> str:
+    return "unknown" if value is None else str(value)

@@ -1,0 +1,109 @@
+"""`stellwerk up`: run the main job, and serve its report on loopback while it fills."""
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stellwerk.cli.options import LANG, arguments_from, job_options, language_of
+
+if TYPE_CHECKING:
+    from stellwerk.engine.decision import Reason
+    from stellwerk.report.text import Language
+    from stellwerk.report.view import PageView
+    from stellwerk.sim.main_job import Prepared
+    from stellwerk.sim.result import Replay
+
+
+@click.command("up", short_help="Run the main job and serve its report on loopback.")
+@click.argument("demand", default="demo")
+@job_options
+@click.option("--size/--no-size", default=True, help="Seek each policy's smallest fleet.  [default: size]")
+@click.option("--port", type=click.IntRange(1, 65535), default=8765, show_default=True)
+@LANG
+def command(demand: str, size: bool, port: int, **options: Any) -> int:
+    """Run the main job on DEMAND (demo) and serve its report; Ctrl-C stops.
+
+    The page answers at once and fills while the job runs. It offers the report, result.json and receipt.json.
+    """
+    from stellwerk.server.page import create_app
+    from stellwerk.server.serve import serve
+
+    lang = language_of(options.pop("lang"))
+    board = Board(arguments_from(demand, size, options), lang)
+    threading.Thread(target=board.work, daemon=True, name="main job").start()
+    app = create_app(board.view, board.file, lang)
+    serve(app, port=port, announce=lambda url, moved: _announce(url, moved, port, lang))
+    return board.exit_code
+
+
+def _announce(url: str, moved: bool, port: int, lang: "Language") -> None:
+    from stellwerk.report.text import translator
+
+    _ = translator(lang)
+    if moved:
+        click.echo(_("port {port} is taken, so the next free one is used", port=port), err=True)
+    click.echo(_("Stellwerk's report: {url}  (Ctrl-C stops)", url=url))
+
+
+class Board:
+    """What the page shows now; filled by the job's thread, read by the server's."""
+
+    def __init__(self, arguments: Any, lang: "Language") -> None:
+        from stellwerk.report.view import PageView, Progress
+
+        self._arguments, self._lang = arguments, lang
+        self._files: dict[str, bytes] = {}
+        self._view: PageView = PageView(title=arguments.demand, state="running", progress=Progress(0, 1))
+        self.exit_code = 0
+
+    def view(self) -> "PageView":
+        """The page's content now."""
+        return self._view
+
+    def file(self, name: str) -> bytes | None:
+        """A finished file by name (report.html, receipt.json, result.json), or None while there is none."""
+        return self._files.get(name)
+
+    def work(self) -> None:
+        """Run the job to its end; a user's mistake is shown on the page and on stderr."""
+        from stellwerk.api.errors import InvalidInput
+        from stellwerk.report.text import error_text
+        from stellwerk.report.view import PageView
+        from stellwerk.sim.main_job import prepare, run
+
+        try:
+            prepared = prepare(self._arguments)
+            self._finish(prepared, run(prepared, self._hear))
+        except InvalidInput as error:
+            text = error_text(error, self._lang)
+            click.echo(text, err=True)
+            self.exit_code = 2
+            self._view = PageView(title=self._arguments.demand, state="failed", error=text)
+
+    def _hear(self, done: int, total: int, what: "Reason", so_far: "Replay") -> None:
+        from stellwerk.report.text import translator
+        from stellwerk.report.view import PageView, Progress
+
+        words = translator(self._lang)(what.text, **what.values)
+        self._view = PageView(
+            title=so_far.demand, state="running", progress=Progress(done, total, words), replay=so_far
+        )
+
+    def _finish(self, prepared: "Prepared", replay: "Replay") -> None:
+        from stellwerk.report.export import to_json
+        from stellwerk.report.html import render_page
+        from stellwerk.report.proof import receipt_of
+        from stellwerk.report.receipt import receipt_bytes
+        from stellwerk.report.view import PageView
+
+        receipt = receipt_of(prepared, replay)
+        view = PageView(
+            title=replay.demand, state="done", replay=replay, receipt_sha256=receipt["resultSha256"]
+        )
+        self._files = {
+            "report.html": render_page(view, self._lang).encode(),
+            "receipt.json": receipt_bytes(receipt),
+            "result.json": to_json(replay),
+        }
+        self._view = view
