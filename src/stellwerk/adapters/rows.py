@@ -8,7 +8,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TextIO
 
 from msgspec import Struct
 
@@ -52,18 +52,10 @@ class Table(Struct, frozen=True):
 
 def read_table(content: bytes, source: str) -> Table:
     """The CSV table in `content`; `source` names the file in errors."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            "{name} is not UTF-8 text: byte {byte} cannot be read",
-            fix="save it as CSV in UTF-8",
-            source=source,
-            name=source,
-            byte=error.start,
-        ) from None
-    first = text[: text.find("\n") if "\n" in text else len(text)]
-    delimiter = ";" if first.count(";") > first.count(",") else ","
+    first = content[: content.find(b"\n") if b"\n" in content else len(content)]
+    delimiter = ";" if first.count(b";") > first.count(b",") else ","
+    # Decoded bit by bit: the whole text at once would take four bytes for each character.
+    text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
     lines = _lines(text, delimiter, source)
     header = tuple(name.strip() for name in next(lines, (1, []))[1])
     if not all(header) or not header or len(set(header)) < len(header):
@@ -127,9 +119,9 @@ def decimal_number(cell: Cell, low: int, high: int) -> Decimal:
     )
 
 
-def _lines(text: str, delimiter: str, source: str) -> Iterator[tuple[int, list[str]]]:
+def _lines(text: TextIO, delimiter: str, source: str) -> Iterator[tuple[int, list[str]]]:
     """Each row with its number; empty lines are skipped, but counted."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
     try:
         for row, fields in enumerate(reader, start=1):
             if row > ROWS_LIMIT + 1:
@@ -142,6 +134,14 @@ def _lines(text: str, delimiter: str, source: str) -> Iterator[tuple[int, list[s
                 )
             if fields or row == 1:
                 yield row, fields
+    except UnicodeDecodeError:
+        raise InvalidInput(
+            "{name} is not UTF-8 text: what follows line {line} cannot be read",
+            fix="save it as CSV in UTF-8",
+            source=source,
+            name=source,
+            line=reader.line_num,
+        ) from None
     except csv.Error as error:
         raise InvalidInput(
             "{name} is not a CSV file: line {line}: {words}",
