@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from stellwerk.api.errors import InvalidInput
-from stellwerk.api.yaml_events import MAX_DEPTH, exact_number, read_yaml
+from stellwerk.api.yaml_events import MAX_DEPTH, MAX_VALUES, exact_number, read_yaml
 
 MAX_BYTES = 64 * 1024 * 1024
 _BYTE = re.compile(r"\(byte (\d+)\)")
@@ -61,6 +61,14 @@ def _binary(position: int, line: int, source: str) -> InvalidInput:
 
 def _json(text: str, source: str) -> Any:
     """The JSON value, or None if it is no JSON: YAML's reader then says what is wrong."""
+    if text.count(",") + text.count("[") + text.count("{") > MAX_VALUES:
+        raise InvalidInput(
+            "the file has more than {limit} values",
+            fix="split the file",
+            source=source,
+            document=1,
+            limit=MAX_VALUES,
+        )
     try:
         value = msgspec.json.Decoder(float_hook=exact_number).decode(text)
     except RecursionError:

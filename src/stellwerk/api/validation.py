@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from stellwerk.api.checks.fleet import check_fleet, check_period
+from stellwerk.api.checks.fleet import check_fleet, check_interference, check_period
 from stellwerk.api.checks.names import check_metadata, identity
 from stellwerk.api.checks.pods import check_deployment, check_job, check_node, check_pod
 from stellwerk.api.checks.queues import (
@@ -17,7 +17,7 @@ from stellwerk.api.groups.apps import Deployment
 from stellwerk.api.groups.batch import Job
 from stellwerk.api.groups.core import Node, Pod
 from stellwerk.api.groups.kueue import ClusterQueue, Cohort, LocalQueue
-from stellwerk.api.groups.stellwerk import Fleet, Period
+from stellwerk.api.groups.stellwerk import Fleet, Interference, Period
 from stellwerk.api.manifests import Manifest
 
 
@@ -70,5 +70,7 @@ def _check_object(manifest: Manifest, queues: Queues) -> None:
             check_fleet(manifest, fleet)
         case Period() as period:
             check_period(manifest, period)
+        case Interference() as interference:
+            check_interference(manifest, interference)
         case _:
             pass

@@ -1,4 +1,4 @@
-"""Fleet and Period: counts, names, money and times that make sense."""
+"""Fleet, Period and Interference: counts, names, money and times that make sense."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from msgspec import Struct, UnsetType
 from stellwerk.api.checks.names import check_duration, check_name, check_time
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.meta import given
-from stellwerk.api.groups.stellwerk import Fleet, FleetNodeGroup, Money, Owned, Period
+from stellwerk.api.groups.stellwerk import Fleet, FleetNodeGroup, Interference, Money, Owned, Period
 from stellwerk.api.manifests import Manifest
 from stellwerk.api.mismatch import shown
 
@@ -35,6 +35,13 @@ def check_period(manifest: Manifest, period: Period) -> None:
     """Start and duration; raises InvalidInput."""
     check_time(manifest, "spec.start", period.spec.start)
     check_duration(manifest, "spec.duration", period.spec.duration)
+
+
+def check_interference(manifest: Manifest, interference: Interference) -> None:
+    """Each factor is above 0 and finite; raises InvalidInput."""
+    for i, factor in enumerate(interference.spec.factors):
+        path = f"spec.factors[{i}].factor"
+        _check_number(manifest, _Field(path, factor.factor, most=Decimal(1000), zero=False))
 
 
 def check_fleet(manifest: Manifest, fleet: Fleet) -> None:
