@@ -6,12 +6,14 @@ grows; who writes on an old one is refused (Conflict), as an API server does it 
 
 import copy
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+from msgspec import Struct
 
 Object = dict[str, Any]
 
 
-class Key(NamedTuple):
+class Key(Struct, frozen=True, order=True):
     """What names an object: its group and kind (as apiVersion without the version), namespace, name."""
 
     group: str
@@ -20,7 +22,7 @@ class Key(NamedTuple):
     name: str
 
 
-class Change(NamedTuple):
+class Change(Struct, frozen=True):
     """One line of the watch log: ADDED, MODIFIED or DELETED, as the API server calls them."""
 
     type: str
@@ -78,7 +80,7 @@ class MemoryStore:
 
     def list(self, group: str, kind: str) -> tuple[list[Object], int]:
         """Copies of all objects of a kind, by namespace and name, and the version they are true at."""
-        keys = sorted(key for key in self._objects if (key.group, key.kind) == (group, kind))
+        keys = sorted(key for key in self._objects if key.group == group and key.kind == kind)
         return [copy.deepcopy(self._objects[key]) for key in keys], self._version
 
     def put(self, item: Mapping[str, Any]) -> Object:
@@ -111,7 +113,8 @@ class MemoryStore:
         oldest = self._log[0].version if self._log else self._version + 1
         if since + 1 < oldest and since < self._version:
             raise Expired(f"changes are kept from {oldest} on, the watch begins at {since}")
-        return iter([copy.deepcopy(change) for change in self._log if change.version > since])
+        changes = [change for change in self._log if change.version > since]
+        return iter([Change(c.type, c.version, copy.deepcopy(c.object)) for c in changes])
 
     def _note(self, kind: str, item: Object) -> None:
         self._log.append(Change(kind, self._version, item))

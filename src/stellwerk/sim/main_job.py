@@ -8,7 +8,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stellwerk.api.errors import InvalidInput
-from stellwerk.api.validation import validate
 from stellwerk.catalog.nearest import nearest
 from stellwerk.engine.decision import Reason
 from stellwerk.engine.demand import Demand
@@ -18,7 +17,7 @@ from stellwerk.engine.partition.geometry import lay_out
 from stellwerk.engine.partition.policy import POLICIES, Policy
 from stellwerk.engine.snapshot import Fleet
 from stellwerk.sim.demand.load import DemandOptions, Input, load_demand
-from stellwerk.sim.intake.fleets import resolve_fleet
+from stellwerk.sim.intake.fleets import fleet_beside, named_fleet, share_memory_bytes
 from stellwerk.sim.intake.slowdowns import slowdowns_of
 from stellwerk.sim.replay import Scenario, replay
 from stellwerk.sim.result import Outcome, Replay
@@ -61,10 +60,14 @@ def prepare(arguments: Arguments) -> Prepared:
     """Read and check all input; raises InvalidInput before anything is computed."""
     policies = _policies(arguments)
     rates = tuple(parse_rate(rate) for rate in arguments.rates)
-    options = DemandOptions(days=arguments.days, plan_minutes=arguments.plan_hours * 60)
+    named = None if arguments.fleet is None else named_fleet(arguments.fleet, rates)
+    options = DemandOptions(
+        days=arguments.days,
+        plan_minutes=arguments.plan_hours * 60,
+        gpu_memory_bytes=share_memory_bytes(arguments.demand, named),
+    )
     loaded = load_demand(arguments.demand, arguments.seed, options)
-    validate(loaded.manifests)
-    found = resolve_fleet(arguments.fleet, loaded, rates)
+    found = fleet_beside(loaded, rates) if named is None else named
     slowdowns, slowdown_inputs = slowdowns_of(arguments.slowdown)
     _check_demand(loaded.demand)
     _check_geometry(policies, found.fleet)

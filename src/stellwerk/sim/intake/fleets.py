@@ -12,12 +12,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stellwerk.adapters.files import expand, list_manifest_files, read_raw, sha256
+from stellwerk.adapters.traces import GPU_MEMORY_BYTES
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups import stellwerk as api
 from stellwerk.api.groups.core import Node
 from stellwerk.api.groups.meta import ObjectMeta
 from stellwerk.api.manifests import Manifest, load_manifests
 from stellwerk.api.validation import validate
+from stellwerk.catalog.gpus import gpu_memory_bytes
+from stellwerk.catalog.node_types import node_type
 from stellwerk.catalog.prices import ExchangeRate
 from stellwerk.engine.demand import Demand
 from stellwerk.engine.money.fleet_cost import price_fleet
@@ -42,16 +45,27 @@ class FoundFleet(Struct, frozen=True, kw_only=True):
     inputs: tuple[Input, ...] = ()
 
 
-def resolve_fleet(argument: str | None, loaded: LoadedDemand, rates: Sequence[ExchangeRate]) -> FoundFleet:
-    """The fleet to replay on; raises InvalidInput naming the file and field, or the option."""
-    if argument is not None:
-        return _named(argument, rates)
+def fleet_beside(loaded: LoadedDemand, rates: Sequence[ExchangeRate]) -> FoundFleet:
+    """The fleet that came with the demand, or the one that it implies; raises InvalidInput."""
     if loaded.fleet_manifests:
         return FoundFleet(fleet=price_manifests(loaded.fleet_manifests, rates))
     return FoundFleet(fleet=_implied(loaded.demand, rates))
 
 
-def _named(argument: str, rates: Sequence[ExchangeRate]) -> FoundFleet:
+def share_memory_bytes(demand: str, named: FoundFleet | None) -> int:
+    """What 1000 milli-GPU of a trace stand for: the memory of the fleet's smallest GPU.
+
+    So that two halves always fit on one GPU, as they did where the trace was taken.
+    """
+    if named is not None:
+        return min(node.gpu_memory_bytes for node in named.fleet.nodes)
+    if demand in BUILTIN:
+        return GPU_MEMORY_BYTES
+    return gpu_memory_bytes(node_type(*IMPLIED).gpu_model)
+
+
+def named_fleet(argument: str, rates: Sequence[ExchangeRate]) -> FoundFleet:
+    """The fleet of `--fleet`; raises InvalidInput naming the file and field, or the option."""
     if argument in BUILTIN:
         raw = fleet_file(argument)
         manifests = load_manifests(raw, argument)
