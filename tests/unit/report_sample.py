@@ -1,4 +1,4 @@
-"""A replay as a fleet of four GPUs and three teams might give it; its bills add up, its ranges are real ranges."""
+"""A replay of four GPUs and three teams; its bills add up, its ranges are real ranges."""
 
 from decimal import Decimal
 
@@ -21,8 +21,11 @@ RENT = CostTerm(
     source="price list of Scaleway; 1 EUR = 1.0411 USD on 2025-02-28 (ECB)",
 )
 POWER = CostTerm(
-    name="energy", per_hour=Decimal("0.5966"), formula="2000 W / 1000 * 1.63 * 0.183 EUR per kWh",
-    date="2026-08-28", source="invoice",
+    name="energy",
+    per_hour=Decimal("0.5966"),
+    formula="2000 W / 1000 * 1.63 * 0.183 EUR per kWh",
+    date="2026-08-28",
+    source="invoice",
 )
 
 
@@ -52,8 +55,12 @@ def run(policy: str, slowdown: str, nodes: int, wait_min: int) -> result.Run:
     parts = [(period * share * held / paid / 10).quantize(Decimal("0.01")) for share in (5, 3, 2)]
     teams = tuple(
         result.Team(
-            team=name, jobs=12 + index, wait_p95_ns=wait_min * MIN, held=(held * share / 10).quantize(Decimal("0.001")),
-            used=(used * share / 10).quantize(Decimal("0.001")), cost=part,
+            team=name,
+            jobs=12 + index,
+            wait_p95_ns=wait_min * MIN,
+            held=(held * share / 10).quantize(Decimal("0.001")),
+            used=(used * share / 10).quantize(Decimal("0.001")),
+            cost=part,
         )
         for index, (name, share, part) in enumerate(zip(names, (5, 3, 2), parts, strict=True))
     )
@@ -61,8 +68,14 @@ def run(policy: str, slowdown: str, nodes: int, wait_min: int) -> result.Run:
     return result.Run(
         slowdown=slowdown,
         jobs=result.Jobs(
-            arrived=39, finished=36, running=2, waiting=0, rejected=1, interrupted=0,
-            shared=0 if policy == "whole" else 31, slowed=slowed,
+            arrived=39,
+            finished=36,
+            running=2,
+            waiting=0,
+            rejected=1,
+            interrupted=0,
+            shared=0 if policy == "whole" else 31,
+            slowed=slowed,
         ),
         waits=result.Waits(p50_ns=0, p95_ns=wait_min * MIN, max_ns=2 * wait_min * MIN),
         gpu_hours=result.GpuHours(paid=paid, held=held, used=used),
@@ -71,7 +84,10 @@ def run(policy: str, slowdown: str, nodes: int, wait_min: int) -> result.Run:
             gib_hours=Decimal("12.500") if policy == "time-slicing" else Decimal("0.000"),
         ),
         cost=result.Cost(
-            currency="EUR", month=month, period=period, useful_gpu_hour=(period / used).quantize(Decimal("0.01"))
+            currency="EUR",
+            month=month,
+            period=period,
+            useful_gpu_hour=(period / used).quantize(Decimal("0.01")),
         ),
         idle_cost=period - sum(parts),
         teams=teams,
@@ -92,7 +108,9 @@ def samples(policy: str, nodes: int, wait_min: int) -> tuple[result.Sample, ...]
         queue = wait_min * (20 if office and policy == "whole" else 3) if office else 0
         found.append(
             result.Sample(
-                start_ns=index * 2 * HOUR, held_milli=held, used_milli=nodes * (240 if office else 60),
+                start_ns=index * 2 * HOUR,
+                held_milli=held,
+                used_milli=nodes * (240 if office else 60),
                 waiting_milli=queue * (1 + index % 5),
             )
         )
@@ -104,13 +122,22 @@ def slices(policy: str, nodes: int) -> result.SliceMap:
     teams = ("research", "search", "support")
     found = []
     for index in range(nodes):
-        cuts = {"whole": ((0, 1000, "whole", ""),), "mps": ((0, 400, "mps", ""), (400, 300, "mps", ""), (700, 150, "mps", ""))}
+        cuts = {
+            "whole": ((0, 1000, "whole", ""),),
+            "mps": ((0, 400, "mps", ""), (400, 300, "mps", ""), (700, 150, "mps", "")),
+        }
         mig = ((0, 571, "mig", "4g.40gb"), (571, 286, "mig", "2g.20gb"), (857, 143, "mig", "1g.10gb"))
         for place, (start, size, method, label) in enumerate(cuts.get(policy, mig)):
             found.append(
                 result.Slice(
-                    node=f"gpu-{index}", gpu=0, start_milli=start, size_milli=size, method=method, label=label,
-                    job=f"job-{index}-{place}", team=teams[(index + place) % 3],
+                    node=f"gpu-{index}",
+                    gpu=0,
+                    start_milli=start,
+                    size_milli=size,
+                    method=method,
+                    label=label,
+                    job=f"job-{index}-{place}",
+                    team=teams[(index + place) % 3],
                 )
             )
     return result.SliceMap(at_ns=2 * DAY + 11 * HOUR, slices=tuple(found))
@@ -138,7 +165,12 @@ def replay(sized: bool = False) -> result.Replay:
             outcome = replace(outcome, sized=small)
         outcomes.append(outcome)
     return result.Replay(
-        demand="demo", period_ns=PERIOD, start_ns=START, fleet=fleet(), seed=7, outcomes=tuple(outcomes),
+        demand="demo",
+        period_ns=PERIOD,
+        start_ns=START,
+        fleet=fleet(),
+        seed=7,
+        outcomes=tuple(outcomes),
         notes=("Memory and compute of every job are as the generator set them.",),
         left_out=(LeftOut(3, "pods without a GPU"),),
     )

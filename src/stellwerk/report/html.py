@@ -22,7 +22,7 @@ from stellwerk.sim.result import Replay, Run
 
 DASH = " – "
 # Sixteen columns are more than a reader takes in: the page shows three tables of one subject each.
-SUBJECTS = (8, 11, 15)
+SUBJECTS = (5, 10, 15)
 
 
 class Card(Struct, frozen=True):
@@ -58,7 +58,7 @@ def render_page(view: PageView, lang: Language) -> str:
             view=view,
             css=_css(),
             version=__version__,
-            headline=headline,
+            headline=headline.partition(view.verify_command),
             **{**_NOTHING, **parts},
         )
     )
@@ -118,12 +118,13 @@ def _grids(view: PageView, replay: Replay, lang: Language) -> tuple[tables.Grid,
     whole = tables.policy_grid(replay, lang, DASH)
     if view.state != "done":
         whole = tables.Grid(whole.title, whole.head, whole.rows)
+    _ = translator(lang)
+    titles = (whole.title, _("Jobs on the declared fleet"), _("GPU-hours and cost of the declared fleet"))
     grids = []
     start = 1
-    for end in SUBJECTS:
+    for title, end in zip(titles, SUBJECTS, strict=True):
         columns = (0, *range(start, min(end + 1, len(whole.head))))
         rows = tuple(tuple(row[column] for column in columns) for row in whole.rows)
-        title = whole.title if start == 1 else ""
         grids.append(tables.Grid(title, tuple(whole.head[column] for column in columns), rows, whole.best))
         start = end + 1
     sizes = tables.size_grid(replay, lang, DASH) if view.state == "done" else None

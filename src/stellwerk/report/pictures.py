@@ -76,6 +76,7 @@ def team_colors(replay: Replay) -> dict[str, str]:
 def _style() -> Any:
     return {
         "svg.fonttype": "none",
+        "text.parse_math": False,  # A policy may be called $x$.
         "svg.hashsalt": "stellwerk",
         "font.family": "DejaVu Sans",
         "font.size": 9.5,

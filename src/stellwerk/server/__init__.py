@@ -1,0 +1,1 @@
+"""The report as a page on loopback: it answers at once and fills while the job runs."""

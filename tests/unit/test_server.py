@@ -1,0 +1,161 @@
+"""The page over HTTP: states, files, headers, ports and stopping."""
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from msgspec.structs import replace
+from starlette.applications import Starlette
+
+from stellwerk.api.errors import Unreachable
+from stellwerk.report.view import PageView, Progress
+from stellwerk.server.page import create_app
+from stellwerk.server.serve import TRIES, bind
+from tests.unit import report_sample as sample
+
+RUNNING = PageView(title="demo", state="running", progress=Progress(2, 6, "mps"))
+
+
+def request(app: Starlette, path: str, method: str = "GET") -> httpx.Response:
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.request(method, path)
+
+    return asyncio.run(send())
+
+
+def ask_page(
+    view: PageView, path: str, files: dict[str, bytes] | None = None, method: str = "GET"
+) -> httpx.Response:
+    return request(create_app(lambda: view, (files or {}).get, "en"), path, method)
+
+
+def test_the_page_answers_while_nothing_is_known_yet_and_loads_again() -> None:
+    answer = ask_page(RUNNING, "/")
+    assert answer.status_code == 200
+    assert 'data-state="running"' in answer.text and 'http-equiv="refresh"' in answer.text
+    assert "2 of 6: mps" in answer.text
+
+
+def test_the_page_fills_with_the_policies_that_have_run() -> None:
+    full = sample.replay()
+    answer = ask_page(replace(RUNNING, replay=replace(full, outcomes=full.outcomes[:2])), "/")
+    assert "time-slicing" in answer.text and "mig-chosen" not in answer.text
+
+
+def test_the_finished_page_stands_still() -> None:
+    answer = ask_page(PageView(title="demo", state="done", replay=sample.replay()), "/")
+    assert 'data-state="done"' in answer.text and 'http-equiv="refresh"' not in answer.text
+
+
+def test_a_failed_run_says_why() -> None:
+    answer = ask_page(PageView(title="demo", state="failed", error="fleet.yaml: <no> GPUs"), "/")
+    assert 'data-state="failed"' in answer.text and "fleet.yaml: &lt;no&gt; GPUs" in answer.text
+
+
+def test_nothing_may_be_loaded_from_elsewhere() -> None:
+    headers = ask_page(RUNNING, "/").headers
+    assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("name", ["report.html", "receipt.json", "result.json"])
+def test_a_file_is_there_when_it_is_written_and_not_before(name: str) -> None:
+    assert ask_page(RUNNING, f"/{name}").status_code == 404
+    answer = ask_page(RUNNING, f"/{name}", {name: b"bytes"})
+    assert (answer.status_code, answer.content) == (200, b"bytes")
+
+
+def test_an_unknown_path_and_a_wrong_method_are_plain_text() -> None:
+    for answer, status in (
+        (ask_page(RUNNING, "/etc/passwd"), 404),
+        (ask_page(RUNNING, "/", method="POST"), 405),
+    ):
+        assert answer.status_code == status
+        assert answer.headers["content-type"].startswith("text/plain")
+        assert "<" not in answer.text
+
+
+def test_an_error_of_ours_shows_no_traceback() -> None:
+    def broken() -> PageView:
+        raise RuntimeError("secret")
+
+    app = create_app(broken, lambda name: None, "en")
+    answer = request(app, "/")
+    assert answer.status_code == 500 and "secret" not in answer.text
+
+
+def test_health_is_one_word() -> None:
+    assert ask_page(RUNNING, "/healthz").text == "ok\n"
+
+
+def test_a_taken_port_moves_to_the_next_free_one() -> None:
+    with bind("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with bind("127.0.0.1", port) as second:
+            assert port < second.getsockname()[1] < port + TRIES
+
+
+def test_no_free_port_is_an_error_with_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stellwerk.server.serve.TRIES", 1)
+    with bind("127.0.0.1", 0) as first, pytest.raises(Unreachable, match="no port from") as caught:
+        bind("127.0.0.1", first.getsockname()[1])
+    assert "--port" in caught.value.fix
+
+
+SERVER = textwrap.dedent(
+    """
+    from stellwerk.report.view import PageView
+    from stellwerk.server.page import create_app
+    from stellwerk.server.serve import serve
+    view = PageView(title="demo", state="running")
+    app = create_app(lambda: view, lambda name: None, "en")
+    serve(app, port={port}, announce=lambda url, moved: print(url, moved, flush=True))
+    print("ended", flush=True)
+    """
+)
+
+
+@contextmanager
+def running(folder: Path, port: int) -> Iterator["subprocess.Popen[str]"]:
+    script = folder / "server.py"
+    script.write_text(SERVER.format(port=port))
+    pipes = subprocess.PIPE
+    with subprocess.Popen([sys.executable, str(script)], stdout=pipes, stderr=pipes, text=True) as process:
+        yield process
+        process.kill()
+
+
+def connect(url: str) -> socket.socket:
+    host, port = url.removeprefix("http://").rstrip("/").split(":")
+    connection = socket.create_connection((host, int(port)), timeout=5)
+    connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+    return connection
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_it_announces_where_it_listens_and_a_signal_ends_it_quietly_within_two_seconds(
+    stop: signal.Signals, tmp_path: Path
+) -> None:
+    with bind("127.0.0.1", 0) as taken, running(tmp_path, taken.getsockname()[1]) as process:
+        assert process.stdout and process.stderr
+        url, moved = process.stdout.readline().split()
+        assert moved == "True"
+        # A browser keeps its connection open; it must not hold the server.
+        with connect(url):
+            process.send_signal(stop)
+            begin = time.monotonic()
+            out, err = process.communicate(timeout=10)
+        assert time.monotonic() - begin < 2.5
+        assert (out, err, process.returncode) == ("ended\n", "", 0)
