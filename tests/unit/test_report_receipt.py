@@ -126,7 +126,7 @@ def test_one_changed_byte_is_refused_or_found(place: int, byte: int) -> None:
     assert same == (json.loads(data) == json.loads(DATA))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
