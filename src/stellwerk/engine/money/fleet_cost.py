@@ -25,7 +25,7 @@ from stellwerk.engine.money.checked import (
 )
 from stellwerk.engine.money.exchange import Quote
 from stellwerk.engine.money.node_cost import Target, own, rent
-from stellwerk.engine.money.node_group import Offer, check_names, counted, gpus_of, model_of, offer_of
+from stellwerk.engine.money.node_group import Offer, check_nodes, counted, gpus_of, model_of, offer_of
 from stellwerk.engine.snapshot import Faults, Fleet, FleetNode, NodeCost
 
 LIST_PRICES = Reason("ListPrices", "Catalog prices are list prices without VAT, storage and egress.")
@@ -56,7 +56,7 @@ def price_fleet(manifest: api.Fleet, rates: Sequence[ExchangeRate] = ()) -> Flee
         for at, group in enumerate(counted(spec.nodes))
     ]
     nodes = tuple(node for group in priced for node in group.nodes)
-    check_names(nodes)
+    check_nodes(nodes)
     notes = [note for group in priced for note in group.notes]
     return Fleet(
         name=name,

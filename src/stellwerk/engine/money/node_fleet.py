@@ -20,7 +20,7 @@ from stellwerk.engine.decision import Reason
 from stellwerk.engine.money.checked import checked_currency
 from stellwerk.engine.money.fleet_cost import cost_of_row, rate_notes, row_notes, unknown_note
 from stellwerk.engine.money.node_cost import Target
-from stellwerk.engine.money.node_group import check_names
+from stellwerk.engine.money.node_group import check_nodes
 from stellwerk.engine.snapshot import Fleet, FleetNode, NodeCost
 
 GPU = "nvidia.com/gpu"
@@ -59,7 +59,7 @@ def price_nodes(nodes: Sequence[Node], currency: str = "EUR", rates: Sequence[Ex
             count=len(seen),
         )
     priced = tuple(_priced(node, target) for node in with_gpus)
-    check_names(priced)
+    check_nodes(priced)
     notes = _left_out(len(whole) - len(with_gpus), len(seen) - len(whole))
     notes += [note for node in with_gpus if node.row for note in row_notes(node.row)]
     notes += [note for node in priced for note in unknown_note(node.name, node.cost)]

@@ -14,6 +14,7 @@ from stellwerk.engine.snapshot import FleetNode
 CAPACITY_TYPES = ("on-demand", "spot", "reserved")
 MOST_NODES = 10_000
 MOST_GPUS = 1_024
+MOST_FLEET_GPUS = 10_000  # A replay looks at every GPU for each job.
 
 
 class Offer(Struct, frozen=True):
@@ -144,8 +145,17 @@ def gpus_of(offer: Offer) -> int:
     return gpus
 
 
-def check_names(nodes: Sequence[FleetNode]) -> None:
-    """Raises InvalidInput unless each node has a name of its own."""
+def check_nodes(nodes: Sequence[FleetNode]) -> None:
+    """Raises InvalidInput unless each node has a name of its own, and all GPUs are few enough to replay."""
+    gpus = sum(node.gpus for node in nodes)
+    if gpus > MOST_FLEET_GPUS:
+        raise InvalidInput(
+            "the fleet has {gpus} GPUs, and a replay takes at most {most}",
+            fix="lower count or gpus of a node group",
+            path="spec.nodes",
+            gpus=gpus,
+            most=MOST_FLEET_GPUS,
+        )
     names: set[str] = set()
     for node in nodes:
         if not node.name or node.name in names:
