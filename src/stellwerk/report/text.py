@@ -94,7 +94,7 @@ def say(sentence: str, lang: Language) -> str:
 def _german_value(value: str) -> str:
     if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?|\d+\.\d+", value):
         return value.translate(str.maketrans(",.", ".,"))
-    return _german().gettext(value)
+    return value  # Perhaps a name: it stays as its owner wrote it.
 
 
 def resolve_language(option: str | None, env: Mapping[str, str]) -> Language:
