@@ -4,6 +4,7 @@ import re
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from stellwerk.api.errors import InvalidInput
 from stellwerk.report.explain import FIGURES, explain
@@ -53,6 +54,17 @@ def test_the_rank_of_a_wait_is_the_nearest_rank() -> None:
 def test_a_range_is_explained_for_both_assumptions() -> None:
     text = explain(sample.replay(), "waitP95", "mps", "en")
     assert "policy mps, no slowdown:" in text and "policy mps, proportional slowdown:" in text
+
+
+def test_a_policy_that_needs_more_nodes_than_declared_is_explained_with_all_of_them() -> None:
+    full = sample.replay(sized=True)
+    last = full.outcomes[-1]
+    assert last.sized
+    more = replace(last.sized, nodes=6, gpus=6, runs=sample.runs("mix", 6, 0))
+    replay = replace(full, outcomes=(*full.outcomes[:-1], replace(last, sized=more)))
+    text = explain(replay, "saving", "mix", "en")
+    assert "all 6 nodes: 15.559312 EUR an hour" in text
+    assert "7,572.20 EUR (4 GPUs) - 11,358.30 EUR (6 GPUs) = -3,786.10 EUR" in text
 
 
 def test_an_unknown_figure_or_policy_is_refused_with_the_known_ones() -> None:

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from stellwerk.engine.snapshot import Fleet
+from stellwerk.engine.snapshot import Fleet, FleetNode
 from stellwerk.sim.result import Outcome, Replay, Run
+from stellwerk.sim.size import resized
 
 
 class Choice(Struct, frozen=True, kw_only=True):
@@ -52,6 +53,11 @@ def smallest(outcome: Outcome) -> Choice | None:
     if sized is None or not sized.nodes or not sized.runs:
         return None
     return Choice(policy=outcome.policy, nodes=sized.nodes, gpus=sized.gpus, runs=sized.runs, sized=True)
+
+
+def nodes_of(replay: Replay, choice: Choice) -> tuple[FleetNode, ...]:
+    """The nodes that a choice's runs had; a policy may need more than were declared."""
+    return resized(replay.fleet, choice.nodes).nodes
 
 
 def baseline(replay: Replay) -> Choice:

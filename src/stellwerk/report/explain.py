@@ -8,8 +8,17 @@ from msgspec import Struct
 from stellwerk.api.errors import InvalidInput
 from stellwerk.engine.demand import NS_PER_HOUR
 from stellwerk.engine.snapshot import FleetNode
-from stellwerk.report.choice import Choice, baseline, choose, declared, is_sized, smallest, unknown_price
-from stellwerk.report.figures import money_or_unknown, slowdown_text, value_text
+from stellwerk.report.choice import (
+    Choice,
+    baseline,
+    choose,
+    declared,
+    is_sized,
+    nodes_of,
+    smallest,
+    unknown_price,
+)
+from stellwerk.report.figures import gpus_text, money_or_unknown, slowdown_text, value_text
 from stellwerk.report.sentence import saving_of
 from stellwerk.report.tables import term_name
 from stellwerk.report.text import Language, Translate, day, duration, money, number, say, translator
@@ -36,7 +45,7 @@ class Case(Struct, frozen=True):
 
     @property
     def nodes(self) -> tuple[FleetNode, ...]:
-        return self.replay.fleet.nodes[: self.choice.nodes]
+        return nodes_of(self.replay, self.choice)
 
     def count(self, value: int) -> str:
         return number(value, self.lang)
@@ -308,7 +317,7 @@ def _gpus(case: Case) -> list[str]:
                 limit=limit,
             ),
         )
-    return [*lines, case._("together {gpus} GPUs", gpus=case.count(case.choice.gpus))]
+    return [*lines, case._("together {gpus}", gpus=gpus_text(case.choice.gpus, case.lang))]
 
 
 def _saving(case: Case) -> list[str]:

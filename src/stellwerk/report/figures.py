@@ -69,6 +69,12 @@ def money_or_unknown(amount: Decimal | None, currency: str, lang: Language, plac
     return value_text(None, "money", lang) if amount is None else money(amount, currency, lang, places)
 
 
+def gpus_text(gpus: int, lang: Language) -> str:
+    """`1 GPU`, `7 GPUs`."""
+    _ = translator(lang)
+    return _("1 GPU") if gpus == 1 else _("{gpus} GPUs", gpus=number(gpus, lang))
+
+
 def slowdown_text(slowdown: str, lang: Language) -> str:
     """What a run assumes about slowdown by sharing, in words."""
     _ = translator(lang)

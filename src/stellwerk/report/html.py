@@ -13,7 +13,7 @@ from stellwerk import __version__
 from stellwerk.report import tables
 from stellwerk.report.choice import baseline, choose, is_sized
 from stellwerk.report.explain import FIGURES, explain
-from stellwerk.report.figures import TABLE, label_of, money_or_unknown, value_text
+from stellwerk.report.figures import TABLE, gpus_text, label_of, money_or_unknown, value_text
 from stellwerk.report.pictures import draw
 from stellwerk.report.sentence import first_sentence
 from stellwerk.report.text import Language, duration, number, translator
@@ -155,7 +155,7 @@ def _bills(replay: Replay, lang: Language) -> tuple[Bill, ...]:
     chosen = (before,) if best == before else (before, best)
     return tuple(
         Bill(
-            _("{policy} on {gpus} GPUs", policy=choice.policy, gpus=number(choice.gpus, lang)),
+            _("{policy} on {gpus}", policy=choice.policy, gpus=gpus_text(choice.gpus, lang)),
             _bill_rows(choice.run, lang),
             _bill_total(choice.run, lang),
         )

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from stellwerk.report.choice import Choice, baseline, choose, is_sized, smallest
-from stellwerk.report.figures import money_or_unknown
-from stellwerk.report.text import Language, moment, number, translator
+from stellwerk.report.choice import Choice, baseline, choose, is_sized, nodes_of, smallest
+from stellwerk.report.figures import gpus_text, money_or_unknown
+from stellwerk.report.text import Language, moment, translator
 from stellwerk.sim.result import Replay, Run
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _use(sheet: Sheet) -> Picture:
         axis.stairs(series["held"], edges, fill=True, color=HELD, label=_("held by jobs"))
         axis.stairs(series["used"], edges, fill=True, color=USED, label=_("really used"))
         axis.axhline(choice.gpus, color=INK, linewidth=1, linestyle=(0, (4, 3)), label=_("paid"))
-        axis.set_title(_("{policy}: {gpus} GPUs", policy=choice.policy, gpus=choice.gpus))
+        axis.set_title(f"{choice.policy}: {gpus_text(choice.gpus, sheet.lang)}")
         axis.set_ylabel("GPUs")
         axis.grid(axis="y")
     axes[0].set_ylim(0, max(choice.gpus for choice in shown) * 1.08)
@@ -257,7 +257,7 @@ def _rows(sheet: Sheet) -> list[Choice]:
 
 
 def _name(sheet: Sheet, choice: Choice) -> str:
-    return f"{choice.policy} ({number(choice.gpus, sheet.lang)} GPUs)"
+    return f"{choice.policy} ({gpus_text(choice.gpus, sheet.lang)})"
 
 
 def _part(run: Run, members: Sequence[str], priced: bool) -> float:
@@ -277,7 +277,7 @@ def _slices(sheet: Sheet) -> Picture:
 
     _ = translator(sheet.lang)
     busiest = sheet.best.run.busiest
-    nodes = sheet.replay.fleet.nodes[: sheet.best.nodes]
+    nodes = nodes_of(sheet.replay, sheet.best)
     gpus = [(node.name, index) for node in nodes for index in range(node.gpus)]
     place = {gpu: (index // ROWS_A_COLUMN, index % ROWS_A_COLUMN) for index, gpu in enumerate(gpus)}
     columns = max((column for column, _row in place.values()), default=0) + 1
@@ -364,5 +364,5 @@ def _size_label(sheet: Sheet, choice: Choice) -> str:
     _ = translator(sheet.lang)
     cost = money_or_unknown(choice.month, sheet.replay.fleet.currency, sheet.lang, 0)
     if choice.month is None:
-        return _("{gpus} GPUs", gpus=choice.gpus)
-    return _("{gpus} GPUs, {money} a month", gpus=choice.gpus, money=cost)
+        return gpus_text(choice.gpus, sheet.lang)
+    return _("{gpus}, {money} a month", gpus=gpus_text(choice.gpus, sheet.lang), money=cost)
