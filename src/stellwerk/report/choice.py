@@ -3,10 +3,12 @@
 Every comparison takes the worst of a policy's runs, so that a range never flatters it.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from msgspec import Struct
 
+from stellwerk.engine.partition.policy import TIME_SLICING
 from stellwerk.engine.snapshot import Fleet, FleetNode
 from stellwerk.sim.result import Outcome, Replay, Run
 from stellwerk.sim.size import resized
@@ -66,29 +68,42 @@ def baseline(replay: Replay) -> Choice:
 
 
 def choose(replay: Replay) -> Choice:
-    """The best policy: the lowest cost (sized), else the shortest p95 wait; else whole GPUs."""
+    """The best policy: the lowest cost (sized), then the shortest p95 wait; else whole GPUs."""
     limit = baseline(replay)
     if not is_sized(replay):
         choices = [declared(replay, outcome) for outcome in replay.outcomes]
         fair = [choice for choice in choices if _is_fair(choice, limit)]
-        # Whole GPUs win a tie: sharing is work and risk, it must bring something.
-        return min(fair, key=lambda c: (c.wait_p95_ns, c.policy != limit.policy, c.policy), default=limit)
+        return min(fair, key=_waiting_first(limit), default=limit)
     found = [choice for outcome in replay.outcomes if (choice := smallest(outcome)) is not None]
     fair = [choice for choice in found if _is_fair(choice, limit)]
     priced = all(choice.month is not None for choice in fair)
 
-    def rank(choice: Choice) -> tuple[Decimal, int, bool, int, str]:
+    def rank(choice: Choice) -> tuple[Decimal, int, tuple[int, bool, Decimal, str]]:
         cost = choice.month if priced and choice.month is not None else Decimal(choice.gpus)
-        return (cost, choice.gpus, choice.policy != limit.policy, choice.wait_p95_ns, choice.policy)
+        return (cost, choice.gpus, _waiting_first(limit)(choice))
 
     return min(fair, key=rank, default=limit)
 
 
-def _is_fair(choice: Choice, limit: Choice) -> bool:
-    """No memory overflow, and nobody is rejected, left waiting or interrupted who is not with whole GPUs."""
+def _waiting_first(limit: Choice) -> Callable[[Choice], tuple[int, bool, Decimal, str]]:
+    """Who waits least; then whole GPUs (sharing is work, it must bring something); then who holds least."""
+    return lambda c: (c.wait_p95_ns, c.policy != limit.policy, c.run.gpu_hours.held, c.policy)
+
+
+def tempting(replay: Replay) -> Choice | None:
+    """The smallest fleet below the best one whose only fault is memory overflow, if there is one."""
+    limit, best = baseline(replay), choose(replay)
+    found = [choice for outcome in replay.outcomes if (choice := smallest(outcome)) is not None]
+    faulty = [c for c in found if c.gpus < best.gpus and not _is_fair(c, limit) and _is_fair(c, limit, None)]
+    faulty = [c for c in faulty if c.policy != TIME_SLICING]  # It has no limit that head-room could raise.
+    return min(faulty, key=lambda c: (c.gpus, c.policy), default=None)
+
+
+def _is_fair(choice: Choice, limit: Choice, overflow: int | None = 0) -> bool:
+    """Nobody is rejected, waits on or is interrupted who is not with whole GPUs; so many may overflow."""
     allowed = limit.run.jobs
     return all(
-        run.overflow.jobs == 0
+        (overflow is None or run.overflow.jobs <= overflow)
         and run.jobs.rejected <= allowed.rejected
         and run.jobs.waiting <= allowed.waiting
         and run.jobs.interrupted <= allowed.interrupted

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from stellwerk.report.choice import Choice, baseline, choose, is_sized, smallest, unknown_price
+from stellwerk.report.choice import Choice, baseline, choose, is_sized, smallest, tempting, unknown_price
 from stellwerk.report.figures import money_or_unknown
 from stellwerk.report.text import Language, duration, money, translator
 from stellwerk.sim.result import Replay
@@ -21,6 +21,17 @@ def _sized(replay: Replay, lang: Language) -> str:
     _ = translator(lang)
     best, before = choose(replay), baseline(replay)
     saving, wait = _saving_text(replay, best, lang), _wait_text(best, before, lang)
+    same_gpus = best.gpus == before.gpus
+    if best.policy != before.policy and same_gpus and best.wait_p95_ns < before.wait_p95_ns:
+        return _(
+            "No smaller fleet keeps the p95 wait; with {policy} on the same {gpus} GPUs it is {wait} "
+            "instead of {before} ({price})",
+            policy=best.policy,
+            gpus=best.gpus,
+            wait=duration(best.wait_p95_ns, lang),
+            before=duration(before.wait_p95_ns, lang),
+            price=_price_text(replay, best, lang),
+        )
     if best.policy != before.policy:
         alone = smallest(replay.outcomes[0])
         gpus = _(
@@ -41,7 +52,22 @@ def _sized(replay: Replay, lang: Language) -> str:
             saving=saving,
             wait=wait,
         )
-    return _nothing_better(replay, lang)
+    return _nothing_better(replay, lang) + _overflowing(replay, lang)
+
+
+def _overflowing(replay: Replay, lang: Language) -> str:
+    """What would do with fewer GPUs if the measured memory had held: a reason to try head-room."""
+    _ = translator(lang)
+    found = tempting(replay)
+    if found is None:
+        return ""
+    return "; " + _(
+        "{policy} would do with {gpus} GPUs, but {jobs} jobs took more memory than was measured before "
+        "(--headroom adds a margin)",
+        policy=found.policy,
+        gpus=found.gpus,
+        jobs=max(run.overflow.jobs for run in found.runs),
+    )
 
 
 def _same_fleet(replay: Replay, lang: Language) -> str:

@@ -144,8 +144,8 @@ def range_notes(outcomes: Sequence[Outcome], lang: Language) -> tuple[str, ...]:
         notes.append(
             _(
                 "Two figures in one cell are a range: how much sharing slows a job is not measured here. "
-                "First with {low}, then with {high} "
-                "(tenants that ask for more than the GPU has are slowed alike).",
+                "First with {low} (while a GPU can do what its tenants compute together), then with {high} "
+                "(one of n tenants gets 1/n of the GPU, a MIG instance its compute slices).",
                 low=low,
                 high=high,
             )
