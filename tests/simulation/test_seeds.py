@@ -11,7 +11,7 @@ from stellwerk.control.admission import Admission
 from stellwerk.engine.partition.policy import POLICIES, Policy
 from stellwerk.engine.placement import place as placing
 from stellwerk.engine.placement.place import empty
-from stellwerk.sim.replay import Scenario, replay
+from stellwerk.sim.replay import Scenario, replay, simulate
 from stellwerk.sim.result import Run
 from stellwerk.sim.world import Violation
 
@@ -29,6 +29,8 @@ def broken(scenario: Scenario, policy: Policy, run: Run) -> str:
         return f"{len(scenario.demand.jobs)} jobs, {jobs.arrived} arrived"
     if not 0 <= hours.held <= hours.paid:
         return f"held {hours.held} of {hours.paid} paid"
+    if not 0 <= hours.used <= hours.paid:
+        return f"used {hours.used} of {hours.paid} paid"
     if run.waits.p50_ns > run.waits.p95_ns or run.waits.p95_ns > run.waits.max_ns:
         return f"waits out of order: {run.waits}"
     assert run.idle_cost is not None and run.cost.period is not None
@@ -52,6 +54,24 @@ def test_seeds(block: int) -> None:
             for run in runs:
                 problem = broken(found, policy, run)
                 assert not problem, f"seed {seed}, {policy.name}, {run.slowdown}: {problem}"
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
+def test_a_finished_batch_has_run_at_least_as_long_as_it_must(policy: Policy) -> None:
+    for seed in range(150):
+        found = drawn(seed)
+        for slowdown in found.slowdowns:
+            ledger = simulate(found, policy, slowdown)
+            assert ledger is not None
+            last = {stay.job.name: stay for stay in ledger.stays}
+            served: dict[str, int] = {}
+            for stay in ledger.stays:
+                served[stay.job.name] = served.get(stay.job.name, 0) + stay.end_ns - stay.start_ns
+            for name in ledger.finished:
+                job, stay = last[name].job, last[name]
+                ran = served[name] if job.is_service else stay.end_ns - stay.start_ns
+                assert ran >= job.duration_ns, f"seed {seed}, {slowdown.rest}: {name}"
+                assert not job.is_service or ran == job.duration_ns, f"seed {seed}: {name}"
 
 
 def test_the_same_seed_gives_the_same_result() -> None:

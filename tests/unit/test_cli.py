@@ -31,8 +31,8 @@ def test_the_first_line_is_the_finding_and_the_receipt_verifies(capsys: pytest.C
     assert call("replay", "demo", "--size") == 0
     out, err = capsys.readouterr()
     assert out.splitlines()[0] == (
-        "1 instead of 2 GPUs with mps, 2,093 EUR a month less, p95 wait 0 min instead of 9 h 00 min; "
-        "check it: stellwerk verify receipt.json"
+        "1 instead of 2 GPUs with mps, 2,093 EUR a month less, p95 wait 0 min instead of 9 h 00 min, "
+        "up to 15 of 23 jobs slowed; check it: stellwerk verify receipt.json"
     )
     assert err == "" and Path("receipt.json").exists()
     assert call("verify", "receipt.json") == 0

@@ -34,14 +34,15 @@ def overflowing(replay: Replay, policy: str) -> Replay:
 
 def test_the_smallest_fleet_its_saving_and_its_wait() -> None:
     assert first_sentence(sample.replay(sized=True), "en") == (
-        "2 instead of 4 GPUs with mix, 3,786 EUR a month less, p95 wait 25 min instead of 9 h 15 min" + CHECK
+        "2 instead of 4 GPUs with mix, 3,786 EUR a month less, p95 wait 25 min instead of 9 h 15 min, "
+        "up to 9 of 39 jobs slowed" + CHECK
     )
 
 
 def test_the_same_in_german() -> None:
     assert first_sentence(sample.replay(sized=True), "de") == (
-        "2 statt 4 GPUs mit mix, 3.786 EUR im Monat weniger, p95-Wartezeit 25 Min. statt 9 Std. 15 Min.; "
-        "zu prüfen mit: stellwerk verify receipt.json"
+        "2 statt 4 GPUs mit mix, 3.786 EUR im Monat weniger, p95-Wartezeit 25 Min. statt 9 Std. 15 Min., "
+        "bis zu 9 von 39 Jobs verlangsamt; zu prüfen mit: stellwerk verify receipt.json"
     )
 
 

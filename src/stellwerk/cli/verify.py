@@ -20,9 +20,10 @@ def command(receipt: str, lang: str | None) -> int:
 
     spoken = language_of(lang)
     _ = translator(spoken)
-    found = read_receipt(read_raw(receipt), receipt)
+    written = read_raw(receipt)
+    found = read_receipt(written, receipt)
     with ProgressLine(spoken) as progress:
-        differences = run_again(found, receipt, progress)
+        differences = run_again(found, written, receipt, progress)
     if not differences:
         click.echo(_(SAME, sha256=found.result_sha256))
         return 0

@@ -6,6 +6,7 @@ Jobs of one shape (one Request object) have one answer, so only the head of each
 
 import heapq
 from collections.abc import Mapping
+from operator import le
 
 from stellwerk.control.events import (
     Effect,
@@ -24,6 +25,7 @@ from stellwerk.engine.decision import Reason
 from stellwerk.engine.placement.place import GpuState, Grant, Request, empty, occupy, place, vacate
 from stellwerk.engine.placement.sites import Plan
 
+COMPARED = 4  # Failures that a later try is compared with: more cost more than they save.
 Ticket = tuple[int, str]  # (arrival in ns, job name): the order of the queue, and its ties.
 
 
@@ -37,9 +39,12 @@ class Admission:
         self._sites, self._requests, self._end_ns = plan.sites, plan.requests, end_ns
         self._states: list[GpuState] = [empty(site) for site in plan.sites]
         self._arrivals = arrivals
+        self._nodes = {site.node for site in plan.sites}
         self._waiting: dict[int, list[Ticket]] = {}  # By identity of the Request; each list is a heap.
+        self._waiting_count = 0
         self._running: dict[str, tuple[Grant, ...]] = {}
         self._never: dict[int, Reason | None] = {}
+        self._sizes: dict[int, tuple[object, tuple[int, ...]]] = {}
 
     @property
     def running(self) -> Mapping[str, tuple[Grant, ...]]:
@@ -49,7 +54,11 @@ class Admission:
     @property
     def waiting(self) -> int:
         """How many jobs wait for GPUs."""
-        return sum(len(queue) for queue in self._waiting.values())
+        return self._waiting_count
+
+    def waiting_jobs(self) -> set[str]:
+        """Their names, from the queues themselves."""
+        return {job for queue in self._waiting.values() for _, job in queue}
 
     def handle(self, event: Event, now: int) -> list[Effect]:
         """What to do about `event`."""
@@ -57,13 +66,12 @@ class Admission:
             case JobArrived(job):
                 return self._arrived(job)
             case JobFinished(job):
-                self._release(job)
-                return self._start_waiting(now)
+                return self._start_waiting(self._release(job), now)
             case NodeLost(node):
                 return self._lost(node, now)
             case NodeReady(node):
                 self._set_up(node, up=True)
-                return self._start_waiting(now)
+                return self._start_waiting({node}, now)
             case PeriodEnded():
                 return []
 
@@ -77,7 +85,7 @@ class Admission:
             granted = place(self._sites, self._states, request)
             if not isinstance(granted, Reason):
                 return [self._start(job, granted)]
-        heapq.heappush(queue, (self._arrivals[job], job))
+        self._enqueue(job)
         return []
 
     def _reject_reason(self, request: Request) -> Reason | None:
@@ -88,37 +96,65 @@ class Admission:
             self._never[id(request)] = why_never(request) if isinstance(granted, Reason) else None
         return self._never[id(request)]
 
+    def _enqueue(self, job: str) -> None:
+        heapq.heappush(self._waiting.setdefault(id(self._requests[job]), []), (self._arrivals[job], job))
+        self._waiting_count += 1
+
     def _start(self, job: str, grants: tuple[Grant, ...]) -> StartJob:
         for grant in grants:
             self._states[grant.gpu] = occupy(self._sites[grant.gpu], self._states[grant.gpu], grant)
         self._running[job] = grants
         return StartJob(job, grants)
 
-    def _release(self, job: str) -> None:
-        for grant in self._running.pop(job):
+    def _release(self, job: str) -> set[int]:
+        """Take the job's grants back; returns the nodes that have more room now."""
+        grants = self._running.pop(job)
+        for grant in grants:
             self._states[grant.gpu] = vacate(self._sites[grant.gpu], self._states[grant.gpu], grant)
+        return {self._sites[grant.gpu].node for grant in grants}
 
-    def _start_waiting(self, now: int) -> list[Effect]:
-        """Go through the queue once. What does not fit now cannot fit later in the same pass."""
+    def _start_waiting(self, nodes: set[int], now: int) -> list[Effect]:
+        """Go through the queue once, after `nodes` got room: nobody who waits had a place anywhere else.
+
+        What does not fit now cannot fit later in the same pass, nor can what asks for more of the same: so
+        measured needs, each a little different, cost little.
+        """
         if now >= self._end_ns:
             return []
+        among = [gpu for gpu, site in enumerate(self._sites) if site.node in nodes]
+        failed: dict[object, list[tuple[int, ...]]] = {}
         heads = [(queue[0], shape) for shape, queue in self._waiting.items() if queue]
         heapq.heapify(heads)
         effects: list[Effect] = []
         while heads:
             (_, job), shape = heapq.heappop(heads)
-            granted = place(self._sites, self._states, self._requests[job])
+            request = self._requests[job]
+            ways, asked = self._ways_and_size(request)
+            smaller = failed.setdefault(ways, [])
+            if request.pods == 1 and any(all(map(le, size, asked)) for size in smaller):
+                continue
+            granted = place(self._sites, self._states, request, among)
             if isinstance(granted, Reason):
+                if request.pods == 1:
+                    smaller[:] = [*smaller[1 - COMPARED :], asked]
                 continue
             queue = self._waiting[shape]
             heapq.heappop(queue)
+            self._waiting_count -= 1
             effects.append(self._start(job, granted))
             if queue:
                 heapq.heappush(heads, (queue[0], shape))
         return effects
 
+    def _ways_and_size(self, request: Request) -> tuple[object, tuple[int, ...]]:
+        """Computed once for each shape: a long queue asks for them at every event."""
+        known = self._sizes.get(id(request))
+        if known is None:
+            known = self._sizes[id(request)] = (request.ways, request.size)
+        return known
+
     def _lost(self, node: int, now: int) -> list[Effect]:
-        """Interrupt what ran there; it keeps its place in the queue, by its first arrival."""
+        """Interrupt what ran there; it keeps its place in the queue, and may find one on any other node."""
         hit = sorted(
             job
             for job, grants in self._running.items()
@@ -126,11 +162,10 @@ class Admission:
         )
         for job in hit:
             self._release(job)
-            queue = self._waiting.setdefault(id(self._requests[job]), [])
-            heapq.heappush(queue, (self._arrivals[job], job))
+            self._enqueue(job)
         self._set_up(node, up=False)
         stopped: list[Effect] = [StopJob(job) for job in hit]
-        return [*stopped, ReplaceNode(node), *self._start_waiting(now)]
+        return [*stopped, ReplaceNode(node), *self._start_waiting(self._nodes, now)]
 
     def _set_up(self, node: int, up: bool) -> None:
         for gpu, site in enumerate(self._sites):

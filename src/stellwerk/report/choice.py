@@ -11,7 +11,7 @@ from msgspec import Struct
 from stellwerk.engine.partition.policy import TIME_SLICING
 from stellwerk.engine.snapshot import Fleet, FleetNode
 from stellwerk.sim.result import Outcome, Replay, Run
-from stellwerk.sim.size import resized
+from stellwerk.sim.size import least_work, resized
 
 
 class Choice(Struct, frozen=True, kw_only=True):
@@ -94,16 +94,22 @@ def tempting(replay: Replay) -> Choice | None:
     """The smallest fleet below the best one whose only fault is memory overflow, if there is one."""
     limit, best = baseline(replay), choose(replay)
     found = [choice for outcome in replay.outcomes if (choice := smallest(outcome)) is not None]
-    faulty = [c for c in found if c.gpus < best.gpus and not _is_fair(c, limit) and _is_fair(c, limit, None)]
+    faulty = [
+        c
+        for c in found
+        if c.gpus < best.gpus and not _is_fair(c, limit) and _is_fair(c, limit, with_overflow=True)
+    ]
     faulty = [c for c in faulty if c.policy != TIME_SLICING]  # It has no limit that head-room could raise.
     return min(faulty, key=lambda c: (c.gpus, c.policy), default=None)
 
 
-def _is_fair(choice: Choice, limit: Choice, overflow: int | None = 0) -> bool:
-    """Nobody is rejected, waits on or is interrupted who is not with whole GPUs; so many may overflow."""
-    allowed = limit.run.jobs
+def _is_fair(choice: Choice, limit: Choice, with_overflow: bool = False) -> bool:
+    """No more rejected, waiting, interrupted or overflowing than with whole GPUs, and 95 % of their work."""
+    allowed, least = limit.run.jobs, least_work(limit.run)
+    most = limit.run.overflow.jobs
     return all(
-        (overflow is None or run.overflow.jobs <= overflow)
+        (with_overflow or run.overflow.jobs <= most)
+        and run.gpu_hours.used >= least
         and run.jobs.rejected <= allowed.rejected
         and run.jobs.waiting <= allowed.waiting
         and run.jobs.interrupted <= allowed.interrupted

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from stellwerk import __version__
+from stellwerk.adapters.files import sha256
 from stellwerk.api.errors import InvalidInput
 from stellwerk.report.export import to_plain
 from stellwerk.report.receipt import (
@@ -16,6 +17,7 @@ from stellwerk.report.receipt import (
     hashes_of,
     make_receipt,
     plain_receipt,
+    receipt_bytes,
 )
 from stellwerk.sim.main_job import Arguments, Listener, Prepared, prepare, run
 from stellwerk.sim.result import Replay
@@ -47,10 +49,11 @@ def arguments_of(receipt: Receipt, source: str) -> Arguments:
         ) from None
 
 
-def run_again(receipt: Receipt, source: str, listen: Listener) -> list[Difference]:
+def run_again(receipt: Receipt, written: bytes, source: str, listen: Listener) -> list[Difference]:
     """Run a receipt's job again, and return what differs: the inputs, or else the result. Empty: the same.
 
-    The input files are looked for where the receipt names them, from the current folder.
+    The input files are looked for where the receipt names them, from the current folder. `written` are the
+    receipt's bytes: what says the same in other bytes was not written by a replay.
     """
     prepared = prepare(arguments_of(receipt, source))
     read = {(item.role, item.name): item.sha256 for item in prepared.inputs}
@@ -62,7 +65,10 @@ def run_again(receipt: Receipt, source: str, listen: Listener) -> list[Differenc
     if changed:
         return changed  # Other input: running it would only show that the result is another one.
     again = receipt_of(prepared, run(prepared, listen))
-    return compare(plain_receipt(receipt), again)
+    found = compare(plain_receipt(receipt), again)
+    if not found and written != receipt_bytes(again):
+        found.append(Difference("(the file's bytes)", sha256(written), sha256(receipt_bytes(again))))
+    return found
 
 
 def made_by_other_version(receipt: Receipt) -> bool:

@@ -27,7 +27,7 @@ PICTURES = ("samples", "busiest")
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-class InputFile(Struct, frozen=True, kw_only=True):
+class InputFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One file (or built-in) that was read: `role` (demand, fleet, ...), name as given, SHA-256."""
 
     role: str
@@ -43,7 +43,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     hashes: Mapping[str, str]
 
 
-class Receipt(Struct, frozen=True, kw_only=True, rename="camel"):
+class Receipt(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """A receipt as read from a file; `result` is a Replay as plain data, without samples and slice maps."""
 
     api_version: str

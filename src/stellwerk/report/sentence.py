@@ -42,7 +42,7 @@ def _sized(replay: Replay, lang: Language) -> str:
         )
         if alone is not None and alone.gpus < before.gpus:
             gpus += " " + _("(whole GPUs alone: {gpus})", gpus=alone.gpus)
-        return f"{gpus}, {saving}, {wait}"
+        return f"{gpus}, {saving}, {wait}" + _slowed(best, lang)
     if best.gpus < before.gpus:
         return _(
             "Whole GPUs alone do with {gpus} instead of {declared} GPUs, {saving}, {wait}; "
@@ -53,6 +53,17 @@ def _sized(replay: Replay, lang: Language) -> str:
             wait=wait,
         )
     return _nothing_better(replay, lang) + _overflowing(replay, lang)
+
+
+def _slowed(best: Choice, lang: Language) -> str:
+    """What the saving may cost: sharing is not free, and the headline says so."""
+    _ = translator(lang)
+    slowed = max(run.jobs.slowed for run in best.runs)
+    return (
+        ", " + _("up to {slowed} of {jobs} jobs slowed", slowed=slowed, jobs=best.run.jobs.arrived)
+        if slowed
+        else ""
+    )
 
 
 def _overflowing(replay: Replay, lang: Language) -> str:

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from stellwerk.engine.decision import Reason
 from stellwerk.engine.demand import Job
+from stellwerk.engine.partition.policy import WHOLE
 from stellwerk.engine.placement.place import Grant
 
 
@@ -36,3 +37,8 @@ class Ledger:
         self.slowed: set[str] = set()
         self.overflowed: set[str] = set()
         self.overflow_byte_ns = 0
+
+    @property
+    def all_whole(self) -> bool:
+        """Whether every job had whole GPUs, so that nothing depends on what sharing costs."""
+        return all(grant.method == WHOLE for stay in self.stays for grant in stay.grants)

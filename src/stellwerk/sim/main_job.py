@@ -72,13 +72,9 @@ def prepare(arguments: Arguments) -> Prepared:
     _check_demand(loaded.demand)
     _check_geometry(policies, found.fleet)
     scenario = Scenario(demand=loaded.demand, fleet=found.fleet, slowdowns=slowdowns, seed=arguments.seed)
-    inputs = (*_used(loaded.inputs, found.inputs), *found.inputs, *slowdown_inputs)
+    beside = tuple(item for item in loaded.inputs if item.role != "fleet" or named is None)
+    inputs = (*beside, *found.inputs, *slowdown_inputs)
     return Prepared(arguments=arguments, scenario=scenario, policies=policies, inputs=inputs)
-
-
-def _used(demand: tuple[Input, ...], fleet: tuple[Input, ...]) -> tuple[Input, ...]:
-    """The demand's inputs without the fleet that lay beside it, where another one was named."""
-    return tuple(item for item in demand if item.role != "fleet" or not fleet)
 
 
 def _check_demand(demand: Demand) -> None:
@@ -131,20 +127,27 @@ def so_far(prepared: Prepared, outcomes: list[Outcome]) -> Replay:
         fleet=fleet,
         seed=prepared.scenario.seed,
         outcomes=tuple(outcomes),
-        notes=tuple(_notes(demand, prepared.policies)),
+        notes=tuple(_notes(demand, fleet, prepared.policies)),
         left_out=demand.left_out,
     )
 
 
-def _notes(demand: Demand, policies: tuple[Policy, ...]) -> Iterator[str]:
+def _notes(demand: Demand, fleet: Fleet, policies: tuple[Policy, ...]) -> Iterator[str]:
     yield from demand.notes
     yield from (str(note) for note in (SHARING_NOTE, UNKNOWN_NOTE) if len(policies) > 1)
+    if len({node.gpu_model for node in fleet.nodes}) > 1:
+        yield str(MODELS_NOTE)
 
 
 SHARING_NOTE = Reason(
     "PerClaim",
     "A GPU takes another way of sharing whenever it is empty, as NVIDIA's DRA driver does for each claim; "
     "the device plugin keeps one way for a whole node.",
+)
+MODELS_NOTE = Reason(
+    "NotConverted",
+    "Durations and compute shares are not converted between the fleet's GPU models: "
+    "a job runs as long on each.",
 )
 UNKNOWN_NOTE = Reason("NotMeasured", "A job whose memory or compute was not measured is never shared.")
 
@@ -205,7 +208,7 @@ def _geometry(text: str) -> dict[str, int]:
     counts: dict[str, int] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, count = part.partition(":")
-        if not (count.isascii() and count.isdigit() and int(count[:4]) <= 16) and count:
+        if not name or (count and not (count.isascii() and count.isdigit() and len(count) <= 2)):
             raise InvalidInput(
                 "{part} is not a MIG profile with a count",
                 fix="write for example --geometry 3g.40gb,2g.20gb:2",

@@ -47,13 +47,13 @@ Watch = Callable[[World, int], bool]
 
 
 def replay(scenario: Scenario, policy: Policy) -> Outcome:
-    """One policy: a run for each slowdown; a single one where nobody shared or the slowdown is given."""
+    """One policy: a run for each slowdown; a single one if all had whole GPUs or the slowdown is given."""
     runs: list[Run] = []
     for slowdown in scenario.slowdowns:
         ledger = simulate(scenario, policy, slowdown)
         assert ledger is not None, "a replay that nobody watches runs to its end"
-        runs.append(run_figures(scenario.demand, scenario.fleet, ledger, slowdown.label))
-        if not ledger.shared or slowdown_is_given(policy, slowdown):
+        runs.append(run_figures(scenario.demand, scenario.fleet, ledger, label_of(policy, slowdown)))
+        if ledger.all_whole or runs[-1].slowdown == "given":
             break
     return Outcome(policy=policy.name, runs=tuple(runs))
 
@@ -64,10 +64,10 @@ def replay_all(scenario: Scenario, policies: Sequence[Policy]) -> Iterator[Outco
         yield replay(scenario, policy)
 
 
-def slowdown_is_given(policy: Policy, slowdown: Slowdown) -> bool:
-    """Whether every method of the policy has a sourced factor, so that there is no range."""
+def label_of(policy: Policy, slowdown: Slowdown) -> str:
+    """The bound that was assumed, or "given" where every method of the policy has a sourced factor."""
     methods = {*policy.services, *policy.batches}
-    return bool(methods) and methods <= set(slowdown.factors)
+    return "given" if methods and methods <= set(slowdown.factors) else slowdown.rest
 
 
 def simulate(

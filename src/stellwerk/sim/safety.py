@@ -41,7 +41,7 @@ class Safety:
         return ""
 
     def _disagreement(self) -> str:
-        """The controller believes in other tenants than the GPUs have."""
+        """The controller believes in other tenants than the GPUs have, or in other jobs that wait."""
         held = {
             name: tuple(sorted(grant.gpu for grant in progress.grants))
             for name, progress in self._world.running.items()
@@ -50,4 +50,7 @@ class Safety:
             name: tuple(sorted(grant.gpu for grant in grants))
             for name, grants in self._controller.running.items()
         }
-        return "" if held == believed else "the controller's view differs from the GPUs"
+        if held != believed:
+            return "the controller's view differs from the GPUs"
+        lost = self._world.waiting_jobs() ^ self._controller.waiting_jobs()
+        return f"{min(lost)} is not in the queue, or twice" if lost else ""

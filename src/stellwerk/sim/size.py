@@ -5,6 +5,7 @@ the number of GPUs (Graham's anomalies), so that halving the interval would not 
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,27 +13,39 @@ from msgspec.structs import replace
 from stellwerk.engine.partition.policy import Policy
 from stellwerk.engine.snapshot import Fleet
 from stellwerk.sim.figures import run_figures
-from stellwerk.sim.replay import Scenario, simulate, slowdown_is_given, with_fleet
+from stellwerk.sim.replay import Scenario, label_of, simulate, with_fleet
 from stellwerk.sim.result import Run, Sized
-from stellwerk.sim.slowdown import Slowdown
 from stellwerk.sim.world import World
 
+WORK_PERCENT = 95
 Progress = Callable[[int, int], None]  # (fleets tried, most that will be tried)
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """What a smaller fleet must keep: the baseline's p95 wait, and no more jobs rejected or left waiting."""
+    """What a smaller fleet must keep: the p95 wait, no more jobs rejected or left waiting, and the work.
+
+    `used` is the least of useful GPU-hours: else who starts all jobs at once and finishes none would win.
+    """
 
     wait_p95_ns: int
     rejected: int
     waiting: int
+    used: Decimal
 
 
 def target_of(baseline: Run) -> Target:
     """The target that whole GPUs set on the declared fleet."""
     return Target(
-        wait_p95_ns=baseline.waits.p95_ns, rejected=baseline.jobs.rejected, waiting=baseline.jobs.waiting
+        wait_p95_ns=baseline.waits.p95_ns,
+        rejected=baseline.jobs.rejected,
+        waiting=baseline.jobs.waiting,
+        used=least_work(baseline),
     )
+
+
+def least_work(baseline: Run) -> Decimal:
+    """95 % of the baseline's useful GPU-hours: what a job near the end loses to slowdown is no failure."""
+    return baseline.gpu_hours.used * WORK_PERCENT / 100
 
 
 def smallest_fleet(scenario: Scenario, policy: Policy, target: Target, progress: Progress) -> Sized:
@@ -60,22 +73,19 @@ def _runs(scenario: Scenario, policy: Policy, target: Target) -> tuple[Run, ...]
     """The runs in the order of the slowdowns; () as soon as one misses. The slowest assumption goes first."""
     found: list[Run] = []
     for slowdown in reversed(scenario.slowdowns):
-        run = _run(scenario, policy, slowdown, target)
-        if run is None:
+        ledger = simulate(scenario, policy, slowdown, Late(scenario, target).watch)
+        if ledger is None:
+            return ()
+        label = label_of(policy, slowdown)
+        if ledger.all_whole:
+            label = label_of(policy, scenario.slowdowns[0])
+        run = run_figures(scenario.demand, scenario.fleet, ledger, label)
+        if not _meets(run, target):
             return ()
         found.insert(0, run)
-        if slowdown_is_given(policy, slowdown):
+        if ledger.all_whole or label == "given":
             break
-    return tuple(found[:1]) if not found[-1].jobs.shared else tuple(found)
-
-
-def _run(scenario: Scenario, policy: Policy, slowdown: Slowdown, target: Target) -> Run | None:
-    late = Late(scenario, target)
-    ledger = simulate(scenario, policy, slowdown, late.watch)
-    if ledger is None:
-        return None
-    run = run_figures(scenario.demand, scenario.fleet, ledger, slowdown.label)
-    return run if _meets(run, target) else None
+    return tuple(found)
 
 
 def _meets(run: Run, target: Target) -> bool:
@@ -83,6 +93,7 @@ def _meets(run: Run, target: Target) -> bool:
         run.waits.p95_ns <= target.wait_p95_ns
         and run.jobs.rejected <= target.rejected
         and run.jobs.waiting <= target.waiting
+        and run.gpu_hours.used >= target.used
     )
 
 

@@ -24,11 +24,6 @@ class Slowdown(Struct, frozen=True, kw_only=True):
     rest: str = "none"
     factors: Mapping[str, Fraction] = {}
 
-    @property
-    def label(self) -> str:
-        """What a result is marked with: "given" where a factor stands behind it, else the bound."""
-        return "given" if self.factors else self.rest
-
 
 class Tenants(Struct, frozen=True):
     """Who is on a GPU: how many, and what they compute together when alone (milli of the GPU)."""
@@ -43,16 +38,28 @@ class Tenants(Struct, frozen=True):
 
 
 def load_milli(job: Job) -> int:
-    """What a job computes on each GPU: its measured mean, else the share it was measured on."""
-    return job.observed_share_milli if job.used_milli is None else job.used_milli
+    """What a job computes on each GPU: its measured mean, else its p95, else the share it was measured on."""
+    if job.used_milli is not None:
+        return job.used_milli
+    return job.observed_share_milli if job.compute_milli is None else job.compute_milli
 
 
 def speed(slowdown: Slowdown, job: Job, site: Site, grant: Grant, tenants: Tenants) -> tuple[int, int]:
     """(numerator, denominator) of the job's speed on this GPU; 1 is the speed at which it was measured."""
     if grant.method == WHOLE or (grant.method != MIG and tenants.count == 1):
         return FULL
-    bound = _bound(slowdown, job, site, grant, tenants)
-    return bound if grant.method == MIG else slower(bound, tenants.limit)
+    return slower(_bound(slowdown, job, site, grant, tenants), limit_of(site, grant, job, tenants))
+
+
+def limit_of(site: Site, grant: Grant, job: Job, tenants: Tenants) -> tuple[int, int]:
+    """The part of a job's load that its part of the GPU can do at all, whatever is assumed on slowdown."""
+    if grant.method == WHOLE:
+        return FULL
+    if grant.method != MIG:
+        return tenants.limit
+    assert site.facts.mig is not None and grant.profile is not None, "a MIG grant names its profile"
+    room = 1000 * grant.profile.compute_slices, site.facts.mig.compute_slices * load_milli(job)
+    return room if room[0] < room[1] else FULL
 
 
 def slower(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:

@@ -23,13 +23,13 @@ from stellwerk.control.events import (
     StopJob,
 )
 from stellwerk.engine.demand import Job
-from stellwerk.engine.partition.policy import MIG, TIME_SLICING, WHOLE
+from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING, WHOLE
 from stellwerk.engine.placement.place import Grant, Site
 from stellwerk.ports.cloud import Cloud
 from stellwerk.ports.gpus import Conflict, MemoryGpus
 from stellwerk.runtime.agenda import Agenda
 from stellwerk.sim.ledger import Ledger, Stay
-from stellwerk.sim.slowdown import FULL, Slowdown, Tenants, load_milli, slower, speed
+from stellwerk.sim.slowdown import FULL, Slowdown, Tenants, limit_of, load_milli, slower, speed
 
 # At one instant: what frees GPUs comes before what asks for them, and the end of the period is last.
 RANKS = {NodeReady: 1, NodeLost: 2, JobArrived: 3, PeriodEnded: 9}
@@ -55,6 +55,7 @@ class Progress:
 
     __slots__ = (
         "done_ns",
+        "duration_ns",
         "grants",
         "held_milli_ns",
         "job",
@@ -65,9 +66,10 @@ class Progress:
         "version",
     )
 
-    def __init__(self, job: Job, grants: tuple[Grant, ...], now: int) -> None:
+    def __init__(self, job: Job, grants: tuple[Grant, ...], now: int, duration_ns: int) -> None:
         self.job, self.grants = job, grants
         self.start_ns = self.since_ns = now
+        self.duration_ns = duration_ns
         self.done_ns = 0
         self.rate = (0, 1)
         self.version = 0
@@ -89,10 +91,16 @@ class World:
         self._sites, self._jobs, self._slowdown, self._cloud = sites, jobs, slowdown, cloud
         self._excess: dict[int, tuple[int, int]] = {}  # GPU -> (since, bytes) beyond its memory.
         self._waiting_since: dict[str, int] = {}
+        self._served_ns: dict[str, int] = {}  # What a service did before it lost its node.
+        self._versions = 0  # Never used twice, so that no completion is taken for another one.
 
     def post(self, at: int, event: Event) -> None:
         """Put an event of the scenario on the agenda."""
         self.agenda.post(at, event, RANKS[type(event)])
+
+    def waiting_jobs(self) -> set[str]:
+        """Jobs that arrived, or lost their node, and have no GPU."""
+        return set(self._waiting_since)
 
     def handle(self, controller: Admission, event: Event | Completion, now: int) -> list[Effect]:
         """Let the world feel the event, then ask the controller."""
@@ -106,6 +114,8 @@ class World:
         elif isinstance(event, JobArrived):
             self.arrived += 1
             self._waiting_since[event.job] = now
+        elif isinstance(event, NodeLost) and self._is_down(event.node):
+            return []  # It is away already: its return stays where it is.
         elif isinstance(event, NodeLost | NodeReady):
             self._mark(event.node, lost=isinstance(event, NodeLost), now=now)
         elif isinstance(event, PeriodEnded):
@@ -133,7 +143,8 @@ class World:
             raise Violation(str(error)) from error
         self.ledger.first_start_ns.setdefault(job.name, now)
         self.ledger.waits.append((self._waiting_since.pop(job.name), now))
-        progress = self.running[job.name] = Progress(job, grants, now)
+        left = job.duration_ns - self._served_ns.get(job.name, 0)
+        progress = self.running[job.name] = Progress(job, grants, now, left)
         if grants[0].method == WHOLE:
             self._set_rate(progress, FULL, now)
             return
@@ -143,6 +154,9 @@ class World:
     def _end(self, progress: Progress, now: int, lost: bool = False) -> None:
         """A stay is over: settle the work, give the GPUs back, let the others run on."""
         self._book(progress, now, lost)
+        if lost and progress.job.is_service:
+            served = self._served_ns.get(progress.job.name, 0)
+            self._served_ns[progress.job.name] = served + now - progress.start_ns
         del self.running[progress.job.name]
         self.gpus.unprepare(progress.job.name)
         for gpu in {grant.gpu for grant in progress.grants if grant.method != WHOLE}:
@@ -174,7 +188,7 @@ class World:
             load = sum(load_milli(self.running[name].job) for name, _ in on_gpu)
             tenants = Tenants(len(on_gpu), load)
             rate = slower(rate, speed(self._slowdown, job, self._sites[grant.gpu], grant, tenants))
-            limit = slower(limit, FULL if grant.method == MIG else tenants.limit)
+            limit = slower(limit, limit_of(self._sites[grant.gpu], grant, job, tenants))
         if rate != FULL:
             self.ledger.slowed.add(job.name)
         return limit if job.is_service else rate
@@ -195,15 +209,16 @@ class World:
         progress.rate = rate
         if progress.job.is_service and progress.version:
             return  # Slower answers, the same hours: its end stays where it is.
-        progress.version += 1
-        left = progress.job.duration_ns - progress.done_ns
+        self._versions += 1
+        progress.version = self._versions
+        left = progress.duration_ns - progress.done_ns
         if not progress.job.is_service:
             left = -(-left * rate[1] // rate[0])
         self.agenda.post(now + left, Completion(progress.job.name, progress.version))
 
     def _settle(self, progress: Progress, now: int) -> None:
         done = progress.done_ns + (now - progress.since_ns) * progress.rate[0] // progress.rate[1]
-        progress.done_ns = min(done, progress.job.duration_ns)
+        progress.done_ns = min(done, progress.duration_ns)
         progress.held_milli_ns += (now - progress.since_ns) * progress.part_milli
         progress.since_ns = now
 
@@ -223,13 +238,16 @@ class World:
             if grant.method == TIME_SLICING:
                 continue
             facts = self._sites[grant.gpu].facts
-            limit = grant.memory_bytes or facts.memory_bytes
+            limit = grant.memory_bytes if grant.method == MPS else facts.memory_bytes
             if grant.method == MIG and grant.profile is not None:
                 limit = grant.profile.memory_bytes
             excess = _taken(progress.job) - limit
             if excess > 0:
                 self.ledger.overflow_byte_ns += excess * (now - progress.start_ns)
                 self.ledger.overflowed.add(progress.job.name)
+
+    def _is_down(self, node: int) -> bool:
+        return any(self._sites[gpu].node == node for gpu in self.gpus.down)
 
     def _mark(self, node: int, lost: bool, now: int) -> None:
         gpus = {gpu for gpu, site in enumerate(self._sites) if site.node == node}

@@ -79,6 +79,8 @@ def lay_out(table: MigTable, counts: Mapping[str, int]) -> tuple[Instance, ...] 
     by_name = {profile.name: profile for profile in table.profiles}
     if any(name not in by_name for name in counts):
         return None
+    if sum(by_name[name].size * count for name, count in counts.items()) > table.memory_slices:
+        return None
     wanted = [by_name[name] for name, count in counts.items() for _ in range(count)]
     wanted.sort(key=lambda profile: (-profile.size, profile.name))
     placed = _place_all(tuple(wanted), 0)

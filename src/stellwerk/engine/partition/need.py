@@ -38,8 +38,7 @@ def needs(job: Job, facts: GpuFacts, policy: Policy) -> tuple[Need, ...]:
     Where no allowed way of sharing holds it, the answer is the whole GPU, as an operator would give it.
     Empty when not even the whole GPU has the memory.
     """
-    memory = _with_headroom(job.memory_bytes or 0, policy)
-    if memory > facts.memory_bytes:
+    if (job.memory_bytes or 0) > facts.memory_bytes:
         return ()
     found: list[Need] = []
     for method in policy.methods(job):
@@ -53,11 +52,14 @@ def needs(job: Job, facts: GpuFacts, policy: Policy) -> tuple[Need, ...]:
 def _need(method: str, job: Job, facts: GpuFacts, policy: Policy) -> Need | None:
     compute = job.compute_milli or 0
     memory = _with_headroom(job.memory_bytes or 0, policy)
+    if memory > facts.memory_bytes:
+        return None  # With its head-room it needs more than a GPU: it gets one of its own.
     if method == TIME_SLICING:
         return Need(method=TIME_SLICING)
     if method == MPS:
         part = memory * 1000 // facts.memory_bytes
-        return Need(method=MPS, memory_bytes=memory, compute_milli=compute, held_milli=(part + compute) // 2)
+        held = max(1, (part + compute) // 2)
+        return Need(method=MPS, memory_bytes=memory, compute_milli=compute, held_milli=held)
     if method == MIG and facts.mig is not None:
         return _instance(facts.mig, memory, compute)
     return None

@@ -27,8 +27,11 @@ class Policy(Struct, frozen=True, kw_only=True):
     geometry: Mapping[str, int] = {}
 
     def methods(self, job: Job) -> tuple[str, ...]:
-        """The methods for this job, best first; a job that must not share gets none but the whole GPU."""
-        if job.whole or job.gpus > 1 or job.memory_bytes is None or job.compute_milli is None:
+        """The methods for this job, best first; a job that must not share gets none but the whole GPU.
+
+        No memory at all was not measured either: a process that only holds a context takes some.
+        """
+        if job.whole or job.gpus > 1 or not job.memory_bytes or job.compute_milli is None:
             return (WHOLE,)
         tried = self.services if job.is_service else self.batches
         if job.isolated:

@@ -65,6 +65,22 @@ class Request(Struct, frozen=True):
     pods: int
     needs: tuple[tuple[str, tuple[Need, ...]], ...]
 
+    @property
+    def ways(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """How it may be served: its methods by GPU model."""
+        return tuple((model, tuple(need.method for need in options)) for model, options in self.needs)
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Pods, then GPUs, memory and compute of every need: larger in all of it is harder to place."""
+        parts: list[int] = [self.pods]
+        for _, options in self.needs:
+            for need in options:
+                parts += need.gpus, need.memory_bytes, need.compute_milli
+                if need.accepts:
+                    parts += need.accepts[0].size, need.accepts[0].compute_slices
+        return tuple(parts)
+
 
 NO_ROOM = Reason("NoRoom", "no GPU has room now")
 
@@ -75,19 +91,47 @@ def empty(site: Site) -> GpuState:
     return GpuState(method, 0, site.facts.memory_bytes, 1000, 0)
 
 
-def place(sites: Sequence[Site], states: Sequence[GpuState], request: Request) -> tuple[Grant, ...] | Reason:
-    """Grants for every pod of the request (in pod order), or why not. `states` is not changed."""
+def place(
+    sites: Sequence[Site], states: Sequence[GpuState], request: Request, among: Sequence[int] | None = None
+) -> tuple[Grant, ...] | Reason:
+    """Grants for every pod of the request (in pod order), or why not. `states` is not changed.
+
+    `among` are the only GPUs that can have room for a single pod, where the caller knows that (None: all);
+    whole nodes of them. A gang always looks at all.
+    """
+    everywhere = range(len(sites))
     if request.pods == 1:
-        return _place_pod(sites, states, request) or NO_ROOM
-    trial = list(states)
+        view = View(sites, states, everywhere if among is None else among)
+        return _place_pod(view, request) or NO_ROOM
+    granted = _place_gang(View(sites, states, everywhere), request)
+    choices = max((len(options) for _, options in request.needs), default=0)
+    for choice in range(choices if isinstance(granted, Reason) and choices > 1 else 0):
+        # What suits the first pods best may leave too little to the last: all in one way, then.
+        one_way = tuple((model, options[choice : choice + 1]) for model, options in request.needs)
+        granted = _place_gang(View(sites, states, everywhere), Request(request.pods, one_way))
+        if not isinstance(granted, Reason):
+            break
+    return granted
+
+
+class View(Struct, frozen=True):
+    """What one decision looks at: all GPUs, and those among which it searches."""
+
+    sites: Sequence[Site]
+    states: Sequence[GpuState]
+    among: Sequence[int]
+
+
+def _place_gang(view: View, request: Request) -> tuple[Grant, ...] | Reason:
+    trial = list(view.states)
     granted: list[Grant] = []
     for _ in range(request.pods):
-        grants = _place_pod(sites, trial, request)
+        grants = _place_pod(View(view.sites, trial, view.among), request)
         if not grants:
             return NO_ROOM
         granted += grants
         for grant in grants:
-            trial[grant.gpu] = occupy(sites[grant.gpu], trial[grant.gpu], grant)
+            trial[grant.gpu] = occupy(view.sites[grant.gpu], trial[grant.gpu], grant)
     return tuple(granted)
 
 
@@ -116,35 +160,34 @@ def vacate(site: Site, state: GpuState, grant: Grant) -> GpuState:
     )
 
 
-def _place_pod(sites: Sequence[Site], states: Sequence[GpuState], request: Request) -> tuple[Grant, ...]:
+def _place_pod(view: View, request: Request) -> tuple[Grant, ...]:
     by_model = dict(request.needs)
     options = max((len(needs) for needs in by_model.values()), default=0)
     for choice in range(options):
-        grant = _on_open_gpu(sites, states, by_model, choice)
+        grant = _on_open_gpu(view, by_model, choice)
         if grant is not None:
             return (grant,)
     for choice in range(options):
-        grants = _on_empty_gpus(sites, states, by_model, choice)
+        grants = _on_empty_gpus(view, by_model, choice)
         if grants:
             return grants
     return ()
 
 
-def _on_open_gpu(
-    sites: Sequence[Site], states: Sequence[GpuState], by_model: dict[str, tuple[Need, ...]], choice: int
-) -> Grant | None:
+def _on_open_gpu(view: View, by_model: dict[str, tuple[Need, ...]], choice: int) -> Grant | None:
     """A share of a GPU that already has tenants of the same method: where least is left over."""
     best: tuple[tuple[int, int], int, Need] | None = None
-    for gpu, state in enumerate(states):
+    for gpu in view.among:
+        state, site = view.states[gpu], view.sites[gpu]
         if not state.method or state.method == WHOLE or not state.up:
             continue
-        options = by_model.get(sites[gpu].facts.model, ())
+        options = by_model.get(site.facts.model, ())
         if choice >= len(options) or options[choice].method != state.method:
             continue
-        left = _left_over(sites[gpu], state, options[choice])
+        left = _left_over(site, state, options[choice])
         if left is not None and (best is None or left < best[0]):
             best = left, gpu, options[choice]
-    return None if best is None else _grant(sites[best[1]], best[1], states[best[1]], best[2])
+    return None if best is None else _grant(view.sites[best[1]], best[1], view.states[best[1]], best[2])
 
 
 def _left_over(site: Site, state: GpuState, need: Need) -> tuple[int, int] | None:
@@ -173,13 +216,12 @@ def _free_instance(site: Site, state: GpuState, need: Need) -> int | None:
     return None
 
 
-def _on_empty_gpus(
-    sites: Sequence[Site], states: Sequence[GpuState], by_model: dict[str, tuple[Need, ...]], choice: int
-) -> tuple[Grant, ...]:
+def _on_empty_gpus(view: View, by_model: dict[str, tuple[Need, ...]], choice: int) -> tuple[Grant, ...]:
     """Empty GPUs on the node with the fewest of them that suffice; ties go to the first node."""
+    sites, states = view.sites, view.states
     free: dict[int, list[int]] = {}
-    for gpu, state in enumerate(states):
-        if state.method or not state.up:
+    for gpu in view.among:
+        if states[gpu].method or not states[gpu].up:
             continue
         options = by_model.get(sites[gpu].facts.model, ())
         if choice < len(options) and (options[choice].method == WHOLE or not sites[gpu].whole_only):
