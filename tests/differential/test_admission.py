@@ -1,4 +1,4 @@
-"""The queue's short cuts against the plain rule: go through all waiting jobs in order, try each on every GPU."""
+"""The queue's short cuts against the plain rule: all waiting jobs in order, each tried on every GPU."""
 
 import heapq
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ SEEDS = range(1_000, 1_060)
 
 
 def plain(self: Admission, nodes: set[int], now: int) -> list[Effect]:
-    """The slow twin of `Admission._start_waiting`: no grouping by shape, no node left out, nothing skipped."""
+    """The slow twin of `Admission._start_waiting`: no grouping by shape, no node left out, none skipped."""
     del nodes
     effects: list[Effect] = []
     if now >= self._end_ns:

@@ -1,6 +1,7 @@
 """The catalog: complete, typed, exact, equal to what was collected, with source and date at each fact."""
 
 import json
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -32,13 +33,16 @@ FILES = [
     "interference",
     "vram_published",
 ]
+SEARCH_IDS = re.compile(r" \(find_string ids? [0-9, ]+\)|, find_string ids? [0-9, ]+[0-9]")
 RECOMPUTABLE = {"price_per_gpu_hour", "base_geometries"}  # hourly price / GPUs; an enumeration of placements
 
 
 def lean(value: object) -> object:
-    """Without nulls and without what can be computed from the rest."""
+    """Without nulls, what can be computed from the rest, and ids of the search that found a source."""
     if isinstance(value, dict):
         return {k: lean(v) for k, v in value.items() if v is not None and k not in RECOMPUTABLE}
+    if isinstance(value, str):
+        return SEARCH_IDS.sub("", value)
     return [lean(item) for item in value] if isinstance(value, list) else value
 
 

@@ -6,6 +6,24 @@ from pathlib import Path
 from stellwerk.api.errors import InvalidInput
 
 
+def check_output(path: str) -> None:
+    """Raise InvalidInput, before the work, where a file surely cannot be written after it."""
+    target = Path(path)
+    try:
+        folder = target.parent
+        writable = folder.is_dir() and not target.is_dir() and os.access(folder, os.W_OK)
+    except (OSError, ValueError):
+        writable = False
+    if not writable:
+        raise InvalidInput(
+            "{name} cannot be written: {reason}",
+            fix="name a file in a folder that you may write to",
+            source=path,
+            name=path,
+            reason="no such folder, or no right to write in it",
+        )
+
+
 def write_output(path: str, content: bytes) -> None:
     """Write a file so that it is either the old one or the new one, never half of it; raises InvalidInput."""
     target = Path(path)

@@ -71,7 +71,7 @@ def usage_demand(content: bytes, source: str, plan_minutes: int = PLAN_MINUTES) 
     if not judged:
         raise InvalidInput(
             "{name} has no sample after minute {plan}, so nothing can be judged",
-            fix="plan on fewer minutes, or bring more samples",
+            fix="plan on fewer hours with --plan-hours, or bring more samples",
             source=source,
             name=source,
             plan=plan_minutes - 1,

@@ -104,9 +104,21 @@ def fleet(name: str) -> None:
     click.echo(fleet_file(name).decode(), nl=False)
 
 
+@command.command("rates")
+def rates() -> None:
+    """The exchange rate that stands in for a dated one of yours (--rate)."""
+    from stellwerk.catalog.ownership import exchange_rate
+
+    rate = exchange_rate()
+    _table(
+        ("BASE", "QUOTE", "RATE", "DATE", "SOURCE"),
+        [(rate.base, rate.quote, str(rate.rate), rate.date, rate.source)],
+    )
+
+
 @command.command("sharing")
 def sharing() -> None:
-    """Published measurements of sharing, with their conditions; input for --slowdown."""
+    """Published measurements of sharing, with their conditions: what a file for --slowdown may cite."""
     from stellwerk.catalog.interference import interference
 
     for found in interference():

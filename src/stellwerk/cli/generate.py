@@ -11,7 +11,7 @@ from stellwerk.cli.options import LANG
 @click.command("generate", short_help="Write a built-in demand as Kubernetes manifests.")
 @click.argument("demand")
 @click.option("-o", "--output", required=True, metavar="DIR", help="Folder for the files, made if missing.")
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Another seed gives other times.")
 @LANG
 def command(demand: str, output: str, seed: int, lang: str | None) -> int:
     """Write DEMAND (demo, mittelstand) with its queues and fleet; `stellwerk replay DIR` reads it back."""

@@ -48,7 +48,8 @@ def command(demand: str, size: bool, **options: Any) -> int:
     DEMAND is demo, mittelstand or openb; a folder or file of Kubernetes manifests; a CSV or Parquet file of
     jobs, of openb's columns, or of measured use (pod, minute, duty_pct, mem_mib).
     """
-    from stellwerk.report.explain import check_figure
+    from stellwerk.adapters.output import check_output
+    from stellwerk.report.explain import check_figure, check_policy
     from stellwerk.sim.main_job import prepare, run
 
     lang = language_of(options.pop("lang"))
@@ -56,6 +57,9 @@ def command(demand: str, size: bool, **options: Any) -> int:
     if options["figure"]:
         check_figure(options["figure"])  # A wrong name is an error before the job, not after it.
     prepared = prepare(arguments)
+    check_policy(options["explain_policy"], [policy.name for policy in prepared.policies])
+    for path in filter(None, (options["receipt"], options["report"])):
+        check_output(path)
     with ProgressLine(lang) as progress:
         replay = run(prepared, progress)
     _write_files(prepared, replay, options, lang)

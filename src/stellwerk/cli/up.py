@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 @click.argument("demand", default="demo")
 @job_options
 @click.option("--size/--no-size", default=True, help="Seek each policy's smallest fleet.  [default: size]")
-@click.option("--port", type=click.IntRange(1, 65535), default=8765, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=8765,
+    show_default=True,
+    help="Port on loopback; if it is taken, the next free one.",
+)
 @LANG
 def command(demand: str, size: bool, port: int, **options: Any) -> int:
     """Run the main job on DEMAND (demo) and serve its report; Ctrl-C stops.
@@ -69,17 +75,28 @@ class Board:
         """Run the job to its end; a user's mistake is shown on the page and on stderr."""
         from stellwerk.api.errors import InvalidInput
         from stellwerk.report.text import error_text
-        from stellwerk.report.view import PageView
         from stellwerk.sim.main_job import prepare, run
 
         try:
             prepared = prepare(self._arguments)
             self._finish(prepared, run(prepared, self._hear))
         except InvalidInput as error:
-            text = error_text(error, self._lang)
-            click.echo(text, err=True)
-            self.exit_code = 2
-            self._view = PageView(title=self._arguments.demand, state="failed", error=text)
+            self._fail(error_text(error, self._lang), 2)
+        except Exception as error:
+            # A mistake of ours must not leave the page on "running" for ever.
+            problem = InvalidInput(
+                "the job failed by a mistake of Stellwerk's own: {reason}",
+                fix="run stellwerk replay with the same options, and report what it prints",
+                reason=f"{type(error).__name__}: {error}",
+            )
+            self._fail(error_text(problem, self._lang), 1)
+
+    def _fail(self, text: str, exit_code: int) -> None:
+        from stellwerk.report.view import PageView
+
+        click.echo(text, err=True)
+        self.exit_code = exit_code
+        self._view = PageView(title=self._arguments.demand, state="failed", error=text)
 
     def _hear(self, done: int, total: int, what: "Reason", so_far: "Replay") -> None:
         from stellwerk.report.text import translator

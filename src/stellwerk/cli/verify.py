@@ -27,7 +27,7 @@ def command(receipt: str, lang: str | None) -> int:
     if not differences:
         click.echo(_(SAME, sha256=found.result_sha256))
         return 0
-    click.echo(_(DIFFERENT, count=len(differences)))
+    click.echo(_(DIFFERENT, count=len(differences)) if len(differences) > 1 else _(DIFFERENT_ONCE))
     for difference in differences[:SHOWN]:
         click.echo(f"  {difference.path}: {difference.old} -> {difference.new}")
     if len(differences) > SHOWN:
@@ -39,6 +39,7 @@ def command(receipt: str, lang: str | None) -> int:
 
 SAME = msg("same: the result has SHA-256 {sha256} again")
 DIFFERENT = msg("different, in {count} places (receipt -> now):")
+DIFFERENT_ONCE = msg("different in one place (receipt -> now):")
 MORE = msg("  and {count} more")
 OTHER_VERSION = msg(
     "the receipt was written by Stellwerk {version}: try that version before you doubt the figures"

@@ -1,6 +1,6 @@
 """`--explain FIGURE`: the formula of a figure with the numbers put in, and where each number comes from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
@@ -374,6 +374,17 @@ def check_figure(figure: str) -> None:
         )
 
 
+def check_policy(policy: str | None, names: Sequence[str]) -> None:
+    """Raise InvalidInput for a policy that is not among those that are replayed."""
+    if policy is not None and policy not in names:
+        raise InvalidInput(
+            "there is no policy {policy} in this replay",
+            fix="use one of: {known}",
+            policy=policy,
+            known=", ".join(names),
+        )
+
+
 def explain(replay: Replay, figure: str, policy: str | None, lang: Language) -> str:
     """The figure's formula with the numbers of `policy` (None: the recommended one) put in."""
     check_figure(figure)
@@ -394,13 +405,7 @@ def explain(replay: Replay, figure: str, policy: str | None, lang: Language) -> 
 def _choice(replay: Replay, figure: str, policy: str | None) -> Choice:
     names = [outcome.policy for outcome in replay.outcomes]
     name = choose(replay).policy if policy is None else policy
-    if name not in names:
-        raise InvalidInput(
-            "there is no policy {policy} in this replay",
-            fix="use one of: {known}",
-            policy=name,
-            known=", ".join(names),
-        )
+    check_policy(name, names)
     outcome = replay.outcomes[names.index(name)]
     found = smallest(outcome) if figure in OF_THE_SMALLEST and is_sized(replay) else None
     return found or declared(replay, outcome)

@@ -234,9 +234,9 @@ _MISSING = object()
 def _name(left: Any, right: Any, index: int) -> str:
     """An element by its own name where both have the same, else by its place."""
     for key in ("policy", "name", "team", "slowdown", "role"):
-        names = {item.get(key) if isinstance(item, dict) else None for item in (left, right)}
-        if len(names) == 1 and (name := names.pop()) is not None:
-            return str(name)
+        names = [item.get(key) if isinstance(item, dict) else None for item in (left, right)]
+        if isinstance(names[0], str) and names[0] == names[1]:
+            return names[0]
     return str(index)
 
 
