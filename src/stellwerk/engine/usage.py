@@ -1,0 +1,97 @@
+"""Measured use: what DCGM exporter and kube-state-metrics said, joined to pods; for advice and bill.
+
+Times are milliseconds since 1970 (Prometheus' own unit), values thousandths of the metric's unit (`GPU_UTIL`
+8.5 % is 8500, `FB_USED` 22,000 MiB is 22,000,000, `PROF_SM_ACTIVE` 0.31 is 310): int64 arrays of one length.
+What was not measured is absent, never 0.
+"""
+
+from array import array
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from stellwerk.engine.decision import Reason
+
+UTIL, FB_USED, POWER = "DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_POWER_USAGE"
+GR_ENGINE, SM_ACTIVE = "DCGM_FI_PROF_GR_ENGINE_ACTIVE", "DCGM_FI_PROF_SM_ACTIVE"
+DRAM_ACTIVE, TENSOR = "DCGM_FI_PROF_DRAM_ACTIVE", "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE"
+NVLINK = "DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL"
+
+
+class Samples(Struct, frozen=True):
+    """One series: strictly ascending times (ms), and a value (milli-units) for each."""
+
+    times_ms: "array[int]"
+    values_milli: "array[int]"
+
+
+class DeviceUse(Struct, frozen=True, kw_only=True):
+    """A GPU, or a GPU instance of one (`profile`, `instance` set). `key` is its name within the usage.
+
+    `model` is the catalog's id where the exporter's modelName is known to it, else that modelName.
+    `series` are the device's own values by metric, each counted once however many pods repeated it.
+    """
+
+    key: str
+    node: str
+    uuid: str
+    index: str
+    model: str
+    profile: str = ""
+    instance: str = ""
+    series: Mapping[str, Samples] = {}
+
+
+class PodUse(Struct, frozen=True, kw_only=True):
+    """A pod while it held devices: from its first sample to one interval after its last.
+
+    `series` are values that are this pod's alone: per-process ones, or the device's while no other pod had it.
+    `shared_with` are pods ("namespace/pod") that had one of its devices at the same time; `attributed` is False
+    where a shared device's value could not be split, so that `series` lacks it.
+    """
+
+    namespace: str
+    pod: str
+    container: str = ""
+    owner_kind: str = ""
+    owner: str = ""
+    team: str = ""
+    kind: str = "unknown"  # stellwerk.dev/workload-kind, where a label said it.
+    devices: tuple[str, ...] = ()
+    start_ms: int
+    end_ms: int
+    gpus_requested: int | None = None
+    labels: Mapping[str, str] = {}
+    claim: str = ""
+    series: Mapping[str, Samples] = {}
+    shared_with: tuple[str, ...] = ()
+    attributed: bool = True
+
+    @property
+    def name(self) -> str:
+        """namespace/pod."""
+        return f"{self.namespace}/{self.pod}"
+
+
+class Hole(Struct, frozen=True):
+    """No device of `node` ("" for all) was scraped in [start_ms, end_ms)."""
+
+    node: str
+    start_ms: int
+    end_ms: int
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """All that was measured in [start_ms, end_ms), and the scrape interval; devices by key, pods by name.
+
+    `warnings` name what a figure built on this must not hide: gaps, restarts, clock jumps, pods shorter than a
+    scrape, fields that are missing.
+    """
+
+    start_ms: int
+    end_ms: int
+    interval_ms: int
+    devices: tuple[DeviceUse, ...]
+    pods: tuple[PodUse, ...]
+    holes: tuple[Hole, ...] = ()
+    warnings: tuple[Reason, ...] = ()
