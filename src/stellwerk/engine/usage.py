@@ -45,9 +45,9 @@ class DeviceUse(Struct, frozen=True, kw_only=True):
 class PodUse(Struct, frozen=True, kw_only=True):
     """A pod while it held devices: from its first sample to one interval after its last.
 
-    `series` are values that are this pod's alone: per-process ones, or the device's while no other pod had it.
-    `shared_with` are pods ("namespace/pod") that had one of its devices at the same time; `attributed` is False
-    where a shared device's value could not be split, so that `series` lacks it.
+    `series` are values that are this pod's alone: per-process ones, or the device's while no other pod had
+    it. `shared_with` are pods ("namespace/pod") that had one of its devices at the same time; `attributed` is
+    False where a shared device's value could not be split, so that `series` lacks it.
     """
 
     namespace: str
@@ -84,8 +84,8 @@ class Hole(Struct, frozen=True):
 class Usage(Struct, frozen=True, kw_only=True):
     """All that was measured in [start_ms, end_ms), and the scrape interval; devices by key, pods by name.
 
-    `warnings` name what a figure built on this must not hide: gaps, restarts, clock jumps, pods shorter than a
-    scrape, fields that are missing.
+    `warnings` name what a figure built on this must not hide: gaps, restarts, clock jumps, pods shorter than
+    a scrape, fields that are missing.
     """
 
     start_ms: int
