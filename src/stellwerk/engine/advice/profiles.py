@@ -1,0 +1,283 @@
+"""From measured use to profiles: the pods of one owner together, in one pass over each of their series."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from msgspec import Struct
+
+from stellwerk.api.duration import parse_duration
+from stellwerk.api.errors import InvalidInput
+from stellwerk.catalog.gpus import gpu_model
+from stellwerk.engine.advice.profile import (
+    ACTIVE_MILLI,
+    COMPUTE_METRICS,
+    HOUR_MS,
+    Pattern,
+    Profile,
+    quantiles,
+)
+from stellwerk.engine.partition.facts import gpu_facts
+from stellwerk.engine.usage import (
+    DRAM_ACTIVE,
+    FB_USED,
+    NVLINK,
+    TENSOR,
+    UTIL,
+    DeviceUse,
+    PodUse,
+    Samples,
+    Usage,
+)
+
+ISOLATION, WHOLE_GPU = "stellwerk.dev/isolation", "stellwerk.dev/whole-gpu"
+LATENCY_OBJECTIVE = "stellwerk.dev/latency-objective"
+MIB = 1024 * 1024
+FULL_MILLI = 900
+UTIL_DIVISOR = 100  # Thousandths of a percent to thousandths of a GPU.
+GROWTH_MS = HOUR_MS  # A shorter pod still loads its model.
+NS_PER_MS = 1_000_000
+Series = list[tuple[Sequence[int], Sequence[int]]]
+
+
+class Scale(Struct, frozen=True):
+    """Of an instance's values to thousandths of its whole GPU: compute slices, and memory slices."""
+
+    compute: tuple[int, int] = (1, 1)
+    memory: tuple[int, int] = (1, 1)
+
+
+def workload_name(pod: PodUse) -> str:
+    """namespace/owner of a pod, or namespace/pod of one without owner."""
+    return f"{pod.namespace}/{pod.owner}" if pod.owner else pod.name
+
+
+def profiles_of(usage: Usage, model: str = "") -> tuple[Profile, ...]:
+    """One profile for each workload, by name; `model` stands in where the exporter named no GPU model."""
+    groups: dict[tuple[str, str], list[PodUse]] = {}
+    for pod in usage.pods:
+        groups.setdefault((workload_name(pod), pod.owner_kind), []).append(pod)
+    devices = {device.key: device for device in usage.devices}
+    names = [name for name, _ in groups]
+    found: list[Profile] = []
+    for (name, owner_kind), pods in sorted(groups.items()):
+        shown = name if names.count(name) == 1 else f"{name} ({owner_kind})"
+        found.append(_profile(shown, pods, devices, (usage.interval_ms, model)))
+    return tuple(found)
+
+
+def _profile(
+    name: str, pods: list[PodUse], devices: Mapping[str, DeviceUse], given: tuple[int, str]
+) -> Profile:
+    interval_ms, default_model = given
+    first = pods[0]
+    used = [devices[key] for pod in pods for key in pod.devices if key in devices]
+    model = min((device.model for device in used if device.model), default=default_model)
+    instance = min((device.profile for device in used if device.profile), default="")
+    scale = scale_of(model, instance)
+    metric = _compute_metric(pods, devices)
+    compute = _values(pods, devices, COMPUTE_METRICS[metric]) if metric else []
+    memory = _values(pods, devices, FB_USED)
+    counts = [sum(len(times) for times, _ in series) for series in (compute, memory) if series]
+    expected = sum((pod.end_ms - pod.start_ms) * max(1, len(pod.devices)) for pod in pods) // interval_ms
+    divisor = UTIL_DIVISOR if metric == "UTIL" else 1
+    raw = quantiles(_scaled(compute, (1, divisor)))
+    return Profile(
+        name=name,
+        team=first.team or first.namespace,
+        namespace=first.namespace,
+        owner_kind=first.owner_kind,
+        kind_label=first.kind,
+        pods=len(pods),
+        at_once=most_at_once((pod.start_ms, pod.end_ms, 1) for pod in pods),
+        gpus=max(_gpus(pod, devices) for pod in pods),
+        gpus_idle=min(_idle_devices(pod, devices) for pod in pods),
+        model=model,
+        instance=instance,
+        full_instance=bool(instance) and raw is not None and raw.p95 >= FULL_MILLI,
+        compute_metric=metric,
+        compute=quantiles(_scaled(compute, (scale.compute[0], scale.compute[1] * divisor))),
+        memory=quantiles([value * MIB // 1000 for _, values in memory for value in values]),
+        bandwidth=quantiles(_scaled(_values(pods, devices, DRAM_ACTIVE), scale.memory)),
+        tensor=quantiles(_scaled(_values(pods, devices, TENSOR), scale.compute)),
+        nvlink=_nvlink(_values(pods, devices, NVLINK)),
+        pattern=_pattern(compute, memory, divisor),
+        interval_ms=interval_ms,
+        measured_ms=_union_ms(pods),
+        coverage_milli=min(1000, min(counts, default=0) * 1000 // max(1, expected)),
+        attributed=all(pod.attributed for pod in pods),
+        shared_with=tuple(sorted({other for pod in pods for other in pod.shared_with})),
+        latency_ms=min(
+            (_latency_ms(pod.labels) for pod in pods if _label(pod, LATENCY_OBJECTIVE)), default=None
+        ),
+        isolated=any(_label(pod, ISOLATION) == "required" for pod in pods),
+        whole=any(_label(pod, WHOLE_GPU) == "true" for pod in pods),
+    )
+
+
+def _label(pod: PodUse, key: str) -> str:
+    """A pod's label, also in the spelling that Prometheus allows in label names."""
+    return pod.labels.get(key) or pod.labels.get("".join(c if c.isalnum() else "_" for c in key), "")
+
+
+def _latency_ms(labels: Mapping[str, str]) -> int:
+    """A latency objective in ms; one that cannot be read counts as the strictest."""
+    text = next(
+        (value for key, value in labels.items() if key.endswith(("latency-objective", "latency_objective"))),
+        "",
+    )
+    try:
+        return parse_duration(text) // NS_PER_MS
+    except ValueError:
+        return 0
+
+
+def scale_of(model: str, instance: str) -> Scale:
+    """The scale of a MIG profile of a model; 1 where there is none."""
+    if not instance:
+        return Scale()
+    try:
+        table = gpu_facts(model).mig
+    except InvalidInput:
+        return Scale()
+    found = [each for each in table.profiles if each.name == instance] if table else []
+    if not found or table is None:
+        return Scale()
+    return Scale((found[0].compute_slices, table.compute_slices), (found[0].size, table.memory_slices))
+
+
+def known_model(name: str) -> bool:
+    """Whether the catalog has this GPU model, by id or product label."""
+    try:
+        gpu_model(name)
+    except InvalidInput:
+        return False
+    return True
+
+
+def _compute_metric(pods: list[PodUse], devices: Mapping[str, DeviceUse]) -> str:
+    """The finest counter that the most pods have: a workload's figures all rest on one."""
+    counts = {
+        name: sum(bool(_values([pod], devices, metric)) for pod in pods)
+        for name, metric in COMPUTE_METRICS.items()
+    }
+    most = max(counts.values())
+    return next(name for name, count in counts.items() if count == most) if most else ""
+
+
+def _values(pods: list[PodUse], devices: Mapping[str, DeviceUse], metric: str) -> Series:
+    """Each pod's own series; where it has none and shares nothing, its devices' while it held them."""
+    found: Series = []
+    for pod in pods:
+        own = pod.series.get(metric)
+        if own is not None and len(own.times_ms) and len(pod.devices) < 2:
+            found.append((own.times_ms, own.values_milli))
+            continue
+        if pod.shared_with or not pod.attributed:
+            continue
+        parts = [devices[key].series.get(metric) for key in pod.devices if key in devices]
+        clipped = [_clip(part, pod) for part in parts if part is not None]
+        found += [part for part in clipped if len(part[0])]
+        if own is not None and not clipped:
+            found.append((own.times_ms, own.values_milli))
+    return found
+
+
+def _clip(samples: Samples, pod: PodUse) -> tuple[Sequence[int], Sequence[int]]:
+    start = bisect_left(samples.times_ms, pod.start_ms)
+    end = bisect_left(samples.times_ms, pod.end_ms)
+    return samples.times_ms[start:end], samples.values_milli[start:end]
+
+
+def _scaled(series: Series, ratio: tuple[int, int]) -> list[int]:
+    """All values times a ratio, rounded up, so that a plan never promises less than was measured."""
+    times, by = ratio
+    return [-(-value * times // by) for _, values in series for value in values]
+
+
+def _nvlink(series: Series) -> bool | None:
+    """Whether the counter ever rose while a pod ran: its unit differs by GPU, so any rise is traffic."""
+    if not series:
+        return None
+    return any(later > earlier for _, values in series for earlier, later in pairwise(values))
+
+
+def _gpus(pod: PodUse, devices: Mapping[str, DeviceUse]) -> int:
+    held = len(pod.devices)
+    if any(devices[key].profile for key in pod.devices if key in devices):
+        return max(1, held)
+    return max(1, held, pod.gpus_requested or 0)
+
+
+def _idle_devices(pod: PodUse, devices: Mapping[str, DeviceUse]) -> int:
+    """Devices of a pod with several that were never active while it ran."""
+    if len(pod.devices) < 2:
+        return 0
+    idle = 0
+    for key in pod.devices:
+        series = devices[key].series if key in devices else {}
+        metric = next((each for each in COMPUTE_METRICS.values() if each in series), "")
+        limit = ACTIVE_MILLI * UTIL_DIVISOR if metric == UTIL else ACTIVE_MILLI
+        values = _clip(series[metric], pod)[1] if metric else ()
+        idle += bool(values) and max(values) < limit
+    return idle
+
+
+def _pattern(compute: Series, memory: Series, divisor: int) -> Pattern:
+    sums, counts = [0] * 24, [0] * 24
+    active = bursts = idle_ms = 0
+    limit = ACTIVE_MILLI * divisor
+    for times, values in compute:
+        was_active, idle_since = False, times[0]
+        for at, value in zip(times, values, strict=True):
+            hour = at // HOUR_MS % 24
+            sums[hour] += value
+            counts[hour] += 1
+            if value < limit:
+                was_active = False
+                continue
+            active += 1
+            idle_ms = max(idle_ms, at - idle_since)
+            idle_since = at
+            bursts += not was_active
+            was_active = True
+        idle_ms = max(idle_ms, times[-1] - idle_since)
+    total = sum(counts)
+    return Pattern(
+        hours=tuple(s // (n * divisor) if n else None for s, n in zip(sums, counts, strict=True))
+        if total
+        else (),
+        duty_milli=active * 1000 // total if total else 0,
+        bursts=bursts,
+        idle_ms=idle_ms,
+        memory_grows=any(_grows(times, values) for times, values in memory),
+    )
+
+
+def _grows(times: Sequence[int], values: Sequence[int]) -> bool:
+    """Whether each quarter's peak is above the one before, and the last by 3 % still."""
+    if len(values) < 40 or times[-1] - times[0] < GROWTH_MS:
+        return False
+    quarter = len(values) // 4
+    peaks = [max(values[at * quarter : (at + 1) * quarter]) for at in range(3)]
+    peaks.append(max(values[3 * quarter :]))
+    rising = all(later > earlier for earlier, later in pairwise(peaks))
+    return rising and peaks[3] * 100 >= peaks[2] * 103 and peaks[3] * 10 >= peaks[1] * 11
+
+
+def most_at_once(spans: Iterable[tuple[int, int, int]]) -> int:
+    """The most that (start, end, amount) spans hold at one time; an end frees before a start takes."""
+    changes = [change for start, end, n in spans for change in ((start, 1, n), (end, 0, -n))]
+    most = held = 0
+    for _, _, change in sorted(changes):
+        held += change
+        most = max(most, held)
+    return most
+
+
+def _union_ms(pods: list[PodUse]) -> int:
+    total, reached = 0, -1
+    for start, end in sorted((pod.start_ms, pod.end_ms) for pod in pods):
+        total += max(0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
