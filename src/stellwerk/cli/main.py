@@ -17,6 +17,7 @@ VERBS = {
     "up": "Run the main job and serve its report on loopback.",
     "replay": "Replay a demand under each sharing policy, side by side, with EUR and a receipt.",
     "verify": "Re-run a receipt: same (0) or different (1).",
+    "compare": "Whole GPU, time-slicing, MPS, MIG and vGPU side by side for a workload.",
     "generate": "Write a built-in demand as Kubernetes manifests.",
     "catalog": "List GPU models, MIG profiles, node types with prices, fleets, rates.",
     "completion": "Print the completion script of a shell.",
