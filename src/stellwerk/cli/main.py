@@ -16,8 +16,13 @@ from stellwerk import __version__
 VERBS = {
     "up": "Run the main job and serve its report on loopback.",
     "replay": "Replay a demand under each sharing policy, side by side, with EUR and a receipt.",
+    "whatif": "Replay measured use unchanged, then under each way of sharing.",
+    "bill": "Divide the fleet's cost among teams and causes, to the cent.",
+    "anonymize": "Write a case without names that gives the same figures.",
     "verify": "Re-run a receipt: same (0) or different (1).",
     "compare": "Whole GPU, time-slicing, MPS, MIG and vGPU side by side for a workload.",
+    "fit": "Will it fit? GPU memory of a model, from its config.json.",
+    "usage": "Read measured series; say which GPUs, pods, holes and doubts they hold.",
     "generate": "Write a built-in demand as Kubernetes manifests.",
     "catalog": "List GPU models, MIG profiles, node types with prices, fleets, rates.",
     "completion": "Print the completion script of a shell.",

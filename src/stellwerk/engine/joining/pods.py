@@ -1,0 +1,169 @@
+"""The pods of a usage: what they held and when, what is theirs alone, and what kube-state-metrics adds."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+
+from msgspec import Struct, field
+
+from stellwerk.catalog.dcgm import dcgm_metrics
+from stellwerk.engine.demand import KINDS
+from stellwerk.engine.joining.attribution import Attributed
+from stellwerk.engine.joining.devices import PodLabels
+from stellwerk.engine.joining.gaps import gaps_within
+from stellwerk.engine.joining.objects import PodObject
+from stellwerk.engine.joining.series import Findings, samples_of
+from stellwerk.engine.usage import FB_USED, NVLINK, POWER, PodUse, Samples
+
+_KIND = "stellwerk_dev_workload_kind"
+
+
+class Joined(Struct, frozen=True, kw_only=True):
+    """All that is known before pods are made; times of a device are those of its node's scrapes."""
+
+    attributed: Mapping[str, Attributed]
+    node_times: Mapping[str, set[int]]
+    device_nodes: Mapping[str, str]
+    said: Mapping[str, PodLabels]
+    objects: Mapping[str, PodObject]
+    start_ms: int
+    end_ms: int
+    interval_ms: int
+
+
+class _Held(Struct):
+    """What a pod held, gathered over its devices."""
+
+    devices: list[str] = field(default_factory=list)
+    seen: set[int] = field(default_factory=set)
+    parts: dict[str, list[Samples]] = field(default_factory=dict)
+    others: set[str] = field(default_factory=set)
+    attributed: bool = True
+
+
+def pods_of(joined: Joined, findings: Findings) -> tuple[PodUse, ...]:
+    """Every pod that held a device, and those that asked for GPUs and ran unseen, by name."""
+    held: dict[str, _Held] = {}
+    for key in sorted(joined.attributed):
+        _gather(key, joined.attributed[key], held)
+    pods = [_pod(name, each, joined, findings) for name, each in held.items()]
+    pods += [_pod(name, _Held(), joined, findings) for name in _unseen(held, joined)]
+    return tuple(sorted(pods, key=lambda pod: pod.name))
+
+
+def _gather(key: str, found: Attributed, held: dict[str, _Held]) -> None:
+    for pod, seen in found.seen.items():
+        each = held.setdefault(pod, _Held())
+        each.devices.append(key)
+        each.seen |= seen
+        each.attributed &= pod not in found.unsplit
+        for metric, samples in found.alone.get(pod, {}).items():
+            each.parts.setdefault(metric, []).append(samples)
+    for group in found.together:
+        for pod in group:
+            held[pod].others.update(other for other in group if other != pod)
+
+
+def _unseen(held: Mapping[str, _Held], joined: Joined) -> Iterator[str]:
+    """Pods with GPUs asked for that began within the time that was measured, and that no scrape shows."""
+    for name in sorted(joined.objects):
+        started = joined.objects[name].started_ms
+        if name in held or not joined.objects[name].gpus or started is None:
+            continue
+        ended = joined.objects[name].ended_ms
+        if started < joined.end_ms and (ended is None or ended > joined.start_ms):
+            yield name
+
+
+def _pod(name: str, held: _Held, joined: Joined, findings: Findings) -> PodUse:
+    namespace, _, pod = name.partition("/")
+    said, found = joined.said.get(name, PodLabels()), joined.objects.get(name, PodObject())
+    start_ms, end_ms = _span(held.seen, found, joined)
+    _check(name, held, joined, findings)
+    if joined.objects and not found.owner:
+        findings.add("owner-missing", name)
+    kind = found.labels.get(_KIND) or said.kind
+    if kind and kind not in KINDS:
+        findings.add("kind-unknown", name)
+    return PodUse(
+        namespace=namespace,
+        pod=pod,
+        container=said.container,
+        owner_kind=found.owner_kind,
+        owner=found.owner,
+        team=namespace,
+        kind=kind if kind in KINDS else "unknown",
+        devices=tuple(held.devices),
+        start_ms=start_ms,
+        end_ms=end_ms,
+        gpus_requested=found.gpus,
+        labels=dict(sorted(found.labels.items())),
+        claim=said.claim,
+        series={metric: _over_devices(metric, held.parts[metric]) for metric in sorted(held.parts)},
+        shared_with=tuple(sorted(held.others)),
+        attributed=held.attributed,
+    )
+
+
+def _span(seen: set[int], found: PodObject, joined: Joined) -> tuple[int, int]:
+    """From the first sample to one interval after the last, or as kube-state-metrics has it, if that fits.
+
+    A GPU is held from the pod's start, before the first scrape, to its completion, after the last.
+    """
+    first, last = (min(seen), max(seen)) if seen else (joined.end_ms, joined.start_ms)
+    start, end = first, min(last + joined.interval_ms, joined.end_ms)
+    if found.started_ms is not None and found.started_ms <= first:
+        start = max(joined.start_ms, found.started_ms)
+    if found.ended_ms is not None and found.ended_ms > max(last, start):
+        end = min(joined.end_ms, found.ended_ms)
+    elif not seen:
+        end = joined.end_ms
+    return start, max(end, start)
+
+
+def _check(name: str, held: _Held, joined: Joined, findings: Findings) -> None:
+    if not held.seen:
+        findings.add("pod-not-scraped", name)
+        return
+    findings.add("pod-seen-once", name, len(held.seen) == 1)
+    findings.add("shared-not-split", name, not held.attributed)
+    nodes = {joined.device_nodes[key] for key in held.devices}
+    times = {time for node in nodes for time in joined.node_times[node]} if len(nodes) > 1 else None
+    findings.add("pod-gap", name, gaps_within(held.seen, times or joined.node_times[nodes.pop()]))
+
+
+@cache
+def _added() -> frozenset[str]:
+    """Metrics that add up over GPUs: power, counters and rates; the others are per GPU."""
+    found = {each.name for each in dcgm_metrics() if each.kind == "counter" or each.unit == "B/s"}
+    return frozenset(found | {POWER, NVLINK})
+
+
+def _over_devices(metric: str, parts: Sequence[Samples]) -> Samples:
+    """A pod's value over its GPUs where all that have the metric then show it: per GPU, or summed.
+
+    Memory is the fullest GPU's, power and counters are summed, all else is the mean (rounded half to even).
+    """
+    if len(parts) == 1:
+        return parts[0]
+    values: dict[int, list[int]] = {}
+    due = Counter[int]()
+    for part in parts:
+        for time, value in zip(part.times_ms, part.values_milli, strict=True):
+            values.setdefault(time, []).append(value)
+    for part in parts:
+        due.update(time for time in values if part.times_ms[0] <= time <= part.times_ms[-1])
+    complete = {time: found for time, found in values.items() if len(found) == due[time]}
+    return samples_of({time: _joint(metric, found) for time, found in complete.items()})
+
+
+def _joint(metric: str, values: Sequence[int]) -> int:
+    if metric == FB_USED:
+        return max(values)
+    total = sum(values)
+    return total if metric in _added() else _half_even(total, len(values))
+
+
+def _half_even(total: int, count: int) -> int:
+    quotient, rest = divmod(total, count)
+    return quotient + (2 * rest > count or (2 * rest == count and quotient % 2))
