@@ -380,6 +380,12 @@ def test_the_verb_prints_data_and_exits_by_the_answer(
     )  # No workstation licence on H100.
     assert call("compare", "-f", "nowhere.yaml") == 2
     assert "nowhere.yaml" in capsys.readouterr().err
+    Path("broken.yaml").write_text("kind: Pod\n  a: [")
+    Path("empty.yaml").write_text("")
+    for name in ("", "x" * 5000, "broken.yaml", "empty.yaml"):
+        assert call("compare", "-f", name) == 2
+        out, err = capsys.readouterr()
+        assert not out and len(err.splitlines()) == 1 and "Next:" in err
 
 
 def test_both_languages_show_every_way_and_no_place_is_left_open(manifest: str) -> None:

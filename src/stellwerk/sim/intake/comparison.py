@@ -110,12 +110,20 @@ def parse_licence_price(text: str) -> LicencePrice:
 
 
 def _read(name: str) -> list[Manifest]:
-    files = [str(path) for path in list_manifest_files(name)] if Path(name).is_dir() else [name]
+    files = [str(path) for path in list_manifest_files(name)] if _is_directory(name) else [name]
     manifests = [
         manifest for file in files for manifest in load_manifests(expand(read_raw(file), file), file)
     ]
     validate(manifests)
     return [manifest for manifest in manifests if not isinstance(manifest.object, stellwerk.Period)]
+
+
+def _is_directory(name: str) -> bool:
+    """An empty name is a slip, although a Path reads it as the current directory; a name may be too long."""
+    try:
+        return bool(name) and Path(name).is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _timeless(manifest: Manifest) -> Manifest:
