@@ -1,0 +1,158 @@
+"""Which nodes are billed, at which price, and for how long.
+
+A measured node of the fleet's name has that price. A node of another name (autoscaled, spot) stands in for a
+node of the fleet with the same GPU model that was not itself there at that time. A node of the fleet that
+nobody measured is billed for the whole time: it is on the invoice.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from stellwerk.api.errors import InvalidInput
+from stellwerk.engine.decision import Reason
+from stellwerk.engine.money.measured.result import BillFacts, Span
+from stellwerk.engine.money.measured.spans import clip, join, length_ms, measured, tolerance_ms
+from stellwerk.engine.snapshot import Fleet, FleetNode
+from stellwerk.engine.usage import Usage
+
+
+class BilledNode(Struct, frozen=True, kw_only=True):
+    """A node with its price. `lives` are not cut to the window; `stated`: they were given, not concluded."""
+
+    name: str
+    fleet_node: FleetNode
+    lives: tuple[Span, ...]
+    stated: bool
+
+
+class Seen(Struct, frozen=True):
+    """A node by its samples or by its stated lives; `models` are those of its devices."""
+
+    name: str
+    models: frozenset[str]
+    spans: tuple[Span, ...]
+
+
+def billed_nodes(
+    usage: Usage, fleet: Fleet, window: Span, facts: BillFacts
+) -> tuple[tuple[BilledNode, ...], tuple[Reason, ...]]:
+    """Every node that costs something in the window, sorted by name, and what was concluded.
+
+    Raises InvalidInput for a node without a price, and for a measured node that the fleet has no place for.
+    """
+    _check_prices(fleet)
+    seen = _seen(usage, facts)
+    own = {node.name: node for node in fleet.nodes}
+    billed = [_billed(seen[name], own[name], usage, window, facts) for name in seen if name in own]
+    strangers = sorted(
+        (each for each in seen.values() if each.name not in own), key=lambda each: (each.spans, each.name)
+    )
+    free = [node for node in fleet.nodes if node.name not in seen]
+    taken: dict[str, list[Span]] = {}
+    for stranger in strangers:
+        for_whom = _place(stranger, free, taken)
+        billed.append(_billed(stranger, for_whom, usage, window, facts))
+    unmeasured = [node for node in free if node.name not in taken]
+    billed += [
+        BilledNode(name=node.name, fleet_node=node, lives=(window,), stated=False) for node in unmeasured
+    ]
+    ordered = tuple(sorted(billed, key=lambda node: node.name))
+    return ordered, _warnings(ordered, strangers, unmeasured, window)
+
+
+def _check_prices(fleet: Fleet) -> None:
+    for node in fleet.nodes:
+        if node.cost.per_hour is None or not node.cost.terms:
+            raise InvalidInput(
+                "Node {name} has no price, and a bill needs one for each node",
+                fix="set it: {option}",
+                name=node.name,
+                option=node.cost.unknown or "spec.nodes[].price",
+            )
+
+
+def _seen(usage: Usage, facts: BillFacts) -> Mapping[str, Seen]:
+    spans: dict[str, list[Span]] = {name: [] for name in facts.lives}
+    models: dict[str, set[str]] = {name: set() for name in facts.lives}
+    for device in usage.devices:
+        spans.setdefault(device.node, []).extend(measured(device, usage))
+        models.setdefault(device.node, set()).add(device.model)
+    return {
+        name: Seen(name, frozenset(models[name]), join(facts.lives.get(name) or spans[name]))
+        for name in sorted(spans)
+    }
+
+
+def _place(stranger: Seen, free: Sequence[FleetNode], taken: dict[str, list[Span]]) -> FleetNode:
+    for node in free:
+        before = taken.get(node.name, [])
+        overlap = any(clip(before, span) for span in stranger.spans)
+        if stranger.models <= {node.gpu_model} and not overlap:
+            taken.setdefault(node.name, []).extend(stranger.spans)
+            return node
+    raise InvalidInput(
+        "Node {name} ({models}) was measured, and the fleet has no node of that name, "
+        "and none of its GPU model to spare",
+        fix="add it to the Fleet with its price",
+        name=stranger.name,
+        models=", ".join(sorted(stranger.models)) or "?",
+    )
+
+
+def _billed(seen: Seen, node: FleetNode, usage: Usage, window: Span, facts: BillFacts) -> BilledNode:
+    stated = seen.name in facts.lives
+    lives = join(facts.lives[seen.name]) if stated else (_by_samples(seen, node, usage, window),)
+    return BilledNode(name=seen.name, fleet_node=node, lives=lives, stated=stated)
+
+
+def _by_samples(seen: Seen, node: FleetNode, usage: Usage, window: Span) -> Span:
+    """From the first sample to the last; to the window's ends where the measurement itself began or ended.
+
+    An owned server is paid for whether it is measured or not.
+    """
+    if any(term.name == "depreciation" for term in node.cost.terms):
+        return window
+    first, last = seen.spans[0].start_ms, seen.spans[-1].end_ms
+    near = tolerance_ms(usage)
+    start = min(first, window.start_ms) if first - usage.start_ms <= near else first
+    end = max(last, window.end_ms) if usage.end_ms - last <= near else last
+    return Span(start, end)
+
+
+def _warnings(
+    billed: Sequence[BilledNode],
+    strangers: Sequence[Seen],
+    unmeasured: Sequence[FleetNode],
+    window: Span,
+) -> tuple[Reason, ...]:
+    found: list[Reason] = []
+    if strangers:
+        found.append(
+            Reason(
+                "NodeByModel",
+                "{count} nodes ({example}) are not in the fleet by name: they are billed by their GPU model.",
+                {"count": len(strangers), "example": strangers[0].name},
+            )
+        )
+    if unmeasured:
+        found.append(
+            Reason(
+                "NodeUnmeasured",
+                "{count} nodes of the fleet ({example}) have no samples: "
+                "they are billed, their time is a gap.",
+                {"count": len(unmeasured), "example": unmeasured[0].name},
+            )
+        )
+    whole = window.end_ms - window.start_ms
+    short = [node for node in billed if not node.stated and length_ms(clip(node.lives, window)) < whole]
+    if short:
+        found.append(
+            Reason(
+                "LifeFromSamples",
+                "{count} nodes ({example}) are billed from their first sample to their last: "
+                "state when they were there with --events.",
+                {"count": len(short), "example": short[0].name},
+            )
+        )
+    return tuple(found)

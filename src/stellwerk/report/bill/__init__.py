@@ -1,0 +1,1 @@
+"""The measured bill for people and for programs: table, JSON, YAML, CSV, FOCUS."""

@@ -1,0 +1,211 @@
+"""`stellwerk bill` as a user runs it: days of a time zone, every form of output, and what it refuses."""
+
+import csv
+import io
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stellwerk.api.errors import InvalidInput
+from stellwerk.cli.main import main
+from stellwerk.engine.money.measured.measured_bill import measured_bill
+from stellwerk.engine.money.measured.result import MeasuredBill
+from stellwerk.report.bill.focus import COLUMNS, focus_bill
+from stellwerk.report.bill.period import window
+from stellwerk.report.bill.summary import csv_bill, csv_text, plain_bill
+from tests.unit.measured_sample import fleet, gpu, instance, node, pod, span, usage
+
+HOUR = 3_600_000
+MANDATORY = {
+    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd",
+    "BillingPeriodStart", "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargePeriodEnd",
+    "ChargePeriodStart", "ContractedCost", "EffectiveCost", "InvoiceIssuerName", "ListCost",
+    "PricingQuantity", "PricingUnit", "ProviderName", "PublisherName", "ServiceCategory", "ServiceName",
+}  # fmt: skip
+FLEET = """
+apiVersion: stellwerk.dev/v1alpha1
+kind: Fleet
+metadata: {name: shop}
+spec:
+  currency: EUR
+  nodes:
+  - {name: "n", gpuModel: H100-PCIE-80GB, gpus: 1,
+     price: {amount: "3.07", currency: EUR, date: "2026-01-28", source: quote}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("LANG", "LC_ALL", "LC_MESSAGES"):
+        monkeypatch.setenv(name, "C.UTF-8" if name == "LANG" else "")
+
+
+def sample() -> MeasuredBill:
+    cut = [instance("m", "h", "1g.10gb", number) for number in range(7)]
+    pods = [pod("a/p", ["g"], (0, 61)), pod("b/p", ["g"], (7, 90)), pod("b/q", ["h/3"], (5, 50))]
+    fleet_ = fleet(node("n", "3.1407"), node("m", "2.7183"))
+    return measured_bill(usage(120, [gpu("n", "g"), *cut], pods), fleet_, span(0, 120))
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(list(arguments))
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+def write_metrics() -> None:
+    """A day in Berlin on which the clocks go forward, a sample every 5 minutes, a pod from 2 to 12 hours."""
+    lines = ["timestamp,metric,value,Hostname,UUID,gpu,modelName,namespace,pod,container"]
+    for step in range(23 * 12):
+        who = "vision,train,c" if 24 <= step < 144 else ",,"
+        util = 0 if step >= 84 else 90
+        device = "n,GPU-1,0,NVIDIA H100 PCIe"
+        time = 1_774_738_800 + step * 300
+        lines.append(f"{time},DCGM_FI_DEV_GPU_UTIL,{util},{device},{who}")
+        lines.append(f"{time},DCGM_FI_DEV_POWER_USAGE,300,{device},{who}")
+    Path("m.csv").write_text("\n".join(lines) + "\n")
+    Path("fleet.yaml").write_text(FLEET)
+
+
+DAY = ("bill", "m.csv", "--from", "2026-03-29", "--to", "2026-03-30", "--timezone", "Europe/Berlin",
+       "--fleet", "fleet.yaml")  # fmt: skip
+
+
+def test_the_day_of_the_clock_change_has_23_hours_and_the_table_ends_with_the_invoice(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_metrics()
+    Path("events.csv").write_text(
+        "event,node,start,end\ndrain,n,2026-03-29T20:00:00Z,\n"
+        "pending,,2026-03-29T11:00:00Z,2026-03-29T13:00:00Z\n"
+    )
+    assert call(*DAY, "--events", "events.csv", "--kwh-price", "0.30") == 0
+    out, err = capsys.readouterr()
+    rows = {line.split("  ")[0]: line.split()[-3:] for line in out.splitlines() if "  " in line}
+    assert rows["vision"] == ["30.70", "10.0", "3.0"]
+    assert rows["quota-locked"] == ["6.14", "2.0", "0.6"]
+    assert rows["drain"] == ["6.14", "2.0", "0.6"]
+    assert rows["Invoice"] == ["70.61", "23.0", "6.9"]  # 23 * 3.07
+    held = next(line for line in out.splitlines() if line.startswith("vision"))
+    assert held.split()[1:3] == ["15.35", "15.35"]  # Five hours used, five idle-held.
+    assert "6.9 kWh, 2.07 EUR" in out and err == ""
+
+
+def test_german_is_german(capsys: pytest.CaptureFixture[str]) -> None:
+    write_metrics()
+    assert call(*DAY, "--lang", "de", "--by", "slice") == 0
+    out = capsys.readouterr().out
+    assert "Rechnung" in out and "70,61" in out and "ungenutzt gehalten" in out
+
+
+@pytest.mark.parametrize("form", ["json", "yaml", "csv", "focus"])
+def test_every_form_adds_up_to_the_invoice(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_metrics()
+    assert call(*DAY, "-o", form) == 0
+    out = capsys.readouterr().out
+    if form in ("json", "yaml"):
+        plain = json.loads(out) if form == "json" else yaml.safe_load(out)
+        parts = [*plain["teams"], *plain["causes"]]
+        assert sum(Decimal(part["total"]) for part in parts) == Decimal(plain["invoice"]) == Decimal("70.61")
+        return
+    column = "amount" if form == "csv" else "BilledCost"
+    assert sum(Decimal(row[column]) for row in csv.DictReader(io.StringIO(out))) == Decimal("70.61")
+
+
+def test_every_grouping_of_the_json_adds_up() -> None:
+    plain = plain_bill(sample())
+    causes = sum(Decimal(row["total"]) for row in plain["causes"])
+    for group in ("teams", "workloads", "slices"):
+        assert sum(Decimal(row["total"]) for row in plain[group]) + causes == Decimal(plain["invoice"])
+    assert sum(Decimal(row["total"]) for row in plain["nodes"]) == Decimal(plain["invoice"])
+    assert Decimal(plain["invoice"]) == Decimal("11.72")  # 2 * (3.1407 + 2.7183)
+
+
+def test_focus_has_its_mandatory_columns_and_allowed_values() -> None:
+    bill = sample()
+    rows = list(csv.DictReader(io.StringIO(focus_bill(bill, "shop", "Platform"))))
+    assert set(COLUMNS) >= MANDATORY and len(set(COLUMNS)) == len(COLUMNS)
+    assert sum(Decimal(row["BilledCost"]) for row in rows) == Decimal(bill.invoice_cents) / 100
+    for row in rows:
+        assert all(row[column] for column in MANDATORY - {"ChargeClass"})
+        assert row["ChargeCategory"] == "Usage" and row["ServiceCategory"] == "Compute"
+        assert row["BilledCost"] == row["ListCost"] == row["ContractedCost"] == row["EffectiveCost"]
+        assert (row["BillingPeriodStart"], row["ChargePeriodEnd"]) == (
+            "2026-03-01T00:00:00Z",
+            "2026-03-01T02:00:00Z",
+        )
+        assert json.loads(row["Tags"])["part"] == row["x_Part"]
+        assert bool(row["x_Team"]) != bool(row["x_Cause"])
+
+
+def test_a_name_that_is_a_formula_stays_a_name() -> None:
+    assert csv_text(("a",), [("=1+1",), ("plain",)]) == "a\n'=1+1\nplain\n"
+    assert csv_bill(sample()).startswith("from,to,team,part,")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "zone", "hours"),
+    [
+        ("2026-03", "2026-04", "UTC", 744),
+        ("2026-03", "2026-04", "Europe/Berlin", 743),
+        ("2026-10", "2026-11", "Europe/Berlin", 745),
+        ("2026-02-28", "2026-03-01", "Europe/Berlin", 24),
+        ("2026-03-01T00:00:00Z", "2026-03-01T05:30:00+05:00", "Europe/Berlin", Decimal("0.5")),
+    ],
+)
+def test_a_month_is_as_long_as_the_clocks_of_the_zone_make_it(
+    start: str, end: str, zone: str, hours: Decimal
+) -> None:
+    span_ = window(start, end, zone)
+    assert span_.end_ms - span_.start_ms == hours * HOUR
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "zone"),
+    [
+        ("2026-03", "2026-03", "UTC"),
+        ("2026-13", "2027-01", "UTC"),
+        ("yesterday", "2027-01", "UTC"),
+        ("2026-03", "2026-04", "Mars/Olympus"),
+        ("2026-03", "2026-04", "../etc"),
+        ("2026-03", "2026-04", ""),
+        ("0001-01-01", "2026-04", "Asia/Tokyo"),
+    ],
+)
+def test_what_is_no_period_is_refused(start: str, end: str, zone: str) -> None:
+    with pytest.raises(InvalidInput):
+        window(start, end, zone)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("event,node,start\n", "no column end"),
+        ("event,node,start,end\nboot,n,2026-03-29T00:00:00Z,\n", '"boot" is no event'),
+        ("event,node,start,end\nlife,,2026-03-29T00:00:00Z,\n", "no event with its node"),
+        ("event,node,start,end\nlife,n,2026-03-29,\n", "no RFC 3339 time"),
+        ("event,node,start,end\nlife,n,2026-03-29T02:00:00Z,2026-03-29T01:00:00Z\n", "not after the start"),
+    ],
+)
+def test_a_broken_event_is_named_by_its_row(
+    text: str, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_metrics()
+    Path("events.csv").write_text(text)
+    assert call(*DAY, "--events", "events.csv") == 2
+    err = capsys.readouterr().err
+    assert complaint in err and "Next:" in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "option", ["--kwh-price=-1", "--kwh-price=NaN", "--idle-below=101", "--idle-after=0"]
+)
+def test_an_option_out_of_its_range_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_metrics()
+    assert call(*DAY, option) == 2
+    assert "Next:" in capsys.readouterr().err
