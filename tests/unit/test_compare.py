@@ -146,6 +146,14 @@ def test_the_cheapest_way_is_recommended_and_of_equals_the_one_that_isolates_mos
     assert options(job(9, pods=7))["mig"].verdict == "recommended"
 
 
+def test_without_a_gpu_price_a_licence_still_costs_more_than_none() -> None:
+    unknown = setup(node=NodeCost(currency="USD", unknown="--fleet X"))
+    found = options(job(), unknown)
+    assert found["mps"].gpus == found["vgpu"].gpus == 2
+    assert found["mps"].verdict == "recommended" and found["mps"].because.code == "FewestGpus"
+    assert found["vgpu"].because.code == "CostsMore"
+
+
 def test_instances_are_packed_as_many_as_a_gpu_holds() -> None:
     table = gpu_facts("H100-PCIE-80GB").mig
     assert table is not None

@@ -85,9 +85,12 @@ def _judged(options: Sequence[Option]) -> tuple[Option, ...]:
     return tuple(_verdict(option, best, len(fitting)) for option in options)
 
 
-def _order(option: Option | SetOption) -> tuple[bool, Fraction, int, int]:
-    total = option.cost.total if option.cost else None
-    return total is None, Fraction(total or 0), option.gpus or 0, RANK[option.way]
+def _order(option: Option | SetOption) -> tuple[bool, Fraction, int, bool, Fraction, int]:
+    """Known total first, the least of them; then GPUs, then what is known of licences, then isolation."""
+    cost = option.cost
+    assert cost is not None, "what fits has a cost"
+    known = Fraction(cost.total or 0), option.gpus or 0
+    return cost.total is None, *known, cost.licences is None, Fraction(cost.licences or 0), RANK[option.way]
 
 
 def _verdict(option: Option, best: Option | None, fitting: int) -> Option:
@@ -110,7 +113,7 @@ def _behind(option: Option | SetOption, best: Option | SetOption) -> Reason:
     values: dict[str, str | int] = {"best": best.way, "gpus": best.gpus or 0, "own": option.gpus or 0}
     if option.gpus != best.gpus:
         return Reason("MoreGpus", "{own} GPUs instead of {gpus} with {best}", values)
-    if option.cost and best.cost and option.cost.total != best.cost.total:
+    if _order(option)[:-1] != _order(best)[:-1]:
         return Reason("CostsMore", "as many GPUs as {best}, but it costs more or its cost is unknown", values)
     return Reason("IsolatesLess", "as many GPUs as {best}, which isolates more", values)
 
