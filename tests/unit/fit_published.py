@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from stellwerk.catalog.models import model
 from stellwerk.engine.advice.fit.config import read_shape
-from stellwerk.engine.advice.fit.estimate import Estimate, estimate_memory
+from stellwerk.engine.advice.fit.estimate import AROUND, Estimate, estimate_memory
 from stellwerk.engine.advice.fit.plan import Plan
 
 GB, GIB = 10**9, 1 << 30
@@ -54,6 +54,15 @@ class Published(Struct, frozen=True, kw_only=True):
         found = model(self.model)
         assert found is not None
         return estimate_memory(self.model, read_shape(found.config, self.model), self.plan)
+
+    @property
+    def upper_end(self) -> int:
+        """What `stellwerk fit` says it is at most, in bytes."""
+        found = self.whole
+        counted = [each for each in found.terms if self.scope == "device" or each.name not in AROUND]
+        named = {"states": ("weights", "gradients", "optimizer"), "device": (), "allocated": ()}
+        names = named.get(self.scope, (self.scope,))
+        return sum(each.high for each in counted if not names or each.name in names)
 
     @property
     def error_permille(self) -> int:

@@ -144,19 +144,20 @@ def _table(estimate: "Estimate", verdict: "Verdict", lang: "Language") -> None:
     _print([(_(TERM), _(GB_EACH), _(LEAST), _(MOST), _(FORMULA), _(SOURCE)), *rows, (_(SUM), *total, "", "")])
     click.echo()
     words = {"yes": _(YES), "tight": _(TIGHT), "no": _(NO)}
+    share = verdict.sharing == "mig"
     cards = [
         (
             card.gpu,
             _gb(card.memory_bytes, lang),
             words[card.fits],
             str(card.least_gpus or "-"),
-            card.mig_profile,
+            card.mig_profile if share else "",
         )
         for card in verdict.cards
     ]
     _print([(_(GPU), _(MEMORY), _(FITS), _(NEEDED), _(MIG)), *cards])
     click.echo()
-    click.echo(_(SHARE if verdict.sharing == "mig" else WHOLE))
+    click.echo(_(SHARE if share else WHOLE))
     for reason in verdict.reasons:
         click.echo("- " + _(reason.text, **reason.values))
 
