@@ -212,3 +212,28 @@ def test_nothing_is_billed_twice_where_windows_meet() -> None:
     for part in ("a", "b", ""):
         held = [sum(line.gpu_ns for line in bill.lines if line.team == part) for bill in (whole, *halves)]
         assert held[0] == held[1] + held[2]
+
+
+def test_a_node_of_another_name_that_could_be_two_prices_is_refused() -> None:
+    two = fleet(node("spot", "2.00"), node("on-demand", "4.00"))
+    with pytest.raises(InvalidInput, match="not alike"):
+        measured_bill(usage(60, [gpu("ip-1", "g")]), two, span(0, 60))
+
+
+def test_use_that_nobody_is_billed_for_and_names_that_nobody_has_are_said() -> None:
+    facts = BillFacts(
+        lives={"n": (span(0, 30),)}, drains={"nn": (span(0, 9),)}, mps_nodes=frozenset({ALL_NODES, "m"})
+    )
+    pods = [pod("a/p", ["g"], (0, 60)), pod("b/p", ["g"], (0, 20))]
+    bill = measured_bill(usage(60, [gpu("n", "g")], pods), ONE, span(0, 60), facts)
+    said = [(warning.code, dict(warning.values)) for warning in bill.warnings]
+    assert ("HeldUnbilled", {"count": 1, "example": "a/p"}) in said
+    assert [values["name"] for code, values in said if code == "NodeUnknown"] == ["m", "nn"]
+    assert bill.invoice_cents == 200
+
+
+def test_a_gpu_of_another_model_and_one_without_power_are_said() -> None:
+    lit = gpu("n", "g", **{POWER: steady(0, 60, 1)})
+    other = type(lit)(**{**_fields(gpu("n", "h")), "model": "A30"})
+    bill = measured_bill(usage(60, [lit, other]), fleet(node("n", gpus=2)), span(0, 60))
+    assert {"ModelDiffers", "PowerMissing"} <= {warning.code for warning in bill.warnings}

@@ -4,20 +4,20 @@ Each GPU-nanosecond of each billed node goes to exactly one line. The invoice is
 are dealt by largest remainder to teams and causes, and a team's cents to its workloads and slices.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from math import lcm
 
 from msgspec import Struct
 
-from stellwerk.engine.decision import Reason
 from stellwerk.engine.money.bill import share_out
 from stellwerk.engine.money.exact import fraction
 from stellwerk.engine.money.measured.division import Moment, Part, divide
+from stellwerk.engine.money.measured.doubts import doubts
 from stellwerk.engine.money.measured.gpus import Gpu, gpus_of, pods_by_device
 from stellwerk.engine.money.measured.nodes import BilledNode, billed_nodes
-from stellwerk.engine.money.measured.pod_use import compute_of, idle_spans, mps_share_milli
+from stellwerk.engine.money.measured.pod_use import idle_spans, mps_share_milli
 from stellwerk.engine.money.measured.power import Power
 from stellwerk.engine.money.measured.result import (
     IDLE_HELD,
@@ -94,9 +94,8 @@ def measured_bill(usage: Usage, fleet: Fleet, window: Span, facts: BillFacts | N
         idle={at: idle_spans(pod, usage, facts, near) for at, pod in enumerate(usage.pods)},
     )
     book: dict[Key, Tally] = {}
-    dark = 0
     for node in nodes:
-        dark += _enter(node, ground, book)
+        _enter(node, ground, book)
     exact = {node.name: _exact_cents(node, window) for node in nodes}
     invoice = round(sum(exact.values(), Fraction(0)))
     lines = _dealt(book, nodes, invoice)
@@ -110,7 +109,7 @@ def measured_bill(usage: Usage, fleet: Fleet, window: Span, facts: BillFacts | N
         nodes=_node_lines(nodes, exact, invoice, window),
         energy_uj=energy,
         energy_cents=energy_cents(energy, facts),
-        warnings=(*usage.warnings, *concluded, *_warnings(ground, energy, dark)),
+        warnings=(*usage.warnings, *concluded, *doubts(usage, facts, window, nodes)),
     )
 
 
@@ -121,18 +120,15 @@ def energy_cents(energy_uj: int | None, facts: BillFacts) -> int | None:
     return round(fraction(facts.energy_per_kwh) * 100 * energy_uj / UJ_PER_KWH)
 
 
-def _enter(node: BilledNode, ground: Ground, book: dict[Key, Tally]) -> int:
-    """Book all time of a node's GPUs; how many of its measured GPUs had no power."""
+def _enter(node: BilledNode, ground: Ground, book: dict[Key, Tally]) -> None:
+    """Book all time of a node's GPUs."""
     lives = clip(node.lives, ground.window)
     common = node_marks(node, ground.usage, ground.facts)
-    dark = 0
     for gpu in gpus_of(node, ground.usage):
         power = Power(gpu.devices, ground.usage.interval_ms, tolerance_ms(ground.usage))
-        dark += bool(gpu.devices) and not power.known
         marks = [*common, *gpu_marks(gpu, ground.usage, ground.pods, ground.idle)]
         for segment in segments(marks, lives):
             _book(segment, _Place(node, gpu, power), ground, book)
-    return dark
 
 
 class _Place(Struct, frozen=True):
@@ -256,36 +252,3 @@ def _node_lines(
         )
         for node in nodes
     )
-
-
-def _warnings(ground: Ground, energy: int | None, dark: int) -> Iterator[Reason]:
-    pods, window = ground.usage.pods, ground.window
-    covered = clip([Span(ground.usage.start_ms, ground.usage.end_ms)], window)
-    outside = window.end_ms - window.start_ms - length_ms(covered)
-    if outside > tolerance_ms(ground.usage):
-        yield Reason(
-            "MeasuredPartly",
-            "The metrics do not cover {hours} hours of the bill: where no pod is known, they are a gap.",
-            {"hours": -(-outside // MS_PER_HOUR)},
-        )
-    unknown = sum(compute_of(pod.series) is None for pod in pods)
-    if unknown:
-        yield Reason(
-            "IdleUnknown",
-            "{count} pods have no use of their own in the metrics: none of their cost is shown as idle-held.",
-            {"count": unknown},
-        )
-    if ground.facts.mps_nodes:
-        unmeasured = sum(mps_share_milli(pod, 1) is None for pod in pods)
-        if unmeasured:
-            yield Reason(
-                "MpsEqual",
-                "{count} pods have no memory and compute of their own: under MPS they pay equal parts.",
-                {"count": unmeasured},
-            )
-    if energy is not None and dark:
-        yield Reason(
-            "PowerMissing",
-            "{count} GPUs have no power in the metrics: the kWh are those of the others.",
-            {"count": dark},
-        )

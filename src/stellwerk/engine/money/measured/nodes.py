@@ -85,10 +85,19 @@ def _seen(usage: Usage, facts: BillFacts) -> Mapping[str, Seen]:
 
 
 def _place(stranger: Seen, free: Sequence[FleetNode], taken: dict[str, list[Span]]) -> FleetNode:
-    for node in free:
+    alike = [node for node in free if stranger.models <= {node.gpu_model}]
+    if len({(node.gpu_model, node.gpus, node.cost.per_hour) for node in alike}) > 1:
+        raise InvalidInput(
+            "Node {name} is not in the fleet by name, and could be {first} or {last}, which are not alike",
+            fix="name it in the Fleet",
+            name=stranger.name,
+            first=alike[0].name,
+            last=alike[-1].name,
+        )
+    for node in alike:
         before = taken.get(node.name, [])
         overlap = any(clip(before, span) for span in stranger.spans)
-        if stranger.models <= {node.gpu_model} and not overlap:
+        if not overlap:
             taken.setdefault(node.name, []).extend(stranger.spans)
             return node
     raise InvalidInput(

@@ -28,11 +28,6 @@ class Power:
         for value, lasts in zip(self._values, self._lasts, strict=True):
             self._before.append(self._before[-1] + value * lasts)
 
-    @property
-    def known(self) -> bool:
-        """Whether power was measured at all."""
-        return bool(self._times)
-
     def energy_uj(self, start_ms: int, end_ms: int) -> int:
         """Microjoules in [start_ms, end_ms), exact for the step function; 0 where nothing was measured."""
         return self._until(end_ms) - self._until(start_ms)
