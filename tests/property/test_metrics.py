@@ -85,7 +85,7 @@ FORMS = {
 
 def keeps_its_promises(usage: Usage) -> None:
     assert [device.key for device in usage.devices] == sorted({device.key for device in usage.devices})
-    assert [pod.name for pod in usage.pods] == sorted({pod.name for pod in usage.pods})
+    assert [pod.name for pod in usage.pods] == sorted(pod.name for pod in usage.pods)
     assert usage.interval_ms > 0 and usage.devices
     keys = {device.key for device in usage.devices}
     for holder in (*usage.devices, *usage.pods):

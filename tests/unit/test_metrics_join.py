@@ -230,6 +230,21 @@ def test_the_exporters_own_pod_holds_no_gpu() -> None:
     assert [pod.name for pod in usage.pods] == ["lab/p"] and "exporter-pod" in codes(usage)
 
 
+def test_a_name_that_two_pods_bore_is_two_pods() -> None:
+    usage = join(
+        series(UTIL, {0: 10, 1: 20}, "db-0", pod_uid="u1"),
+        series(UTIL, {5: 30, 6: 40}, "db-0", pod_uid="u2"),
+        series(UTIL, dict.fromkeys(range(2, 5), 0)),
+        series(UTIL, dict.fromkeys(range(7), 1), "one", UUID="GPU-b", pod_uid="u3"),
+    )
+    assert [(pod.pod, pod.start_ms // STEP, pod.end_ms // STEP) for pod in usage.pods] == [
+        ("db-0", 0, 2),
+        ("db-0", 5, 7),
+        ("one", 0, 7),
+    ]
+    assert "pod-gap" not in codes(usage) and plain(usage.pods[1].series[UTIL]) == {5: 30, 6: 40}
+
+
 def test_instances_of_a_gpu_are_devices_of_their_own() -> None:
     mig = {"GPU_I_PROFILE": "1g.10gb"}
     usage = join(*(series(FB_USED, {0: i, 1: i}, f"p{i}", GPU_I_ID=str(i), **mig) for i in (7, 8)))

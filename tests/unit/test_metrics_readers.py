@@ -130,6 +130,25 @@ def test_a_folder_is_read_as_one_and_its_files_are_named(tmp_path: Path) -> None
     assert loaded.usage == read(tmp_path, "all.txt", answer(results()))
 
 
+def test_answers_for_two_times_may_stand_in_any_order(tmp_path: Path) -> None:
+    parts = [
+        [{**each, "values": each["values"][cut]} for each in results()] for cut in (slice(2, 4), slice(0, 3))
+    ]  # type: ignore[index]
+    assert read(tmp_path, "a.json", "\n".join(map(answer, parts))) == read(
+        tmp_path, "b.json", answer(results())
+    )
+
+
+def test_of_two_files_with_other_values_the_later_counts(tmp_path: Path) -> None:
+    for name, value in (("1.prom", 5), ("2.prom", 7)):
+        (tmp_path / name).write_text(f'{UTIL}{{UUID="GPU-a"}} {value} {T0}\n')
+    paths = [str(tmp_path / name) for name in ("2.prom", "1.prom")]
+    for given, kept in ((paths, 5), (paths[::-1], 7), ([str(tmp_path)], 7)):
+        usage = load_usage(given).usage
+        assert list(usage.devices[0].series[UTIL].values_milli) == [1000 * kept]
+        assert "values-conflict" in {warning.code for warning in usage.warnings}
+
+
 def test_the_pod_table_is_one_gpu_a_pod(tmp_path: Path) -> None:
     table = "pod,minute,duty_pct,mem_mib\n0,0,7.5,20618.0\n0,1,,20618.0\n1,1,3,100\n"
     usage = read(tmp_path, "use.csv", table)

@@ -69,16 +69,22 @@ class Intake:
         self.findings = findings
         self.samples = 0
         self._chunks: dict[tuple[str, str, tuple[tuple[str, str], ...]], Chunk] = {}
+        self._all: list[tuple[Chunk, Mapping[str, str]]] = []
         self._milli: dict[str, int | None] = {}
         self._times: dict[str, int] = {}
 
     def chunk(self, place: Place, metric: str, labels: Mapping[str, str]) -> Chunk:
         """The series of this metric with these labels in this file."""
-        name = _known(metric)
-        key = place.source, name, tuple(sorted(labels.items()))
+        key = place.source, metric, tuple(sorted(labels.items()))
         if key not in self._chunks:
-            self._chunks[key] = Chunk(name)
+            self._chunks[key] = self.fresh(metric, labels)
         return self._chunks[key]
+
+    def fresh(self, metric: str, labels: Mapping[str, str]) -> Chunk:
+        """A series of its own: two answers about one thing may come in any order, and no clock went back."""
+        chunk = Chunk(_known(metric))
+        self._all.append((chunk, labels))
+        return chunk
 
     def add(self, chunk: Chunk, time_ms: int, text: str, place: Place) -> None:
         """A sample whose value is decimal text."""
@@ -114,11 +120,8 @@ class Intake:
         return self._times[text]
 
     def series(self) -> list[Series]:
-        """All that was read, in the order of files, metrics and labels."""
-        return [
-            Series(chunk.metric, dict(labels), chunk.times, chunk.values)
-            for (_, _, labels), chunk in sorted(self._chunks.items(), key=lambda item: item[0])
-        ]
+        """All that was read, in the order of reading: of two values at one time the last counts."""
+        return [Series(chunk.metric, labels, chunk.times, chunk.values) for chunk, labels in self._all]
 
     def _remembered(self, text: str, place: Place) -> int | None:
         if len(self._milli) > _CACHE_LIMIT:

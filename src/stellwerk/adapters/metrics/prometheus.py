@@ -99,7 +99,8 @@ def _read(result: _Answer, place: Place, intake: Intake) -> None:
             field=place.field,
             query='{__name__=~"DCGM_.*|kube_pod_.*"}',
         )
-    chunk = intake.chunk(place, metric, labels)
+    # Instant answers are one sample each: those of one file make one series.
+    chunk = intake.fresh(metric, labels) if result.values else intake.chunk(place, metric, labels)
     for seconds, value in _points(result, place):
         intake.add(chunk, _ms(seconds, place), value if isinstance(value, str) else repr(value), place)
 

@@ -1,5 +1,6 @@
 """The devices in a pile of series: who they are, and their series by metric and pod."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct, field
@@ -17,6 +18,7 @@ from stellwerk.engine.joining.series import Findings, Series, ascending, merged,
 from stellwerk.engine.usage import FB_USED, GR_ENGINE, POWER, SM_ACTIVE, UTIL, Samples
 
 PREFIX = "DCGM_"
+LIFE = "\n"  # Between a pod's name and its uid: no name holds it.
 _KIND = "stellwerk_dev_workload_kind"
 _COMPUTE = (UTIL, GR_ENGINE, SM_ACTIVE)
 
@@ -59,6 +61,7 @@ class Scraped(Struct):
 def scraped(series: Sequence[Series], findings: Findings) -> Scraped:
     """The exporter's series, sorted out: ascending, one stream for each device, metric and pod."""
     exported = any(each.labels.get("exported_pod") for each in series)
+    names = _lives((pod_name(each.labels, exported), each.labels.get("pod_uid", "")) for each in series)
     result = Scraped()
     piles: dict[str, dict[str, dict[str, list[tuple[str, Samples]]]]] = {}
     for each in series:
@@ -69,7 +72,7 @@ def scraped(series: Sequence[Series], findings: Findings) -> Scraped:
         device = result.devices.setdefault(found.key, Device(found))
         device.names.add((found.node_rank, found.node))
         device.model = device.model or found.model
-        pod = pod_name(each.labels, exported)
+        pod = names[pod_name(each.labels, exported), each.labels.get("pod_uid", "")]
         if pod:
             _note_pod(result.pods.setdefault(pod, PodLabels()), each.labels)
         elif EXPORTER in each.labels.get("pod", ""):
@@ -95,6 +98,13 @@ def known_model(device: Device, findings: Findings) -> str:
     model, known = catalog_model(device.model)
     findings.add("model-unknown", model, not known)
     return model
+
+
+def _lives(pods: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """How each (pod, uid) is told apart: a name that several pods bore one after another gets the uid."""
+    known = set(pods)
+    uids = Counter(pod for pod, uid in known if uid)
+    return {(pod, uid): pod + LIFE + uid if uids[pod] > 1 else pod for pod, uid in known}
 
 
 def _one(parts: Sequence[tuple[str, Samples]], name: str, findings: Findings) -> Samples:

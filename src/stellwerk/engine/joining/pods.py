@@ -1,7 +1,7 @@
 """The pods of a usage: what they held and when, what is theirs alone, and what kube-state-metrics adds."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 
 from msgspec import Struct, field
@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from stellwerk.catalog.dcgm import dcgm_metrics
 from stellwerk.engine.demand import KINDS
 from stellwerk.engine.joining.attribution import Attributed
-from stellwerk.engine.joining.devices import PodLabels
+from stellwerk.engine.joining.devices import LIFE, PodLabels
 from stellwerk.engine.joining.gaps import gaps_within
 from stellwerk.engine.joining.objects import PodObject
 from stellwerk.engine.joining.series import Findings, samples_of
@@ -42,13 +42,19 @@ class _Held(Struct):
 
 
 def pods_of(joined: Joined, findings: Findings) -> tuple[PodUse, ...]:
-    """Every pod that held a device, and those that asked for GPUs and ran unseen, by name."""
+    """Every pod that held a device, and those that asked for GPUs and ran unseen, by name and start."""
     held: dict[str, _Held] = {}
     for key in sorted(joined.attributed):
         _gather(key, joined.attributed[key], held)
     pods = [_pod(name, each, joined, findings) for name, each in held.items()]
-    pods += [_pod(name, _Held(), joined, findings) for name in _unseen(held, joined)]
-    return tuple(sorted(pods, key=lambda pod: pod.name))
+    shown = {_name(pod) for pod in held}
+    pods += [_pod(name, _Held(), joined, findings) for name in _unseen(shown, joined)]
+    return tuple(sorted(pods, key=lambda pod: (pod.name, pod.start_ms, pod.devices)))
+
+
+def _name(life: str) -> str:
+    """namespace/pod, also of one of several pods of that name."""
+    return life.partition(LIFE)[0]
 
 
 def _gather(key: str, found: Attributed, held: dict[str, _Held]) -> None:
@@ -64,21 +70,23 @@ def _gather(key: str, found: Attributed, held: dict[str, _Held]) -> None:
             held[pod].others.update(other for other in group if other != pod)
 
 
-def _unseen(held: Mapping[str, _Held], joined: Joined) -> Iterator[str]:
+def _unseen(shown: Collection[str], joined: Joined) -> Iterator[str]:
     """Pods with GPUs asked for that began within the time that was measured, and that no scrape shows."""
     for name in sorted(joined.objects):
         started = joined.objects[name].started_ms
-        if name in held or not joined.objects[name].gpus or started is None:
+        if name in shown or not joined.objects[name].gpus or started is None:
             continue
         ended = joined.objects[name].ended_ms
         if started < joined.end_ms and (ended is None or ended > joined.start_ms):
             yield name
 
 
-def _pod(name: str, held: _Held, joined: Joined, findings: Findings) -> PodUse:
+def _pod(life: str, held: _Held, joined: Joined, findings: Findings) -> PodUse:
+    name = _name(life)
     namespace, _, pod = name.partition("/")
-    said, found = joined.said.get(name, PodLabels()), joined.objects.get(name, PodObject())
-    start_ms, end_ms = _span(held.seen, found, joined)
+    said, found = joined.said.get(life, PodLabels()), joined.objects.get(name, PodObject())
+    # What kube-state-metrics says of a name that several pods bore fits only one of them.
+    start_ms, end_ms = _span(held.seen, found if life == name else PodObject(), joined)
     _check(name, held, joined, findings)
     if joined.objects and not found.owner:
         findings.add("owner-missing", name)
@@ -100,7 +108,7 @@ def _pod(name: str, held: _Held, joined: Joined, findings: Findings) -> PodUse:
         labels=dict(sorted(found.labels.items())),
         claim=said.claim,
         series={metric: _over_devices(metric, held.parts[metric]) for metric in sorted(held.parts)},
-        shared_with=tuple(sorted(held.others)),
+        shared_with=tuple(sorted({_name(other) for other in held.others} - {name})),
         attributed=held.attributed,
     )
 

@@ -98,5 +98,6 @@ def _holes(holes: tuple[Hole, ...]) -> Iterable[Reason]:
 
 def _names(counts: Counter[str]) -> str:
     """The first names, in order; the rest is told by the count."""
-    names = sorted(name or "-" for name in counts)
+    # A label may hold what a terminal must not obey.
+    names = sorted("".join(c if c.isprintable() else "?" for c in name) or "-" for name in counts)
     return ", ".join(names[:_NAMES_SHOWN]) + (", ..." if len(names) > _NAMES_SHOWN else "")
