@@ -79,11 +79,15 @@ def test_mps_tenants_pay_the_mean_of_memory_and_compute_and_the_rest_is_unsold()
 
 
 def test_mps_tenants_that_were_not_measured_pay_equal_parts_and_it_is_said() -> None:
-    pods = [pod("a/p", ["g"], (0, 60), **{UTIL: steady(0, 60, 90_000)}), pod("b/p", ["g"], (0, 60))]
+    use = {UTIL: steady(0, 60, 90_000), FB_USED: steady(0, 60, 1_000)}
+    pods = [pod("a/p", ["g"], (0, 60), **use), pod("b/p", ["g"], (0, 60))]
     facts = BillFacts(mps_nodes=frozenset({ALL_NODES}))
     bill = measured_bill(usage(60, [gpu("n", "g")], pods), ONE, span(0, 60), facts)
     assert cents(bill) == {"a used": 200, "b used": 200}
-    assert "MpsEqual" in {warning.code for warning in bill.warnings}
+    assert {w.code: w.values for w in bill.warnings}["MpsEqual"] == {"count": 1}
+    elsewhere = BillFacts(mps_nodes=frozenset({"m"}))
+    bill = measured_bill(usage(60, [gpu("n", "g")], pods), ONE, span(0, 60), elsewhere)
+    assert "MpsEqual" not in {warning.code for warning in bill.warnings}
 
 
 def test_held_below_the_threshold_for_long_enough_is_idle_held_and_stays_with_its_team() -> None:

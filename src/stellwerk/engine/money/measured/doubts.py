@@ -7,7 +7,7 @@ from stellwerk.engine.money.measured.nodes import BilledNode
 from stellwerk.engine.money.measured.pod_use import compute_of, mps_share_milli
 from stellwerk.engine.money.measured.result import ALL_NODES, BillFacts, Span
 from stellwerk.engine.money.measured.spans import clip, length_ms, tolerance_ms
-from stellwerk.engine.usage import POWER, PodUse, Usage
+from stellwerk.engine.usage import POWER, Usage
 
 MS_PER_HOUR = 3_600_000
 
@@ -18,7 +18,7 @@ def doubts(usage: Usage, facts: BillFacts, window: Span, nodes: Sequence[BilledN
     yield from _unknown_names(facts, nodes)
     yield from _other_models(usage, nodes)
     yield from _unbilled(usage, window, nodes)
-    yield from _unmeasured_pods(usage.pods, facts)
+    yield from _unmeasured_pods(usage, facts)
     yield from _power(usage)
 
 
@@ -79,22 +79,23 @@ def _unbilled(usage: Usage, window: Span, nodes: Sequence[BilledNode]) -> Iterat
         )
 
 
-def _unmeasured_pods(pods: Sequence[PodUse], facts: BillFacts) -> Iterator[Reason]:
-    unknown = sum(compute_of(pod.series) is None for pod in pods)
+def _unmeasured_pods(usage: Usage, facts: BillFacts) -> Iterator[Reason]:
+    unknown = sum(compute_of(pod.series) is None for pod in usage.pods)
     if unknown:
         yield Reason(
             "IdleUnknown",
             "{count} pods have no use of their own in the metrics: none of their cost is shown as idle-held.",
             {"count": unknown},
         )
-    if facts.mps_nodes:
-        unmeasured = sum(mps_share_milli(pod, 1) is None for pod in pods)
-        if unmeasured:
-            yield Reason(
-                "MpsEqual",
-                "{count} pods have no memory and compute of their own: under MPS they pay equal parts.",
-                {"count": unmeasured},
-            )
+    by_mps = {device.key for device in usage.devices if facts.shares_by_mps(device.node)}
+    tenants = [pod for pod in usage.pods if by_mps & set(pod.devices)]
+    unmeasured = sum(mps_share_milli(pod, 1) is None for pod in tenants)
+    if unmeasured:
+        yield Reason(
+            "MpsEqual",
+            "{count} pods have no memory and compute of their own: under MPS they pay equal parts.",
+            {"count": unmeasured},
+        )
 
 
 def _power(usage: Usage) -> Iterator[Reason]:
