@@ -25,6 +25,7 @@ VERBS = {
     "usage": "Read measured series; say which GPUs, pods, holes and doubts they hold.",
     "generate": "Write a built-in demand as Kubernetes manifests.",
     "catalog": "List GPU models, MIG profiles, node types with prices, fleets, rates.",
+    "advise": "From measured use: who should share, how, who must not, what it saves.",
     "completion": "Print the completion script of a shell.",
 }
 

@@ -36,7 +36,7 @@ def smaller_model(profile: Profile, margins: Margins) -> tuple[str, Reason] | No
         return None
     best = min(found, key=lambda each: (each.memory_bytes, each.tdp_w or 0, each.id))
     values: dict[str, str | int] = {"model": best.id, "gb": best.memory_gb}
-    return best.id, Reason("SmallerModel", "a {model} of its own with {gb} GB would do", values)
+    return best.id, Reason("SmallerModel", "a smaller GPU of its own would do: {model} with {gb} GB", values)
 
 
 def _much_smaller(each: GpuModel, now: GpuModel) -> bool:

@@ -52,18 +52,27 @@ def workload_name(pod: PodUse) -> str:
     return f"{pod.namespace}/{pod.owner}" if pod.owner else pod.name
 
 
+def workload_names(usage: Usage) -> tuple[str, ...]:
+    """The workload of each pod; owners of one name and different kinds are told apart."""
+    kinds: dict[str, set[str]] = {}
+    for pod in usage.pods:
+        kinds.setdefault(workload_name(pod), set()).add(pod.owner_kind)
+    return tuple(
+        name if len(kinds[name]) == 1 else f"{name} ({pod.owner_kind})"
+        for pod in usage.pods
+        for name in [workload_name(pod)]
+    )
+
+
 def profiles_of(usage: Usage, model: str = "") -> tuple[Profile, ...]:
     """One profile for each workload, by name; `model` stands in where the exporter named no GPU model."""
-    groups: dict[tuple[str, str], list[PodUse]] = {}
-    for pod in usage.pods:
-        groups.setdefault((workload_name(pod), pod.owner_kind), []).append(pod)
+    groups: dict[str, list[PodUse]] = {}
+    for name, pod in zip(workload_names(usage), usage.pods, strict=True):
+        groups.setdefault(name, []).append(pod)
     devices = {device.key: device for device in usage.devices}
-    names = [name for name, _ in groups]
-    found: list[Profile] = []
-    for (name, owner_kind), pods in sorted(groups.items()):
-        shown = name if names.count(name) == 1 else f"{name} ({owner_kind})"
-        found.append(_profile(shown, pods, devices, (usage.interval_ms, model)))
-    return tuple(found)
+    return tuple(
+        _profile(name, pods, devices, (usage.interval_ms, model)) for name, pods in sorted(groups.items())
+    )
 
 
 def _profile(

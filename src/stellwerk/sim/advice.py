@@ -1,0 +1,258 @@
+"""What the verdicts save: the measured pods packed again, each as advised, by the engine's placement.
+
+Before: the most GPUs that pods held at one time. After: the most that they hold when each pod gets the share
+of its verdict, placed when it starts and freed when it ends. A GPU serves one method only. Where nodes end is
+not considered: what a pod of several GPUs needs on one node, it has already.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stellwerk.engine.advice.profile import Profile
+from stellwerk.engine.advice.profiles import known_model, profiles_of, workload_names
+from stellwerk.engine.advice.rules import Margins
+from stellwerk.engine.advice.verdict import OTHER_MODEL, Share, Verdict, advise
+from stellwerk.engine.decision import Reason
+from stellwerk.engine.money.bill import HOURS_PER_MONTH
+from stellwerk.engine.money.exact import fraction, rounded
+from stellwerk.engine.partition.facts import gpu_facts
+from stellwerk.engine.partition.geometry import MigProfile
+from stellwerk.engine.partition.need import GpuFacts, Need
+from stellwerk.engine.partition.policy import MIG, MPS
+from stellwerk.engine.placement.place import GpuState, Grant, Request, Site, empty, occupy, place, vacate
+from stellwerk.engine.snapshot import Fleet
+from stellwerk.engine.usage import Usage
+
+
+class Advised(Struct, frozen=True, kw_only=True):
+    """A workload with its verdict. `held_before_milli` and `held_after_milli`: of GPUs, all its pods at once.
+
+    `saving_month` is the difference at the price of its GPU model; None where that is unknown.
+    """
+
+    profile: Profile
+    verdict: Verdict
+    held_before_milli: int
+    held_after_milli: int
+    saving_month: Decimal | None = None
+
+
+class Packed(Struct, frozen=True, kw_only=True):
+    """One GPU model: GPUs seen in the series, the most held at once, and the most when packed as advised."""
+
+    model: str
+    seen: int
+    before: int
+    after: int
+    gpu_hour: Decimal | None = None
+    saving_month: Decimal | None = None
+
+
+class Advice(Struct, frozen=True, kw_only=True):
+    """All workloads by name, all GPU models by name, and what a month of 730 h costs less (None: unknown)."""
+
+    workloads: tuple[Advised, ...]
+    packed: tuple[Packed, ...]
+    start_ms: int
+    end_ms: int
+    currency: str
+    gpus_seen: int
+    gpus_before: int
+    gpus_after: int
+    saving_month: Decimal | None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[Reason, ...] = ()
+
+
+ASSUMED_MODEL = (
+    "The metrics name no GPU model for {count} workloads: they are taken as {model}, from --fleet."
+)
+NO_MODEL = "The metrics name no GPU model for {count} workloads: name a fleet of one model with --fleet."
+NO_PRICE = "No price is known for {model}, so nothing is said in money: name the fleet with --fleet."
+NO_FLEET = "No fleet was given, so nothing is said in money: name it with --fleet."
+NODES_IGNORED = "Packing takes all GPUs of a model as one pool: where nodes end is not considered."
+OTHER_NOT_COUNTED = "Another GPU model is advised for {count} workloads: its price is not in the saving."
+
+
+def advise_usage(usage: Usage, fleet: Fleet | None, margins: Margins) -> Advice:
+    """A verdict on each workload of `usage`, and what all of them save together; `fleet` gives the prices.
+
+    Where the exporter named no GPU model, the fleet's model stands in, if it has only one.
+    """
+    models = {node.gpu_model for node in fleet.nodes} if fleet else set()
+    default = models.pop() if len(models) == 1 else ""
+    profiles = profiles_of(usage, default)
+    facts = {profile.model: _facts(profile.model) for profile in profiles}
+    verdicts = {each.name: advise(each, facts[each.model], margins) for each in profiles}
+    prices = _prices(fleet) if fleet else {}
+    by_name = {each.name: each for each in profiles}
+    packed = tuple(
+        _pack(usage, model, (by_name, verdicts, facts[model]), prices.get(model)) for model in sorted(facts)
+    )
+    known = bool(packed) and all(each.saving_month is not None for each in packed)
+    found = Advice(
+        workloads=tuple(_advised(each, verdicts[each.name], prices.get(each.model)) for each in profiles),
+        packed=packed,
+        start_ms=usage.start_ms,
+        end_ms=usage.end_ms,
+        currency=fleet.currency if fleet else "",
+        gpus_seen=sum(each.seen for each in packed),
+        gpus_before=sum(each.before for each in packed),
+        gpus_after=sum(each.after for each in packed),
+        saving_month=sum((each.saving_month or Decimal(0) for each in packed), Decimal(0)) if known else None,
+        warnings=usage.warnings,
+    )
+    unnamed = sum(all(not device.model for device in usage.devices) for _ in profiles)
+    return replace(found, notes=_notes(found, fleet, default, unnamed))
+
+
+def _facts(model: str) -> GpuFacts | None:
+    return gpu_facts(model) if known_model(model) else None
+
+
+def _prices(fleet: Fleet) -> dict[str, Fraction]:
+    """What one GPU of each model costs an hour, as a part of its nodes; without models of unknown cost."""
+    cost: dict[str, Fraction | None] = {}
+    gpus: dict[str, int] = {}
+    for node in fleet.nodes:
+        gpus[node.gpu_model] = gpus.get(node.gpu_model, 0) + node.gpus
+        so_far = cost.get(node.gpu_model, Fraction(0))
+        terms = [] if node.cost.unknown else [fraction(term.per_hour) for term in node.cost.terms]
+        cost[node.gpu_model] = None if so_far is None or not terms else so_far + sum(terms, Fraction(0))
+    return {model: each / gpus[model] for model, each in cost.items() if each is not None}
+
+
+def _advised(profile: Profile, verdict: Verdict, price: Fraction | None) -> Advised:
+    before = profile.at_once * profile.gpus * 1000
+    share = verdict.share
+    after = profile.at_once * share.held_milli if share else before
+    saved = Fraction(before - after, 1000) * HOURS_PER_MONTH
+    return Advised(
+        profile=profile,
+        verdict=verdict,
+        held_before_milli=before,
+        held_after_milli=after,
+        saving_month=None if price is None else rounded(saved * price, 2),
+    )
+
+
+Known = tuple[Mapping[str, Profile], Mapping[str, Verdict], GpuFacts | None]
+
+
+class _Pool:
+    """GPUs of one model as they fill and empty over time; a new one is opened when none has room."""
+
+    def __init__(self, facts: GpuFacts) -> None:
+        self.facts = facts
+        self.sites: list[Site] = []
+        self.states: list[GpuState] = []
+
+    def take(self, pods: int, need: Need) -> tuple[Grant, ...]:
+        request = Request(pods, ((self.facts.model, (need,)),))
+        while True:
+            found = place(self.sites, self.states, request)
+            if isinstance(found, tuple):
+                break
+            self.sites.append(Site(node=len(self.sites), index=0, facts=self.facts))
+            self.states.append(empty(self.sites[-1]))
+        for grant in found:
+            self.states[grant.gpu] = occupy(self.sites[grant.gpu], self.states[grant.gpu], grant)
+        return found
+
+    def give(self, grants: tuple[Grant, ...]) -> None:
+        for grant in grants:
+            self.states[grant.gpu] = vacate(self.sites[grant.gpu], self.states[grant.gpu], grant)
+
+
+class _Held:
+    """How many GPUs are held, each counted once however many pods are on it."""
+
+    def __init__(self) -> None:
+        self.tenants: dict[str, int] = {}
+        self.gpus = 0
+
+    def change(self, gpus: frozenset[str], step: int) -> None:
+        for gpu in gpus:
+            was = self.tenants.get(gpu, 0)
+            self.tenants[gpu] = was + step
+            self.gpus += bool(was + step) - bool(was)
+
+
+def _pack(usage: Usage, model: str, known: Known, price: Fraction | None) -> Packed:
+    profiles, verdicts, facts = known
+    names = workload_names(usage)
+    gpu_of = {device.key: f"{device.node}/{device.uuid}" for device in usage.devices}
+    # One pool a method: a GPU of one is never lent to another, as on a node with the device plugin.
+    pools: dict[str, _Pool] = {}
+    granted: dict[int, tuple[str, tuple[Grant, ...]]] = {}
+    before, kept = _Held(), _Held()
+    most_before = most_after = 0
+    for _, starts, at in _changes(
+        usage, {at for at, name in enumerate(names) if profiles[name].model == model}
+    ):
+        pod, share, step = usage.pods[at], verdicts[names[at]].share, 1 if starts else -1
+        gpus = frozenset(gpu_of.get(key, key) for key in pod.devices) or frozenset({pod.name})
+        before.change(gpus, step)
+        if share is None or facts is None:
+            kept.change(gpus, step)  # It stays as it is; tenants of one GPU stay together on it.
+        elif starts:
+            pool = pools.setdefault(share.method, _Pool(facts))
+            granted[at] = share.method, pool.take(1, _need(share, facts))
+        else:
+            method, grants = granted.pop(at)
+            pools[method].give(grants)
+        busy = sum(state.tenants > 0 for pool in pools.values() for state in pool.states)
+        most_before, most_after = max(most_before, before.gpus), max(most_after, kept.gpus + busy)
+    devices = [device for device in usage.devices if device.model == model or not device.model]
+    saved = Fraction(most_before - most_after) * HOURS_PER_MONTH
+    return Packed(
+        model=model,
+        seen=len({gpu_of[device.key] for device in devices}),
+        before=most_before,
+        after=most_after,
+        gpu_hour=None if price is None else rounded(price, 4),
+        saving_month=None if price is None else rounded(saved * price, 2),
+    )
+
+
+def _changes(usage: Usage, pods: set[int]) -> list[tuple[int, int, int]]:
+    """(time, 1 start or 0 end, pod) in order; at one time, ends go first."""
+    spans = [(usage.pods[at].start_ms, usage.pods[at].end_ms, at) for at in pods]
+    real = [(start, end, at) for start, end, at in spans if end > start]
+    return sorted([(start, 1, at) for start, _, at in real] + [(end, 0, at) for _, end, at in real])
+
+
+def _notes(advice: Advice, fleet: Fleet | None, default: str, unnamed: int) -> tuple[str, ...]:
+    found: list[str] = []
+    if unnamed:
+        assumed = ASSUMED_MODEL.format(count=unnamed, model=default)
+        found.append(assumed if default else NO_MODEL.format(count=unnamed))
+    if fleet is None:
+        found.append(NO_FLEET)
+    for each in advice.packed if fleet else ():
+        if each.gpu_hour is None:
+            found.append(NO_PRICE.format(model=each.model or "?"))
+    if others := sum(each.verdict.choice == OTHER_MODEL for each in advice.workloads):
+        found.append(OTHER_NOT_COUNTED.format(count=others))
+    found.append(NODES_IGNORED)
+    return (*found, *(fleet.notes if fleet else ()))
+
+
+def _need(share: Share, facts: GpuFacts) -> Need:
+    """The share as placement takes it; a replica is placed by its part of memory and time, like MPS."""
+    if share.method == MIG:
+        assert facts.mig is not None, "a MIG share is advised only where the model has MIG"
+        accepts: tuple[MigProfile, ...] = tuple(
+            each for each in facts.mig.profiles if each.name == share.profile
+        )
+        return Need(method=MIG, accepts=accepts, held_milli=share.held_milli)
+    return Need(
+        method=MPS,
+        memory_bytes=share.memory_bytes,
+        compute_milli=share.compute_milli,
+        held_milli=share.held_milli,
+    )
