@@ -137,14 +137,21 @@ def test_devices_count_each_value_once(devices: list[tuple[bool, list[dict[str, 
     """`dict` of pods to use: per process the values are theirs, else each shows the device's sum."""
     series = []
     truth: dict[str, dict[int, int]] = {}
+    together: dict[str, set[str]] = {}
     for number, (split, scrapes) in enumerate(devices):
         rows: dict[str, dict[int, int]] = {}
+        # That values are per process shows only where two pods are there at once.
+        told = split and any(len(scrape) > 1 for scrape in scrapes)
         for at, scrape in enumerate(scrapes):
+            # Who held the device: whoever was there before or now, and is there now or later.
+            holders = {p for s in scrapes[: at + 1] for p in s} & {p for s in scrapes[at:] for p in s}
             total = sum(scrape.values())
             # Distinct values, so that what is per process can be told.
             own = {pod: 2 * use + 61 * "abc".index(pod) for pod, use in scrape.items()}
-            if scrape:
+            if scrape and (not told or holders == set(scrape)):
                 truth.setdefault(f"GPU-{number}", {})[at] = 1000 * (sum(own.values()) if split else total)
+            for pod in holders if scrape else ():
+                together.setdefault(pod, set()).update(holders - {pod})
             for pod in scrape:
                 rows.setdefault(pod, {})[at] = 1000 * (own[pod] if split else total)
         for pod, values in rows.items():
@@ -160,11 +167,5 @@ def test_devices_count_each_value_once(devices: list[tuple[bool, list[dict[str, 
     }
     assert found == truth
     for pod in usage.pods:
-        together = {
-            other
-            for _, scrapes in devices
-            for scrape in scrapes
-            for other in scrape
-            if pod.pod in scrape and other != pod.pod
-        }
-        assert pod.shared_with == tuple(sorted(f"x/{other}" for other in together))
+        others = sorted(f"x/{other}" for other in together[pod.pod])
+        assert pod.shared_with == tuple(others)

@@ -85,6 +85,13 @@ def test_values_of_a_pods_own_processes_are_the_pods_and_their_sum_the_devices()
     assert POWER not in found.series and found.attributed and found.shared_with == ("lab/b",)
 
 
+def test_one_scrape_that_was_mixed_up_does_not_make_repeated_values_add_up() -> None:
+    same = dict.fromkeys(range(40), 80)
+    usage = join(series(UTIL, same, "a"), series(UTIL, same | {7: 79}, "b"))
+    assert plain(usage.devices[0].series[UTIL]) == same
+    assert codes(usage)["values-differ"].startswith("1 values") and not pods(usage)["a"].attributed
+
+
 def test_processes_cannot_use_more_than_the_whole_gpu() -> None:
     usage = join(series(UTIL, {0: 70}, "a"), series(UTIL, {0: 60}, "b"))
     assert plain(usage.devices[0].series[UTIL]) == {0: 100}
@@ -114,6 +121,21 @@ def test_a_pod_is_alone_before_and_after_it_shares() -> None:
     assert plain(pods(usage)["a"].series[UTIL]) == {0: 10, 2: 20}
     assert plain(usage.devices[0].series[UTIL]) == {0: 10, 1: 50, 2: 20}
     assert not pods(usage)["a"].attributed
+
+
+def test_pods_that_are_seen_in_turn_share_the_device() -> None:
+    usage = join(series(UTIL, {0: 10, 2: 20, 4: 30}, "a"), series(UTIL, {1: 40, 3: 50, 5: 60}, "b"))
+    assert plain(usage.devices[0].series[UTIL]) == {0: 10, 1: 40, 2: 20, 3: 50, 4: 30, 5: 60}
+    assert plain(pods(usage)["a"].series[UTIL]) == {0: 10} and plain(pods(usage)["b"].series[UTIL]) == {5: 60}
+    assert pods(usage)["a"].shared_with == ("lab/b",) and not pods(usage)["a"].attributed
+    assert codes(usage)["pods-in-turn"].endswith("lab/a, lab/b")
+
+
+def test_a_scrape_that_misses_a_pod_does_not_give_its_part_to_the_other() -> None:
+    usage = join(series(UTIL, {0: 10, 1: 20, 2: 10}, "a"), series(UTIL, {0: 30, 2: 30}, "b"))
+    assert plain(usage.devices[0].series[UTIL]) == {0: 40, 2: 40}, "20 alone would be too little"
+    assert plain(pods(usage)["a"].series[UTIL]) == {0: 10, 1: 20, 2: 10}
+    assert "pods-in-turn" not in codes(usage)
 
 
 def test_a_device_value_beside_those_of_processes_is_the_devices() -> None:

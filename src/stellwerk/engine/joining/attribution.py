@@ -2,19 +2,26 @@
 
 The exporter gives a device that several pods share one series a pod. Utilization and memory may be of the
 pod's own processes; everything else, and older exporters' all, is the device's value repeated. The two are
-told apart by the values: if they ever differ between pods that hold the device at the same time, they are the
-pods' own, and their sum is the device's. Values that never differ are taken as repeated: counted once, and
-split between nobody. A value without a pod is the device's own.
+told apart by the values: if they differ (in 5 % of the scrapes that are not idle) between pods that hold the
+device at the same time, they are the pods' own, and their sum is the device's. Else they count as repeated:
+counted once, and split between nobody. A value without a pod is the device's own.
+
+A pod keeps its device as long as it lives. So pods that are seen in turn on one device share it: an exporter
+without `--kubernetes-virtual-gpus` names only one of them at a time.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from msgspec import Struct, field
 
+from stellwerk.engine.joining.identity import LIFE
 from stellwerk.engine.joining.series import Findings, merged, samples_of
 from stellwerk.engine.usage import FB_USED, GR_ENGINE, UTIL, Samples
 
 PER_PROCESS = (UTIL, FB_USED)
+_RARE = 20  # Two scrapes that were mixed up differ more rarely than once in so many.
 _FULL_MILLI = 100_000  # 100 percent: rounding of processes' shares may add up to more.
 # Metric -> pod ("" for none) -> samples.
 Streams = Mapping[str, Mapping[str, Samples]]
@@ -38,20 +45,41 @@ def attribute(streams: Streams, name: str, findings: Findings) -> Attributed:
         for pod, samples in by_pod.items():
             if pod:
                 result.seen.setdefault(pod, set()).update(samples.times_ms)
-    holders: dict[int, Group] = {}
-    if len(result.seen) > 1:
-        for pod in sorted(result.seen):
-            for time in result.seen[pod]:
-                holders[time] = (*holders.get(time, ()), pod)
-        result.together = {group for group in holders.values() if len(group) > 1}
+    holders = _holders(result.seen)
+    result.together = {group for group in holders.values() if len(group) > 1}
     if not result.together:
         _unshared(streams, result, name, findings)
         return result
-    own = _own_values(streams, holders)
+    _note_turns(result, findings)
+    own = _tells_processes(streams)
     for metric, by_pod in streams.items():
         _shared(_Metric(metric, by_pod, holders, own), result, name, findings)
     result.unsplit = _unsplit(streams, result, own)
     return result
+
+
+def _holders(seen: Mapping[str, set[int]]) -> dict[int, Group]:
+    """Who held the device at each time: a pod keeps it from its first sample to its last, also unseen."""
+    spans = sorted((min(times), max(times), pod) for pod, times in seen.items())
+    if all(before[1] < after[0] for before, after in pairwise(spans)):
+        return {}
+    times = sorted(set[int]().union(*seen.values()))
+    holders: dict[int, Group] = {}
+    for first, last, pod in sorted(spans, key=lambda span: span[2]):
+        for time in times[bisect_left(times, first) : bisect_right(times, last)]:
+            holders[time] = (*holders.get(time, ()), pod)
+    return holders
+
+
+def _note_turns(result: Attributed, findings: Findings) -> None:
+    """Name pods that hold a device with others, and were never seen beside any of them."""
+    beside = {pod: set[str]() for group in result.together for pod in group}
+    for group in result.together:
+        for pod in group:
+            beside[pod].update(other for other in group if other != pod)
+    for pod, others in beside.items():
+        alone = all(result.seen[pod].isdisjoint(result.seen[other]) for other in others)
+        findings.add("pods-in-turn", pod.partition(LIFE)[0], alone)
 
 
 def _unshared(streams: Streams, result: Attributed, name: str, findings: Findings) -> None:
@@ -66,12 +94,12 @@ def _unshared(streams: Streams, result: Attributed, name: str, findings: Finding
 
 
 class _Metric(Struct, frozen=True):
-    """One metric of a shared device; `own` are the groups of pods whose values are their own."""
+    """One metric of a shared device; `own`: its pods' values are of their own processes."""
 
     metric: str
     by_pod: Mapping[str, Samples]
     holders: Mapping[int, Group]
-    own: frozenset[Group]
+    own: bool
 
     def moments(self) -> Iterator[tuple[int, dict[str, int], int | None]]:
         """Each time with the pods' values and the device's, if it has one of its own."""
@@ -91,7 +119,7 @@ def _shared(asked: _Metric, result: Attributed, name: str, findings: Findings) -
     pods: dict[str, dict[int, int]] = {}
     for time, values, measured in asked.moments():
         group = asked.holders.get(time, ())
-        split = len(group) < 2 or (asked.metric in PER_PROCESS and group in asked.own)
+        split = len(group) < 2 or (asked.own and asked.metric in PER_PROCESS)
         if split:
             for pod, value in values.items():
                 pods.setdefault(pod, {})[time] = value
@@ -110,19 +138,22 @@ def _shared(asked: _Metric, result: Attributed, name: str, findings: Findings) -
         result.alone.setdefault(pod, {})[asked.metric] = samples_of(found)
 
 
-def _own_values(streams: Streams, holders: Mapping[int, Group]) -> frozenset[Group]:
-    """The groups of pods that showed different values at one time: those of their own processes."""
-    own: set[Group] = set()
+def _tells_processes(streams: Streams) -> bool:
+    """Whether pods that hold the device at one time show different values, and not by a rare accident."""
     for metric in PER_PROCESS:
-        for time, values, _ in _Metric(metric, streams.get(metric, {}), holders, frozenset()).moments():
-            if len(set(values.values())) > 1:
-                own.add(holders[time])
-    return frozenset(own)
+        compared = differ = 0
+        for _, values, _ in _Metric(metric, streams.get(metric, {}), {}, False).moments():
+            if len(values) > 1 and any(values.values()):  # An idle GPU shows 0 either way.
+                compared += 1
+                differ += len(set(values.values())) > 1
+        if differ and differ * _RARE >= compared:
+            return True
+    return False
 
 
-def _unsplit(streams: Streams, result: Attributed, own: frozenset[Group]) -> set[str]:
+def _unsplit(streams: Streams, result: Attributed, own: bool) -> set[str]:
     """Pods that lack a value of compute or memory for a time at which they shared the device."""
-    split = set(PER_PROCESS) & set(streams)
     compute = UTIL if UTIL in streams else GR_ENGINE
-    whole = own if split >= {compute, FB_USED} & set(streams) else frozenset[Group]()
-    return {pod for group in result.together - whole for pod in group}
+    if own and {compute, FB_USED} & set(streams) <= set(PER_PROCESS):
+        return set()
+    return {pod for group in result.together for pod in group}

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from stellwerk.engine.joining.identity import (
     CONTAINER_LABELS,
     EXPORTER,
+    LIFE,
     DeviceLabels,
     catalog_model,
     device_labels,
@@ -18,7 +19,6 @@ from stellwerk.engine.joining.series import Findings, Series, ascending, merged,
 from stellwerk.engine.usage import FB_USED, GR_ENGINE, POWER, SM_ACTIVE, UTIL, Samples
 
 PREFIX = "DCGM_"
-LIFE = "\n"  # Between a pod's name and its uid: no name holds it.
 _KIND = "stellwerk_dev_workload_kind"
 _COMPUTE = (UTIL, GR_ENGINE, SM_ACTIVE)
 

@@ -16,6 +16,7 @@ POD_LABELS = ("exported_pod", "pod", "pod_name")
 NAMESPACE_LABELS = ("exported_namespace", "namespace", "pod_namespace")
 CONTAINER_LABELS = ("exported_container", "container", "container_name")
 EXPORTER = "dcgm-exporter"
+LIFE = "\n"  # Between a pod's name and its uid: no name holds it.
 
 
 class DeviceLabels(Struct, frozen=True):

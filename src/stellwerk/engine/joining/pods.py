@@ -9,8 +9,9 @@ from msgspec import Struct, field
 from stellwerk.catalog.dcgm import dcgm_metrics
 from stellwerk.engine.demand import KINDS
 from stellwerk.engine.joining.attribution import Attributed
-from stellwerk.engine.joining.devices import LIFE, PodLabels
+from stellwerk.engine.joining.devices import PodLabels
 from stellwerk.engine.joining.gaps import gaps_within
+from stellwerk.engine.joining.identity import LIFE
 from stellwerk.engine.joining.objects import PodObject
 from stellwerk.engine.joining.series import Findings, samples_of
 from stellwerk.engine.usage import FB_USED, NVLINK, POWER, PodUse, Samples

@@ -41,6 +41,10 @@ WARNINGS = (
         "shared-not-split",
         "{things} pods share a GPU whose values are not per pod: counted once, not split: {names}",
     ),
+    (
+        "pods-in-turn",
+        "{things} pods were seen in turn with others on one GPU: they are taken to share it: {names}",
+    ),
     ("board-value", "{things} GPUs are cut by MIG: power at an instance is the whole board's: {names}"),
     ("two-nodes", "{things} GPUs were seen under two names of a node: the first by name counts: {names}"),
     ("device-unnamed", "{count} series have neither UUID nor gpu and were left out: {names}"),
