@@ -149,6 +149,19 @@ def test_two_scrapers_of_one_exporter_are_one_device_and_no_conflict() -> None:
     assert plain(usage.devices[0].series[UTIL]) == {0: 10, 1: 20} and "values-conflict" not in codes(usage)
 
 
+def test_two_scrapers_in_turn_do_not_halve_the_interval() -> None:
+    times = [array("q", (at * STEP + offset for at in range(9))) for offset in (0, 10_000)]
+    labels = [GPU | {"prometheus_replica": name} for name in "xy"]
+    usage = join(
+        *(Series(UTIL, each, at, array("q", [5000] * 9)) for each, at in zip(labels, times, strict=True))
+    )
+    assert usage.interval_ms == STEP and not usage.holes and len(usage.devices[0].series[UTIL].times_ms) == 18
+
+
+def test_scrapes_in_files_of_their_own_have_the_interval_of_the_device() -> None:
+    assert join(*(series(UTIL, {at: 1}) for at in (0, 2, 4, 6))).interval_ms == 2 * STEP
+
+
 def test_a_sample_twice_with_another_value_keeps_the_last_and_says_so() -> None:
     twice = Series(UTIL, GPU, array("q", [0, STEP, STEP]), array("q", [1000, 2000, 3000]))
     usage = join(twice)
@@ -250,6 +263,11 @@ def test_the_exporters_own_pod_holds_no_gpu() -> None:
         series(UTIL, {0: 5, 1: 5}, UUID="GPU-b", exported_pod="p", exported_namespace="lab", **own),
     )
     assert [pod.name for pod in usage.pods] == ["lab/p"] and "exporter-pod" in codes(usage)
+
+
+def test_the_exporters_own_pod_holds_no_gpu_on_idle_nodes_either() -> None:
+    usage = join(series(UTIL, {0: 1, 1: 1}, "nvidia-dcgm-exporter-x"))
+    assert not usage.pods and "exporter-pod" in codes(usage)
 
 
 def test_a_name_that_two_pods_bore_is_two_pods() -> None:

@@ -35,7 +35,8 @@ def join_series(
     series is of a GPU.
     """
     kept = list(series)
-    found = scraped([each for each in kept if each.metric.startswith(devices.PREFIX)], findings)
+    own = [each for each in kept if each.metric.startswith(devices.PREFIX)]
+    found = scraped(own, findings)
     for each in kept:
         findings.add(
             "metric-ignored", each.metric, not each.metric.startswith((devices.PREFIX, objects.PREFIX))
@@ -49,7 +50,7 @@ def join_series(
             name=source,
             query='{__name__=~"DCGM_.*"}',
         )
-    scrapes = _scrapes(by_key, interval_ms)
+    scrapes = _scrapes(by_key, interval_ms or median_step(sorted(set(each.times_ms)) for each in own))
     attributed = {key: attribute(by_key[key].streams, key, findings) for key in by_key}
     end_ms = max(max(times) for times in scrapes.nodes.values()) + scrapes.interval_ms
     joined = Joined(
@@ -77,6 +78,7 @@ def join_series(
 
 
 def _scrapes(by_key: dict[str, Device], interval_ms: int | None) -> _Scrapes:
+    """`interval_ms` is what one series shows: two Prometheus side by side do not make it shorter."""
     seen = {key: by_key[key].times() for key in by_key}
     nodes: dict[str, set[int]] = {}
     for key, times in seen.items():
