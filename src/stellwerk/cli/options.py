@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-JOB_OPTIONS: tuple[Decorator, ...] = (
+SHARING_OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "--fleet",
         metavar="FLEET",
@@ -23,14 +23,6 @@ JOB_OPTIONS: tuple[Decorator, ...] = (
     ),
     click.option(
         "--seed", type=int, default=1, show_default=True, help="Seed of built-in demands and of faults."
-    ),
-    click.option("--days", type=int, help="Last days of a trace to replay (openb: 14)."),
-    click.option(
-        "--plan-hours",
-        type=int,
-        default=12,
-        show_default=True,
-        help="Measured use: hours that the plan knows; the rest is judged.",
     ),
     click.option(
         "--policy", "policies", multiple=True, metavar="NAME", help="Only these policies (repeatable)."
@@ -66,27 +58,47 @@ JOB_OPTIONS: tuple[Decorator, ...] = (
         help="mig-fixed: how a GPU is cut (else mig-parted's all-balanced).",
     ),
 )
+DEMAND_OPTIONS: tuple[Decorator, ...] = (
+    click.option("--days", type=int, help="Last days of a trace to replay (openb: 14)."),
+    click.option(
+        "--plan-hours",
+        type=int,
+        default=12,
+        show_default=True,
+        help="Measured use: hours that the plan knows; the rest is judged.",
+    ),
+)
 LANG = click.option("--lang", metavar="en|de", help="Language of tables, report and errors (else from LANG).")
 
 
 def job_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that decide a replay's result."""
-    for option in reversed(JOB_OPTIONS):
+    return sharing_options(_all_of(DEMAND_OPTIONS, function))
+
+
+def sharing_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Those of them that do not say how to read a demand."""
+    return _all_of(SHARING_OPTIONS, function)
+
+
+def _all_of(options: tuple[Decorator, ...], function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(options):
         function = option(function)
     return function
 
 
-def arguments_from(demand: str, size: bool, options: dict[str, Any]) -> "Arguments":
+def arguments_from(demand: str, size: bool, options: dict[str, Any], metrics: bool = False) -> "Arguments":
     """The job's arguments from the command line's; takes its own options out of `options`."""
     from stellwerk.sim.main_job import Arguments
 
     return Arguments(
         demand=demand,
+        metrics=metrics,
         size=size,
         fleet=options.pop("fleet"),
         seed=options.pop("seed"),
-        days=options.pop("days"),
-        plan_hours=options.pop("plan_hours"),
+        days=options.pop("days", None),
+        plan_hours=options.pop("plan_hours", 12),
         policies=tuple(options.pop("policies")),
         slowdown=options.pop("slowdown"),
         rates=tuple(options.pop("rates")),

@@ -1,7 +1,7 @@
 """The main job: from what the user typed to a replay of all policies; run again, it gives the same bytes."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -16,18 +16,22 @@ from stellwerk.engine.partition.facts import gpu_facts
 from stellwerk.engine.partition.geometry import lay_out
 from stellwerk.engine.partition.policy import POLICIES, Policy
 from stellwerk.engine.snapshot import Fleet
-from stellwerk.sim.demand.load import DemandOptions, Input, load_demand
-from stellwerk.sim.intake.fleets import fleet_beside, named_fleet, share_memory_bytes
+from stellwerk.sim.demand.load import DemandOptions, Input, LoadedDemand, load_demand
+from stellwerk.sim.intake.fleets import FoundFleet, fleet_beside, named_fleet, share_memory_bytes
 from stellwerk.sim.intake.slowdowns import slowdowns_of
 from stellwerk.sim.replay import Scenario, replay
 from stellwerk.sim.result import Outcome, Replay
 from stellwerk.sim.size import smallest_fleet, target_of
+
+if TYPE_CHECKING:
+    from stellwerk.sim.observed.measured import Measured
 
 
 class Arguments(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What decides a replay's result, as typed; a receipt holds it, and verify runs it again."""
 
     demand: str
+    metrics: bool = False
     fleet: str | None = None
     size: bool = False
     seed: int = 1
@@ -48,6 +52,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     scenario: Scenario
     policies: tuple[Policy, ...]
     inputs: tuple[Input, ...]
+    measured: "Measured | None" = None
 
 
 class Listener(Protocol):
@@ -61,20 +66,43 @@ def prepare(arguments: Arguments) -> Prepared:
     policies = _policies(arguments)
     rates = tuple(parse_rate(rate) for rate in arguments.rates)
     named = None if arguments.fleet is None else named_fleet(arguments.fleet, rates)
-    options = DemandOptions(
-        days=arguments.days,
-        plan_minutes=arguments.plan_hours * 60,
-        gpu_memory_bytes=share_memory_bytes(arguments.demand, named),
-    )
-    loaded = load_demand(arguments.demand, arguments.seed, options)
-    found = fleet_beside(loaded, rates) if named is None else named
+    measured = _measured(arguments) if arguments.metrics else None
+    loaded = _demand(arguments, named) if measured is None else _of_metrics(measured)
+    if named is not None:
+        found = named
+    else:
+        found = fleet_beside(loaded, rates) if measured is None else FoundFleet(fleet=measured.fleet)
     slowdowns, slowdown_inputs = slowdowns_of(arguments.slowdown)
     _check_demand(loaded.demand)
     _check_geometry(policies, found.fleet)
     scenario = Scenario(demand=loaded.demand, fleet=found.fleet, slowdowns=slowdowns, seed=arguments.seed)
     beside = tuple(item for item in loaded.inputs if item.role != "fleet" or named is None)
-    inputs = (*beside, *found.inputs, *slowdown_inputs)
-    return Prepared(arguments=arguments, scenario=scenario, policies=policies, inputs=inputs)
+    return Prepared(
+        arguments=arguments,
+        scenario=scenario,
+        policies=policies,
+        inputs=(*beside, *found.inputs, *slowdown_inputs),
+        measured=measured,
+    )
+
+
+def _demand(arguments: Arguments, named: FoundFleet | None) -> LoadedDemand:
+    options = DemandOptions(
+        days=arguments.days,
+        plan_minutes=arguments.plan_hours * 60,
+        gpu_memory_bytes=share_memory_bytes(arguments.demand, named),
+    )
+    return load_demand(arguments.demand, arguments.seed, options)
+
+
+def _measured(arguments: Arguments) -> "Measured":
+    from stellwerk.sim.observed.measured import load_measured
+
+    return load_measured(arguments.demand)
+
+
+def _of_metrics(measured: "Measured") -> LoadedDemand:
+    return LoadedDemand(demand=measured.rebuilt.demand, inputs=measured.inputs)
 
 
 def _check_demand(demand: Demand) -> None:

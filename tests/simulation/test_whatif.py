@@ -1,0 +1,102 @@
+"""From simulated GPUs to metrics and back: jobs rebuilt, and the unchanged replay beside the truth."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from stellwerk.cli.main import main
+from stellwerk.engine.demand import NS_PER_HOUR, NS_PER_S, Demand, Job
+from stellwerk.engine.partition.policy import POLICIES
+from stellwerk.engine.snapshot import Fleet
+from stellwerk.ports.entropy import SeededEntropy
+from stellwerk.sim.ledger import Ledger
+from stellwerk.sim.main_job import Arguments, prepare, run
+from stellwerk.sim.observed.measured import agreement, load_measured
+from stellwerk.sim.observed.scrape import Scrapes, exposition
+from stellwerk.sim.replay import simulate
+from stellwerk.sim.slowdown import Slowdown
+
+from .scenarios import GIB, demand, fleet, node, scenario
+
+MINUTE = 60 * NS_PER_S
+START_NS = 1_793_577_600 * NS_PER_S
+# Two restarts of the exporter (a minute each) and a hole of two hours.
+HOLES = (
+    (5 * NS_PER_HOUR, 5 * NS_PER_HOUR + MINUTE),
+    (9 * NS_PER_HOUR, 11 * NS_PER_HOUR),
+    (17 * NS_PER_HOUR, 17 * NS_PER_HOUR + MINUTE),
+)
+
+
+def the_day(seed: int) -> tuple[Demand, Fleet]:
+    """A day of 4 GPUs: services, batches, and jobs of 5 to 25 s, shorter than a scrape."""
+    draw = SeededEntropy(seed)
+    jobs: list[Job] = []
+    for i in range(120):
+        kind = draw.pick(("inference", "batch", "batch", "short"))
+        lengths = {"inference": (120, 500), "batch": (5, 90), "short": (0, 0)}[kind]
+        duration = draw.between(*lengths) * MINUTE + draw.between(5, 25) * NS_PER_S
+        jobs.append(
+            Job(
+                name=f"{kind}-{i}",
+                team=draw.pick(("a", "b")),
+                kind="batch" if kind == "short" else kind,
+                arrival_ns=draw.below(22 * NS_PER_HOUR),
+                duration_ns=duration,
+                memory_bytes=draw.between(4, 30) * GIB,
+                compute_milli=draw.between(5, 40) * 10,
+                used_milli=draw.between(1, 30) * 10,
+            )
+        )
+    return demand(24, *jobs), fleet(node("one", 2, "5.00"), node("two", 2, "5.00"))
+
+
+def measure(seed: int, path: Path) -> Ledger:
+    """Run the day on whole GPUs, and write what Prometheus would have seen of it."""
+    wanted, gpus = the_day(seed)
+    ledger = simulate(scenario(wanted, gpus), POLICIES[0], Slowdown())
+    assert ledger is not None
+    scrapes = Scrapes(start_ns=START_NS, period_ns=wanted.period_ns, holes=HOLES)
+    path.write_text("\n".join(exposition(ledger, gpus, scrapes)) + "\n")
+    return ledger
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_jobs_are_rebuilt_and_the_unchanged_replay_meets_the_invoice(seed: int, tmp_path: Path) -> None:
+    path = tmp_path / "day.prom"
+    truth_s = sum(stay.held_milli_ns for stay in measure(seed, path).stays) // 1000 // NS_PER_S
+    found = load_measured(str(path))
+    rebuilt_s = found.rebuilt.held_gpu_ms // 1000
+    assert Decimal("0.95") <= Decimal(rebuilt_s) / truth_s <= Decimal("1.03"), (rebuilt_s, truth_s)
+    assert found.usage.warnings, "a hole of two hours must be said"
+    replay = run(prepare(Arguments(demand=str(path), metrics=True)), lambda *progress: None)
+    replayed_s = replay.outcomes[0].runs[0].gpu_hours.held * 3600
+    assert abs(replayed_s - truth_s) / truth_s <= Decimal("0.03"), (replayed_s, truth_s)
+    assert agreement(found, replay).off_percent <= 3
+
+
+def test_the_command_shows_what_sharing_would_have_saved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    measure(1, Path("day.prom"))
+    with pytest.raises(SystemExit) as ended:
+        main(["whatif", "day.prom", "--fleet", "4xscaleway/H100-1-80G"])
+    out, err = capsys.readouterr()
+    assert ended.value.code == 0 and "% off" in err
+    assert "instead of 4 GPUs" in out.splitlines()[0]
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", "receipt.json"])
+    assert ended.value.code == 0 and capsys.readouterr().out.startswith("same: ")
+
+
+def test_a_fleet_that_cannot_run_the_jobs_as_they_ran_shows_no_saving(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    measure(1, Path("day.prom"))
+    with pytest.raises(SystemExit) as ended:
+        main(["whatif", "day.prom", "--fleet", "1xscaleway/H100-1-80G"])
+    assert ended.value.code == 1 and capsys.readouterr().out == ""
