@@ -221,3 +221,21 @@ def test_a_head_room_out_of_range_is_refused(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit) as ended:
         main(["advise", "x.csv", "--headroom", "-1", "--lang", "en"])
     assert ended.value.code == 2 and "--headroom -1 is not between" in capsys.readouterr().err
+
+
+def test_an_hour_a_day_counts_although_p95_does_not_see_it() -> None:
+    values = [20] * DAY
+    values[120:180] = [900] * 60
+    [found] = profiles_of(usage_of({"a": {SM_ACTIVE: values, FB_USED: [8_000_000] * DAY}}, kind="inference"))
+    assert found.compute is not None and found.compute.p95 == 20 and found.pattern.sustained_compute == 900
+    windows = [sum(values[at : at + 30]) // 30 for at in range(DAY - 29)]
+    assert found.pattern.sustained_compute == max(windows)
+    assert advise(found, gpu_facts(H100)).choice == "whole"
+
+
+def test_what_behavior_suggests_loosens_no_rule() -> None:
+    quiet = {SM_ACTIVE: ([0] * 700 + [100] * 20) * 2, FB_USED: [4_000_000] * DAY}
+    [found] = profiles_of(usage_of({"a": quiet}, model="L4"))
+    assert classify(found).kind == "notebook" and advise(found, gpu_facts("L4")).choice == "mps"
+    [told] = profiles_of(usage_of({"a": quiet}, model="L4", kind="notebook"))
+    assert advise(told, gpu_facts("L4")).choice == "time-slicing"

@@ -129,7 +129,11 @@ class Case(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fie
 def read_cases(text: str) -> list[Case]:
     """All cases of a YAML text: documents, or lists of cases. Raises ValueError that says what is wrong."""
     found: list[Case] = []
-    for document in yaml.safe_load_all(text):
+    try:
+        documents = list(yaml.safe_load_all(text))
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+    for document in documents:
         for entry in document if isinstance(document, list) else [document]:
             if entry is None:
                 continue
@@ -137,7 +141,7 @@ def read_cases(text: str) -> list[Case]:
             try:
                 case = msgspec.convert(entry, Case)
                 _check(case)
-            except (msgspec.ValidationError, ValueError) as error:
+            except ValueError as error:  # msgspec's, too.
                 raise ValueError(f"case {name}: {error}") from None
             found.append(case)
     return found
@@ -265,7 +269,7 @@ def _generated(name: str, given: Any, count: int, interval: int) -> list[int | N
     for at in range(count):
         time = at * interval
         hour = time // 3_600_000 % 24
-        value = next((level for (start, end), level in hours if start <= hour < end), base)
+        value = next((level for (start, end), level in hours if _within(hour, start, end)), base)
         for every, length, offset, level in bursts:
             if time >= offset and (time - offset) % every < length:
                 value = max(value, level)
@@ -273,6 +277,10 @@ def _generated(name: str, given: Any, count: int, interval: int) -> list[int | N
         value += noise * (at * 5 % 7 - 3) // 3 + growth * at // max(1, count)
         found.append(max(0, value))
     return found
+
+
+def _within(hour: int, start: int, end: int) -> bool:
+    return start <= hour < end if start <= end else hour >= start or hour < end
 
 
 def _hours(span: str) -> tuple[int, int]:
@@ -339,6 +347,9 @@ def _quantiles(name: str, given: Summary, samples: int, ratio: tuple[int, int]) 
 
 
 def _ms(text: str) -> int:
+    days = text.removesuffix("d")
+    if days != text and days.isdigit():
+        return int(days) * 86_400_000
     found = parse_duration(text) // NS_PER_MS
     if found < 0:
         raise ValueError(f"{text} is below zero")

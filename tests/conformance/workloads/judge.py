@@ -30,7 +30,10 @@ def judge(case: Case) -> Judged:
         facts = gpu_facts(case.workload.gpu_model)
     except InvalidInput:
         facts = None
-    verdict = advise(profile_of(case), facts)
+    try:
+        verdict = advise(profile_of(case), facts)
+    except ValueError as error:
+        raise ValueError(f"case {case.name}: {error}") from None
     return Judged(case, verdict, _outcome(case, verdict))
 
 

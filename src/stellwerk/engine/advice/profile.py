@@ -33,6 +33,7 @@ class Pattern(Struct, frozen=True, kw_only=True):
 
     `duty_milli`: share of samples that are active; `bursts`: how often it became active; `idle_ms`: the
     longest idle stretch of a pod; `memory_grows`: each quarter took more memory than the one before.
+    `sustained_..`: the highest mean of half an hour, which p95 does not see when it comes once a day.
     """
 
     hours: tuple[int | None, ...] = ()
@@ -40,6 +41,8 @@ class Pattern(Struct, frozen=True, kw_only=True):
     bursts: int = 0
     idle_ms: int = 0
     memory_grows: bool = False
+    sustained_compute: int = 0
+    sustained_bandwidth: int = 0
 
 
 class Profile(Struct, frozen=True, kw_only=True):

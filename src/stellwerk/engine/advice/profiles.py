@@ -35,6 +35,7 @@ LATENCY_OBJECTIVE = "stellwerk.dev/latency-objective"
 MIB = 1024 * 1024
 FULL_MILLI = 900
 UTIL_DIVISOR = 100  # Thousandths of a percent to thousandths of a GPU.
+SUSTAINED_MS = HOUR_MS // 2
 GROWTH_MS = HOUR_MS  # A shorter pod still loads its model.
 NS_PER_MS = 1_000_000
 Series = list[tuple[Sequence[int], Sequence[int]]]
@@ -86,7 +87,7 @@ def _profile(
     scale = scale_of(model, instance)
     metric = _compute_metric(pods, devices)
     compute = _values(pods, devices, COMPUTE_METRICS[metric]) if metric else []
-    memory = _values(pods, devices, FB_USED)
+    memory, bandwidth = _values(pods, devices, FB_USED), _values(pods, devices, DRAM_ACTIVE)
     counts = [sum(len(times) for times, _ in series) for series in (compute, memory) if series]
     expected = sum((pod.end_ms - pod.start_ms) * max(1, len(pod.devices)) for pod in pods) // interval_ms
     divisor = UTIL_DIVISOR if metric == "UTIL" else 1
@@ -107,10 +108,10 @@ def _profile(
         compute_metric=metric,
         compute=quantiles(_scaled(compute, (scale.compute[0], scale.compute[1] * divisor))),
         memory=quantiles([value * MIB // 1000 for _, values in memory for value in values]),
-        bandwidth=quantiles(_scaled(_values(pods, devices, DRAM_ACTIVE), scale.memory)),
+        bandwidth=quantiles(_scaled(bandwidth, scale.memory)),
         tensor=quantiles(_scaled(_values(pods, devices, TENSOR), scale.compute)),
         nvlink=_nvlink(_values(pods, devices, NVLINK)),
-        pattern=_pattern(compute, memory, divisor),
+        pattern=_pattern((compute, memory, bandwidth), divisor, scale),
         interval_ms=interval_ms,
         measured_ms=_union_ms(pods),
         coverage_milli=min(1000, min(counts, default=0) * 1000 // max(1, expected)),
@@ -232,7 +233,8 @@ def _idle_devices(pod: PodUse, devices: Mapping[str, DeviceUse]) -> int:
     return idle
 
 
-def _pattern(compute: Series, memory: Series, divisor: int) -> Pattern:
+def _pattern(measured: tuple[Series, Series, Series], divisor: int, scale: Scale) -> Pattern:
+    compute, memory, bandwidth = measured
     sums, counts = [0] * 24, [0] * 24
     active = bursts = idle_ms = 0
     limit = ACTIVE_MILLI * divisor
@@ -260,7 +262,24 @@ def _pattern(compute: Series, memory: Series, divisor: int) -> Pattern:
         bursts=bursts,
         idle_ms=idle_ms,
         memory_grows=any(_grows(times, values) for times, values in memory),
+        sustained_compute=_sustained(compute, scale.compute) // divisor,
+        sustained_bandwidth=_sustained(bandwidth, scale.memory),
     )
+
+
+def _sustained(series: Series, ratio: tuple[int, int]) -> int:
+    """The highest mean over half an hour of a pod, as a part of the whole GPU."""
+    highest = 0
+    for times, values in series:
+        first = total = 0
+        for at, value in enumerate(values):
+            total += value
+            while times[at] - times[first] >= SUSTAINED_MS:
+                total -= values[first]
+                first += 1
+            if times[at] - times[first] >= SUSTAINED_MS * 9 // 10:
+                highest = max(highest, total // (at - first + 1))
+    return highest * ratio[0] // ratio[1]
 
 
 def _grows(times: Sequence[int], values: Sequence[int]) -> bool:
@@ -271,7 +290,7 @@ def _grows(times: Sequence[int], values: Sequence[int]) -> bool:
     peaks = [max(values[at * quarter : (at + 1) * quarter]) for at in range(3)]
     peaks.append(max(values[3 * quarter :]))
     rising = all(later > earlier for earlier, later in pairwise(peaks))
-    return rising and peaks[3] * 100 >= peaks[2] * 103 and peaks[3] * 10 >= peaks[1] * 11
+    return rising and peaks[3] * 100 >= peaks[2] * 103 and peaks[3] * 100 >= peaks[1] * 105
 
 
 def most_at_once(spans: Iterable[tuple[int, int, int]]) -> int:

@@ -22,7 +22,7 @@ CHOICES = (WHOLE, *SHARES, OTHER_MODEL, NOT_ENOUGH_DATA)
 HALF_MILLI = 500
 SHARED_BANDWIDTH_MILLI = 400  # Two tenants of 40 % leave a fifth for what both do at once.
 MOST_REPLICAS = 4
-COARSE_METRIC = "{metric} p95 {percent} % says only that something ran: measure DCGM_FI_PROF_SM_ACTIVE"
+COARSE_METRIC = "{metric} of {percent} % says only that something ran: measure DCGM_FI_PROF_SM_ACTIVE"
 NO_PROFILE = "no MIG profile below the whole GPU has {compute} % of compute and {bandwidth} % of bandwidth"
 TOO_MUCH_FOR_MPS = "too much for an MPS share: {compute} % of compute, {bandwidth} % of bandwidth"
 FITS = "peak memory fills {memory} % of its share; {metric} p95 {compute} % of a GPU"
@@ -66,12 +66,17 @@ def advise(profile: Profile, facts: GpuFacts | None, margins: Margins | None = N
     kind = classify(profile)
     if whole := tuple(must_be_whole(profile)):
         return Verdict(workload=profile.name, choice=WHOLE, kind=kind, reasons=whole)
-    gaps = tuple(missing(profile, kind.kind, facts))
+    gaps = tuple(missing(profile, _told(kind), facts))
     if gaps or facts is None:
         return Verdict(workload=profile.name, choice=NOT_ENOUGH_DATA, kind=kind, reasons=gaps)
     if against := tuple(must_not_share(profile, facts, margins)):
         return _exclusive(profile, kind, against, margins)
     return _shared(profile, kind, facts, margins)
+
+
+def _told(kind: Kind) -> str:
+    """The kind where its owner said it: what behavior suggests loosens no rule."""
+    return kind.kind if kind.by in ("label", "owner") else "unknown"
 
 
 BY_CAPACITY = frozenset({"MemoryAboveSlice", "IsolationNeedsMig", "LatencyNeedsMig"})
@@ -98,15 +103,15 @@ def _exclusive(profile: Profile, kind: Kind, against: tuple[Reason, ...], margin
 def _shared(profile: Profile, kind: Kind, facts: GpuFacts, margins: Margins) -> Verdict:
     refused: list[Reason] = []
     for way in (_mig, _sliced, _mps):
-        found = way(profile, kind.kind, facts, margins)
+        found = way(profile, _told(kind), facts, margins)
         if isinstance(found, Share):
             return _verdict_of(profile, kind, found, tuple(refused))
         refused.append(found)
     assert profile.compute is not None, "missing() was asked before"
-    if profile.compute_metric in COARSE and margins.on(profile.compute.p95) > HALF_MILLI:
+    if profile.compute_metric in COARSE and margins.on(_compute(profile, _told(kind))) > HALF_MILLI:
         values: dict[str, str | int] = {
             "metric": profile.compute_metric,
-            "percent": profile.compute.p95 // 10,
+            "percent": _compute(profile, _told(kind)) // 10,
         }
         reasons = (Reason("CoarseMetric", COARSE_METRIC, values),)
         return Verdict(workload=profile.name, choice=NOT_ENOUGH_DATA, kind=kind, reasons=reasons)
@@ -118,8 +123,8 @@ def _mig(profile: Profile, kind: str, facts: GpuFacts, margins: Margins) -> Shar
     assert profile.memory is not None and profile.compute is not None, "missing() was asked before"
     if facts.mig is None:
         return Reason("NoMig", "{model} has no MIG", {"model": facts.model})
-    compute = margins.on(profile.compute.p95 if profile.latency_ms is None else profile.compute.p99)
-    memory, bandwidth = margins.on(profile.memory.most), margins.on(_bandwidth(profile, 1))
+    compute = margins.on(_compute(profile, kind))
+    memory, bandwidth = margins.on(profile.memory.most), margins.on(_bandwidth(profile, kind, 1))
     for each in partial_profiles(facts):
         if (
             each.memory_bytes >= memory
@@ -161,8 +166,8 @@ def _mps(profile: Profile, kind: str, facts: GpuFacts, margins: Margins) -> Shar
     assert profile.memory is not None and profile.compute is not None, "missing() was asked before"
     if profile.latency_ms is not None or profile.isolated:
         return Reason("NotSeparated", "MPS separates neither faults nor latency of its clients")
-    memory, compute = margins.on(profile.memory.most), margins.on(profile.compute.p95)
-    bandwidth = margins.on(_bandwidth(profile, 2))
+    memory, compute = margins.on(profile.memory.most), margins.on(_compute(profile, kind))
+    bandwidth = margins.on(_bandwidth(profile, kind, 2))
     if memory * 2 > facts.memory_bytes or compute > HALF_MILLI or bandwidth > SHARED_BANDWIDTH_MILLI:
         values: dict[str, str | int] = {"compute": compute // 10, "bandwidth": bandwidth // 10}
         return Reason("TooMuchForMps", TOO_MUCH_FOR_MPS, values)
@@ -174,17 +179,29 @@ def _mps(profile: Profile, kind: str, facts: GpuFacts, margins: Margins) -> Shar
     )
 
 
-def _bandwidth(profile: Profile, factor: int) -> int:
-    """p95 of DRAM active; where it was not measured, an upper bound from what else was.
+def _compute(profile: Profile, kind: str) -> int:
+    """p95 (p99 with a latency objective), or what half an hour takes: a full hour a day is not in p95.
+
+    A notebook's owner sees his own long runs take longer; nobody else waits.
+    """
+    assert profile.compute is not None, "missing() was asked before"
+    often = profile.compute.p95 if profile.latency_ms is None else profile.compute.p99
+    return often if kind == "notebook" else max(often, profile.pattern.sustained_compute)
+
+
+def _bandwidth(profile: Profile, kind: str, factor: int) -> int:
+    """p95 of DRAM active, or what half an hour takes; where not measured, an upper bound from what was.
 
     Without a kernel there is no traffic, so UTIL and GR_ENGINE bound it. SM active does not, since few SMs
     can draw much of the bandwidth: `factor` times it, where a neighbor would feel it.
     """
     assert profile.compute is not None, "missing() was asked before"
     if profile.bandwidth is not None:
-        return profile.bandwidth.p95
+        sustained = 0 if kind == "notebook" else profile.pattern.sustained_bandwidth
+        return max(profile.bandwidth.p95, sustained)
     coarse = profile.compute_metric in COARSE
-    return profile.compute.p95 if coarse else min(1000, factor * profile.compute.p95)
+    compute = _compute(profile, kind)
+    return compute if coarse else min(1000, factor * compute)
 
 
 def _verdict_of(profile: Profile, kind: Kind, share: Share, refused: tuple[Reason, ...]) -> Verdict:
