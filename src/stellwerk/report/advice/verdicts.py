@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from stellwerk.engine.advice.classify import Kind
 from stellwerk.engine.advice.profile import Quantiles
 from stellwerk.engine.advice.verdict import NOT_ENOUGH_DATA, OTHER_MODEL, Verdict
 from stellwerk.engine.decision import Reason
@@ -42,6 +43,13 @@ def choice_text(verdict: Verdict, lang: Language) -> str:
     return _("not enough data") if verdict.choice == NOT_ENOUGH_DATA else _("whole GPU")
 
 
+def kind_text(kind: Kind, lang: Language) -> str:
+    """The kind, and what told it: a label, the owner, or behavior."""
+    _ = translator(lang)
+    told = {"label": _("by label"), "owner": _("by owner"), "behavior": _("by behavior")}
+    return f"{kind.kind} ({told[kind.by]})" if kind.by in told else kind.kind
+
+
 def reason_text(reason: Reason, lang: Language) -> str:
     """A reason in the reader's language."""
     return translator(lang)(reason.text, **reason.values)
@@ -61,7 +69,7 @@ def render_advice(advice: Advice, lang: Language) -> str:
     rows = [
         (
             _clean(each.profile.name),
-            each.verdict.kind.kind,
+            kind_text(each.verdict.kind, lang),
             choice_text(each.verdict, lang),
             f"{_gpus(each.held_before_milli, lang)} -> {_gpus(each.held_after_milli, lang)}",
             saving_text(each, advice.currency, lang),
