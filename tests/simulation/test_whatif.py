@@ -100,3 +100,17 @@ def test_a_fleet_that_cannot_run_the_jobs_as_they_ran_shows_no_saving(
     with pytest.raises(SystemExit) as ended:
         main(["whatif", "day.prom", "--fleet", "1xscaleway/H100-1-80G"])
     assert ended.value.code == 1 and capsys.readouterr().out == ""
+
+
+def test_metrics_that_do_not_name_the_gpu_model_need_a_fleet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{pod},{minute},8.5,9000" for pod in "ab" for minute in range(300)]
+    Path("use.csv").write_text("pod,minute,duty_pct,mem_mib\n" + "\n".join(rows) + "\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["whatif", "use.csv"])
+    assert ended.value.code == 2 and "--fleet" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["whatif", "use.csv", "--fleet", "2xscaleway/H100-1-80G"])
+    assert ended.value.code == 0 and "on 2 GPUs" in capsys.readouterr().out

@@ -16,17 +16,23 @@ from stellwerk import __version__
 VERBS = {
     "up": "Run the main job and serve its report on loopback.",
     "replay": "Replay a demand under each sharing policy, side by side, with EUR and a receipt.",
-    "whatif": "Replay measured use unchanged, then under each way of sharing.",
-    "bill": "Divide the fleet's cost among teams and causes, to the cent.",
-    "anonymize": "Write a case without names that gives the same figures.",
     "verify": "Re-run a receipt: same (0) or different (1).",
-    "compare": "Whole GPU, time-slicing, MPS, MIG and vGPU side by side for a workload.",
-    "fit": "Will it fit? GPU memory of a model, from its config.json.",
     "usage": "Read measured series; say which GPUs, pods, holes and doubts they hold.",
-    "generate": "Write a built-in demand as Kubernetes manifests.",
-    "catalog": "List GPU models, MIG profiles, node types with prices, fleets, rates.",
     "advise": "From measured use: who should share, how, who must not, what it saves.",
+    "bill": "Divide the fleet's cost among teams and causes, to the cent.",
+    "whatif": "Replay measured use unchanged, then under each way of sharing.",
+    "fit": "Will it fit? GPU memory of a model, from its config.json.",
+    "compare": "Whole GPU, time-slicing, MPS, MIG and vGPU side by side for a workload.",
+    "generate": "Write a built-in demand as Kubernetes manifests.",
+    "anonymize": "Write a case without names that gives the same figures.",
+    "catalog": "List GPU models, MIG profiles, node types with prices, fleets, rates.",
     "completion": "Print the completion script of a shell.",
+}
+
+# Where a verb's module lies, if not in this folder itself.
+ROOMS = {
+    **{verb: f"replays.{verb}" for verb in ("up", "replay", "whatif", "verify", "anonymize", "generate")},
+    **{verb: f"advice.{verb}" for verb in ("usage", "advise", "bill", "fit", "compare")},
 }
 
 
@@ -41,7 +47,7 @@ class Verbs(click.Group):
         """The verb's command, or None for an unknown one."""
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"stellwerk.cli.{cmd_name}")
+        module = importlib.import_module(f"stellwerk.cli.{ROOMS.get(cmd_name, cmd_name)}")
         command: click.Command = module.command
         return command
 

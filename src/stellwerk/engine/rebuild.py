@@ -7,6 +7,7 @@ not end it. What started and ended between two scrapes was never seen, and is no
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stellwerk.engine.demand import NS_PER_S, Demand, Job, LeftOut, demand_of
 from stellwerk.engine.usage import FB_USED, GR_ENGINE, SM_ACTIVE, UTIL, PodUse, Samples, Usage
@@ -25,11 +26,15 @@ class Rebuilt(Struct, frozen=True, kw_only=True):
     held_gpu_ms: int
 
 
-def demand_from_usage(name: str, usage: Usage) -> Rebuilt:
-    """Jobs of a usage; times count from its first sample. Pods without a device are left out and counted."""
+def demand_from_usage(name: str, usage: Usage, kinds: Sequence[str]) -> Rebuilt:
+    """Jobs of a usage; times count from its first sample. Pods without a device are left out and counted.
+
+    `kinds` are what the usage's pods are, in their order: a service ends by the clock, a batch by its work.
+    """
     start_ns = usage.start_ms * NS_PER_MS
     period_ns = max(1, (usage.end_ms - usage.start_ms) * NS_PER_MS)
-    with_gpu = [pod for pod in usage.pods if pod.devices and pod.end_ms > pod.start_ms]
+    known = (replace(pod, kind=kind) for pod, kind in zip(usage.pods, kinds, strict=True))
+    with_gpu = [pod for pod in known if pod.devices and pod.end_ms > pod.start_ms]
     jobs = [_job(pod, usage.start_ms, name) for name, pod in _named(with_gpu)]
     demand = demand_of(name, start_ns, period_ns, jobs)
     without = len(usage.pods) - len(with_gpu)

@@ -71,7 +71,7 @@ def prepare(arguments: Arguments) -> Prepared:
     if named is not None:
         found = named
     else:
-        found = fleet_beside(loaded, rates) if measured is None else FoundFleet(fleet=measured.fleet)
+        found = fleet_beside(loaded, rates) if measured is None else _measured_fleet(measured)
     slowdowns, slowdown_inputs = slowdowns_of(arguments.slowdown)
     _check_demand(loaded.demand)
     _check_geometry(policies, found.fleet)
@@ -99,6 +99,12 @@ def _measured(arguments: Arguments) -> "Measured":
     from stellwerk.sim.observed.measured import load_measured
 
     return load_measured(arguments.demand)
+
+
+def _measured_fleet(measured: "Measured") -> FoundFleet:
+    from stellwerk.sim.observed.measured import fleet_of
+
+    return FoundFleet(fleet=fleet_of(measured.usage))
 
 
 def _of_metrics(measured: "Measured") -> LoadedDemand:

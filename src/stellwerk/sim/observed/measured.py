@@ -9,6 +9,8 @@ from msgspec import Struct
 from stellwerk.adapters.metrics.load import load_usage
 from stellwerk.api.errors import InvalidInput
 from stellwerk.catalog.gpus import gpu_models
+from stellwerk.engine.advice.classify import classify
+from stellwerk.engine.advice.profiles import profiles_of, workload_names
 from stellwerk.engine.money.exact import rounded
 from stellwerk.engine.rebuild import Rebuilt, demand_from_usage
 from stellwerk.engine.snapshot import Fleet, FleetNode, NodeCost
@@ -21,11 +23,10 @@ FLEET_OPTION = "--fleet"
 
 
 class Measured(Struct, frozen=True, kw_only=True):
-    """A usage as a demand, with the fleet that its devices imply (prices unknown)."""
+    """A usage, and the jobs rebuilt from it."""
 
     usage: Usage
     rebuilt: Rebuilt
-    fleet: Fleet
     inputs: tuple[Input, ...]
 
 
@@ -48,7 +49,7 @@ class Agreement(Struct, frozen=True, kw_only=True, rename="camel"):
 def load_measured(path: str) -> Measured:
     """The metrics of a file or folder as a demand; raises InvalidInput, also where no pod had a GPU."""
     loaded = load_usage([path])
-    rebuilt = demand_from_usage(path.rstrip("/").rpartition("/")[2], loaded.usage)
+    rebuilt = demand_from_usage(path.rstrip("/").rpartition("/")[2], loaded.usage, kinds_of(loaded.usage))
     if not rebuilt.demand.jobs:
         raise InvalidInput(
             "{name} shows no pod on a GPU",
@@ -57,7 +58,13 @@ def load_measured(path: str) -> Measured:
             name=path,
         )
     inputs = tuple(Input("metrics", item.name, item.sha256) for item in loaded.inputs)
-    return Measured(usage=loaded.usage, rebuilt=rebuilt, fleet=fleet_of(loaded.usage), inputs=inputs)
+    return Measured(usage=loaded.usage, rebuilt=rebuilt, inputs=inputs)
+
+
+def kinds_of(usage: Usage) -> tuple[str, ...]:
+    """What each pod is, as advice tells it of its workload: by label, by owner, or by behavior."""
+    kinds = {profile.name: classify(profile).kind for profile in profiles_of(usage)}
+    return tuple(kinds[name] for name in workload_names(usage))
 
 
 def fleet_of(usage: Usage) -> Fleet:
@@ -67,9 +74,9 @@ def fleet_of(usage: Usage) -> Fleet:
     for device in usage.devices:
         if device.model not in known:
             raise InvalidInput(
-                "the catalog has no GPU model {model}, which {node} shows",
+                "the metrics show {node} with GPU model {model}, which the catalog does not have",
                 fix="name the fleet yourself with --fleet; known models: stellwerk catalog gpus",
-                model=device.model,
+                model=device.model or "unknown",
                 node=device.node or "a node",
             )
         nodes.setdefault(device.node, {})[device.uuid or device.key] = device.model

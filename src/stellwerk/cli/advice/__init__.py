@@ -1,0 +1,1 @@
+"""Verbs that read and advise: usage, advise, bill, fit, compare."""

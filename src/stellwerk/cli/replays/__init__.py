@@ -1,0 +1,1 @@
+"""Verbs that replay a demand, or prepare one: up, replay, whatif, verify, anonymize, generate."""
