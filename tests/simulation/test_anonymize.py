@@ -13,9 +13,11 @@ from .test_whatif import measure
 
 
 def figures(replay: Replay) -> list[object]:
-    """Everything that has no name in it."""
+    """Everything that has no name in it; what was advised is no part of a case."""
     found: list[object] = []
     for outcome in replay.outcomes:
+        if outcome.policy == "advised":
+            continue
         for run_ in outcome.runs:
             teams = sorted(
                 (team.jobs, team.wait_p95_ns, team.held, team.used, team.cost) for team in run_.teams

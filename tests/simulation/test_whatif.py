@@ -66,7 +66,7 @@ def measure(seed: int, path: Path) -> Ledger:
 def test_jobs_are_rebuilt_and_the_unchanged_replay_meets_the_invoice(seed: int, tmp_path: Path) -> None:
     path = tmp_path / "day.prom"
     truth_s = sum(stay.held_milli_ns for stay in measure(seed, path).stays) // 1000 // NS_PER_S
-    found = load_measured(str(path))
+    found = load_measured(str(path), None)
     rebuilt_s = found.rebuilt.held_gpu_ms // 1000
     assert Decimal("0.95") <= Decimal(rebuilt_s) / truth_s <= Decimal("1.03"), (rebuilt_s, truth_s)
     assert found.usage.warnings, "a hole of two hours must be said"

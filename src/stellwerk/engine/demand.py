@@ -18,7 +18,8 @@ class Job(Struct, frozen=True, kw_only=True):
     `duration_ns` was observed on `observed_share_milli` of each GPU (1000: a whole GPU). `memory_bytes` and
     `compute_milli` (measured peak and p95 per GPU) are what a plan may rely on; `used_milli` is the mean, for
     useful GPU-hours; `judged_memory_bytes` is what it really took in the judged period (None: as planned).
-    `whole`: must not share. `isolated`: may share only where hardware separates tenants (MIG).
+    `whole`: must not share. `isolated`: may share only where hardware separates tenants (MIG). `advised`: the
+    way of sharing that advice chose for it ("": none, or not asked).
     """
 
     name: str
@@ -35,6 +36,7 @@ class Job(Struct, frozen=True, kw_only=True):
     observed_share_milli: int = 1000
     whole: bool = False
     isolated: bool = False
+    advised: str = ""
 
     @property
     def is_service(self) -> bool:

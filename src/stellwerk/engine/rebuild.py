@@ -7,7 +7,6 @@ not end it. What started and ended between two scrapes was never seen, and is no
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from stellwerk.engine.demand import NS_PER_S, Demand, Job, LeftOut, demand_of
 from stellwerk.engine.usage import FB_USED, GR_ENGINE, SM_ACTIVE, UTIL, PodUse, Samples, Usage
@@ -26,16 +25,23 @@ class Rebuilt(Struct, frozen=True, kw_only=True):
     held_gpu_ms: int
 
 
-def demand_from_usage(name: str, usage: Usage, kinds: Sequence[str]) -> Rebuilt:
+class Judged(Struct, frozen=True):
+    """What advice says of a pod: its kind, and the way of sharing ("": none)."""
+
+    kind: str = "unknown"
+    advised: str = ""
+
+
+def demand_from_usage(name: str, usage: Usage, judged: Sequence[Judged]) -> Rebuilt:
     """Jobs of a usage; times count from its first sample. Pods without a device are left out and counted.
 
-    `kinds` are what the usage's pods are, in their order: a service ends by the clock, a batch by its work.
+    `judged` is one for each of the usage's pods: a service ends by the clock, a batch by its work.
     """
     start_ns = usage.start_ms * NS_PER_MS
     period_ns = max(1, (usage.end_ms - usage.start_ms) * NS_PER_MS)
-    known = (replace(pod, kind=kind) for pod, kind in zip(usage.pods, kinds, strict=True))
-    with_gpu = [pod for pod in known if pod.devices and pod.end_ms > pod.start_ms]
-    jobs = [_job(pod, usage.start_ms, name) for name, pod in _named(with_gpu)]
+    told = {id(pod): one for pod, one in zip(usage.pods, judged, strict=True)}
+    with_gpu = [pod for pod in usage.pods if pod.devices and pod.end_ms > pod.start_ms]
+    jobs = [_job(pod, usage.start_ms, name, told[id(pod)]) for name, pod in _named(with_gpu)]
     demand = demand_of(name, start_ns, period_ns, jobs)
     without = len(usage.pods) - len(with_gpu)
     left_out = (LeftOut(without, "pods held no GPU in any sample"),) if without else ()
@@ -60,14 +66,15 @@ def _named(pods: Sequence[PodUse]) -> Iterable[tuple[str, PodUse]]:
         yield name, pod
 
 
-def _job(pod: PodUse, start_ms: int, name: str) -> Job:
+def _job(pod: PodUse, start_ms: int, name: str, judged: Judged) -> Job:
     memory = pod.series.get(FB_USED)
     compute = _compute_milli(pod)
     devices = len(pod.devices)
     return Job(
         name=name,
         team=pod.team or pod.namespace,
-        kind=pod.kind,
+        kind=judged.kind,
+        advised=judged.advised,
         arrival_ns=(pod.start_ms - start_ms) * NS_PER_MS,
         duration_ns=(pod.end_ms - pod.start_ms) * NS_PER_MS,
         gpus=devices,

@@ -14,7 +14,7 @@ from stellwerk.engine.demand import Demand
 from stellwerk.engine.money.exchange import parse_rate
 from stellwerk.engine.partition.facts import gpu_facts
 from stellwerk.engine.partition.geometry import lay_out
-from stellwerk.engine.partition.policy import POLICIES, Policy
+from stellwerk.engine.partition.policy import ADVISED, POLICIES, Policy
 from stellwerk.engine.snapshot import Fleet
 from stellwerk.sim.demand.load import DemandOptions, Input, LoadedDemand, load_demand
 from stellwerk.sim.intake.fleets import FoundFleet, fleet_beside, named_fleet, share_memory_bytes
@@ -66,7 +66,7 @@ def prepare(arguments: Arguments) -> Prepared:
     policies = _policies(arguments)
     rates = tuple(parse_rate(rate) for rate in arguments.rates)
     named = None if arguments.fleet is None else named_fleet(arguments.fleet, rates)
-    measured = _measured(arguments) if arguments.metrics else None
+    measured = _measured(arguments, named) if arguments.metrics else None
     loaded = _demand(arguments, named) if measured is None else _of_metrics(measured)
     if named is not None:
         found = named
@@ -95,10 +95,10 @@ def _demand(arguments: Arguments, named: FoundFleet | None) -> LoadedDemand:
     return load_demand(arguments.demand, arguments.seed, options)
 
 
-def _measured(arguments: Arguments) -> "Measured":
+def _measured(arguments: Arguments, named: FoundFleet | None) -> "Measured":
     from stellwerk.sim.observed.measured import load_measured
 
-    return load_measured(arguments.demand)
+    return load_measured(arguments.demand, None if named is None else named.fleet)
 
 
 def _measured_fleet(measured: "Measured") -> FoundFleet:
@@ -189,7 +189,8 @@ UNKNOWN_NOTE = Reason("NotMeasured", "A job whose memory or compute was not meas
 def _policies(arguments: Arguments) -> tuple[Policy, ...]:
     """The policies asked for, whole GPUs always first, with the user's parameters."""
     _check_numbers(arguments)
-    names = [policy.name for policy in POLICIES]
+    known = (*POLICIES, ADVISED) if arguments.metrics else POLICIES
+    names = [policy.name for policy in known]
     for name in arguments.policies:
         if name not in names:
             raise InvalidInput(
@@ -208,7 +209,7 @@ def _policies(arguments: Arguments) -> tuple[Policy, ...]:
             headroom_percent=arguments.headroom_percent,
             geometry=geometry if policy.fixed else {},
         )
-        for policy in POLICIES
+        for policy in known
         if policy.name in wanted
     )
 

@@ -15,7 +15,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     `replicas` is the device plugin's timeSlicing.resources[].replicas. `headroom_percent` is added to the
     measured memory before it becomes a limit. `geometry` ({profile: count}, of mig-parted's mig-devices) is
     set where instances are cut once and for all; otherwise an instance is cut when its job starts.
-    `fixed`: the fleet is divided once into whole and cut GPUs.
+    `fixed`: the fleet is divided once into whole and cut GPUs. `as_advised`: each job the way it was advised.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     replicas: int = 4
     headroom_percent: int = 0
     fixed: bool = False
+    as_advised: bool = False
     geometry: Mapping[str, int] = {}
 
     def methods(self, job: Job) -> tuple[str, ...]:
@@ -34,6 +35,8 @@ class Policy(Struct, frozen=True, kw_only=True):
         if job.whole or job.gpus > 1 or not job.memory_bytes or job.compute_milli is None:
             return (WHOLE,)
         tried = self.services if job.is_service else self.batches
+        if self.as_advised:
+            tried = tuple(method for method in tried if method == job.advised)
         if job.isolated:
             tried = tuple(method for method in tried if method == MIG)
         return tried or (WHOLE,)
@@ -48,3 +51,6 @@ POLICIES = (
     Policy(name="mig-chosen", services=(MIG,), batches=(MIG,)),
     Policy(name="mix", services=(MIG, MPS), batches=(MPS, MIG)),
 )
+# Only where advice was asked: `whatif` on measured use.
+ANY = (MIG, MPS, TIME_SLICING)
+ADVISED = Policy(name="advised", services=ANY, batches=ANY, as_advised=True)

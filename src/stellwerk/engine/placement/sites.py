@@ -46,7 +46,7 @@ def _requests(jobs: Sequence[Job], facts: Mapping[str, GpuFacts], policy: Policy
     equal: dict[Request, Request] = {}
     requests: dict[str, Request] = {}
     for job in jobs:
-        use = job.memory_bytes, job.compute_milli, job.whole, job.isolated, job.is_service
+        use = job.memory_bytes, job.compute_milli, job.whole, job.isolated, job.is_service, job.advised
         shape = (job.pods, job.gpus, *use)
         if shape not in shapes:
             options = ((model, needs(job, gpu, policy)) for model, gpu in sorted(facts.items()))

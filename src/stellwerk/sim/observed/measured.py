@@ -9,12 +9,14 @@ from msgspec import Struct
 from stellwerk.adapters.metrics.load import load_usage
 from stellwerk.api.errors import InvalidInput
 from stellwerk.catalog.gpus import gpu_models
-from stellwerk.engine.advice.classify import classify
-from stellwerk.engine.advice.profiles import profiles_of, workload_names
+from stellwerk.engine.advice.profiles import workload_names
+from stellwerk.engine.advice.rules import Margins
 from stellwerk.engine.money.exact import rounded
-from stellwerk.engine.rebuild import Rebuilt, demand_from_usage
+from stellwerk.engine.partition.policy import ANY
+from stellwerk.engine.rebuild import Judged, Rebuilt, demand_from_usage
 from stellwerk.engine.snapshot import Fleet, FleetNode, NodeCost
 from stellwerk.engine.usage import Usage
+from stellwerk.sim.advice import advise_usage
 from stellwerk.sim.demand.load import Input
 from stellwerk.sim.result import Replay
 
@@ -46,10 +48,14 @@ class Agreement(Struct, frozen=True, kw_only=True, rename="camel"):
         )
 
 
-def load_measured(path: str) -> Measured:
-    """The metrics of a file or folder as a demand; raises InvalidInput, also where no pod had a GPU."""
+def load_measured(path: str, fleet: Fleet | None) -> Measured:
+    """The metrics of a file or folder as a demand; raises InvalidInput, also where no pod had a GPU.
+
+    `fleet` is the one that the user named: its GPU model stands in where the exporter named none.
+    """
     loaded = load_usage([path])
-    rebuilt = demand_from_usage(path.rstrip("/").rpartition("/")[2], loaded.usage, kinds_of(loaded.usage))
+    name = path.rstrip("/").rpartition("/")[2]
+    rebuilt = demand_from_usage(name, loaded.usage, judged_pods(loaded.usage, fleet))
     if not rebuilt.demand.jobs:
         raise InvalidInput(
             "{name} shows no pod on a GPU",
@@ -61,10 +67,11 @@ def load_measured(path: str) -> Measured:
     return Measured(usage=loaded.usage, rebuilt=rebuilt, inputs=inputs)
 
 
-def kinds_of(usage: Usage) -> tuple[str, ...]:
-    """What each pod is, as advice tells it of its workload: by label, by owner, or by behavior."""
-    kinds = {profile.name: classify(profile).kind for profile in profiles_of(usage)}
-    return tuple(kinds[name] for name in workload_names(usage))
+def judged_pods(usage: Usage, fleet: Fleet | None) -> tuple[Judged, ...]:
+    """What each pod is, and how it should share, as `stellwerk advise` tells it of its workload."""
+    verdicts = {one.profile.name: one.verdict for one in advise_usage(usage, fleet, Margins()).workloads}
+    found = (verdicts[name] for name in workload_names(usage))
+    return tuple(Judged(one.kind.kind, one.choice if one.choice in ANY else "") for one in found)
 
 
 def fleet_of(usage: Usage) -> Fleet:
