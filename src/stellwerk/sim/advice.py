@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stellwerk.engine.advice.profile import Profile
-from stellwerk.engine.advice.profiles import known_model, profiles_of, workload_names
+from stellwerk.engine.advice.profiles import known_model, profiles_of, scale_of, workload_names
 from stellwerk.engine.advice.rules import Margins
 from stellwerk.engine.advice.verdict import OTHER_MODEL, Share, Verdict, advise
 from stellwerk.engine.decision import Reason
@@ -127,7 +127,10 @@ def _prices(fleet: Fleet) -> dict[str, Fraction]:
 
 
 def _advised(profile: Profile, verdict: Verdict, price: Fraction | None) -> Advised:
-    before = profile.at_once * profile.gpus * 1000
+    # A pod that had an instance, or one of several tenants, held no whole GPU before.
+    slices, of_slices = scale_of(profile.model, profile.instance).memory
+    tenants = 1 + len(profile.shared_with)
+    before = profile.at_once * profile.gpus * 1000 * slices // (of_slices * tenants)
     share = verdict.share
     after = profile.at_once * share.held_milli if share else before
     saved = Fraction(before - after, 1000) * HOURS_PER_MONTH

@@ -15,6 +15,7 @@ ACTIVE_MILLI = 50  # Below 5 % a GPU counts as idle: contexts, monitoring, displ
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
+LEAST_COVERAGE_MILLI = 800  # Samples there, of those expected: below this a series is no evidence.
 
 
 class Quantiles(Struct, frozen=True, kw_only=True):
@@ -51,6 +52,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     `measured_ms`: how long at least one pod ran; `coverage_milli`: samples there of those expected;
     `instance`: the MIG profile it was measured on; `full_instance`: its p95 compute fills that.
     `bandwidth`: DRAM active; `nvlink`: whether traffic was seen, None where it was not measured.
+    `mixed`: its pods ran on GPUs of different models, or cut in different ways.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     latency_ms: int | None = None
     isolated: bool = False
     whole: bool = False
+    mixed: bool = False
 
 
 def quantiles(values: list[int]) -> Quantiles | None:

@@ -13,6 +13,7 @@ from stellwerk.engine.advice.profile import (
     ACTIVE_MILLI,
     COMPUTE_METRICS,
     HOUR_MS,
+    LEAST_COVERAGE_MILLI,
     Pattern,
     Profile,
     quantiles,
@@ -36,6 +37,7 @@ MIB = 1024 * 1024
 FULL_MILLI = 900
 UTIL_DIVISOR = 100  # Thousandths of a percent to thousandths of a GPU.
 SUSTAINED_MS = HOUR_MS // 2
+STOPPED_PERCENT = 95  # A counter with fewer samples than a coarser one stopped before it.
 GROWTH_MS = HOUR_MS  # A shorter pod still loads its model.
 NS_PER_MS = 1_000_000
 Series = list[tuple[Sequence[int], Sequence[int]]]
@@ -87,9 +89,11 @@ def _profile(
     scale = scale_of(model, instance)
     metric = _compute_metric(pods, devices)
     compute = _values(pods, devices, COMPUTE_METRICS[metric]) if metric else []
-    memory, bandwidth = _values(pods, devices, FB_USED), _values(pods, devices, DRAM_ACTIVE)
-    counts = [sum(len(times) for times, _ in series) for series in (compute, memory) if series]
     expected = sum((pod.end_ms - pod.start_ms) * max(1, len(pod.devices)) for pod in pods) // interval_ms
+    memory = _values(pods, devices, FB_USED)
+    bandwidth = _covering(_values(pods, devices, DRAM_ACTIVE), expected)
+    tensor = _covering(_values(pods, devices, TENSOR), expected)
+    counts = [_samples(series) for series in (compute, memory) if series]
     divisor = UTIL_DIVISOR if metric == "UTIL" else 1
     raw = quantiles(_scaled(compute, (1, divisor)))
     return Profile(
@@ -109,9 +113,10 @@ def _profile(
         compute=quantiles(_scaled(compute, (scale.compute[0], scale.compute[1] * divisor))),
         memory=quantiles([value * MIB // 1000 for _, values in memory for value in values]),
         bandwidth=quantiles(_scaled(bandwidth, scale.memory)),
-        tensor=quantiles(_scaled(_values(pods, devices, TENSOR), scale.compute)),
+        tensor=quantiles(_scaled(tensor, scale.compute)),
         nvlink=_nvlink(_values(pods, devices, NVLINK)),
-        pattern=_pattern((compute, memory, bandwidth), divisor, scale),
+        mixed=len({(device.model, device.profile) for device in used}) > 1,
+        pattern=_pattern((compute, memory, bandwidth), divisor, scale, interval_ms),
         interval_ms=interval_ms,
         measured_ms=_union_ms(pods),
         coverage_milli=min(1000, min(counts, default=0) * 1000 // max(1, expected)),
@@ -120,9 +125,23 @@ def _profile(
         latency_ms=min(
             (_latency_ms(pod.labels) for pod in pods if _label(pod, LATENCY_OBJECTIVE)), default=None
         ),
-        isolated=any(_label(pod, ISOLATION) == "required" for pod in pods),
-        whole=any(_label(pod, WHOLE_GPU) == "true" for pod in pods),
+        isolated=any(_is_set(_label(pod, ISOLATION)) for pod in pods),
+        whole=any(_is_set(_label(pod, WHOLE_GPU)) for pod in pods),
     )
+
+
+def _is_set(label: str) -> bool:
+    """Whether a guard label holds: whatever is not clearly a no is a yes, since it forbids."""
+    return label.casefold() not in ("", "false", "none", "no", "0")
+
+
+def _samples(series: Series) -> int:
+    return sum(len(times) for times, _ in series)
+
+
+def _covering(series: Series, expected: int) -> Series:
+    """The series, if it was there (nearly) all the time: ten minutes of a counter say nothing of a day."""
+    return series if _samples(series) * 1000 >= LEAST_COVERAGE_MILLI * expected else []
 
 
 def _label(pod: PodUse, key: str) -> str:
@@ -166,13 +185,18 @@ def known_model(name: str) -> bool:
 
 
 def _compute_metric(pods: list[PodUse], devices: Mapping[str, DeviceUse]) -> str:
-    """The finest counter that the most pods have: a workload's figures all rest on one."""
+    """The finest counter that the most pods have, unless it stopped while a coarser one went on."""
     counts = {
         name: sum(bool(_values([pod], devices, metric)) for pod in pods)
         for name, metric in COMPUTE_METRICS.items()
     }
     most = max(counts.values())
-    return next(name for name, count in counts.items() if count == most) if most else ""
+    if not most:
+        return ""
+    found = next(name for name, count in counts.items() if count == most)
+    longest = max(COMPUTE_METRICS, key=lambda name: _samples(_values(pods, devices, COMPUTE_METRICS[name])))
+    here, there = (_samples(_values(pods, devices, COMPUTE_METRICS[name])) for name in (found, longest))
+    return longest if here * 100 < there * STOPPED_PERCENT else found
 
 
 def _values(pods: list[PodUse], devices: Mapping[str, DeviceUse], metric: str) -> Series:
@@ -233,7 +257,9 @@ def _idle_devices(pod: PodUse, devices: Mapping[str, DeviceUse]) -> int:
     return idle
 
 
-def _pattern(measured: tuple[Series, Series, Series], divisor: int, scale: Scale) -> Pattern:
+def _pattern(
+    measured: tuple[Series, Series, Series], divisor: int, scale: Scale, interval_ms: int
+) -> Pattern:
     compute, memory, bandwidth = measured
     sums, counts = [0] * 24, [0] * 24
     active = bursts = idle_ms = 0
@@ -262,22 +288,22 @@ def _pattern(measured: tuple[Series, Series, Series], divisor: int, scale: Scale
         bursts=bursts,
         idle_ms=idle_ms,
         memory_grows=any(_grows(times, values) for times, values in memory),
-        sustained_compute=_sustained(compute, scale.compute) // divisor,
-        sustained_bandwidth=_sustained(bandwidth, scale.memory),
+        sustained_compute=_sustained(compute, scale.compute, interval_ms) // divisor,
+        sustained_bandwidth=_sustained(bandwidth, scale.memory, interval_ms),
     )
 
 
-def _sustained(series: Series, ratio: tuple[int, int]) -> int:
-    """The highest mean over half an hour of a pod, as a part of the whole GPU."""
+def _sustained(series: Series, ratio: tuple[int, int], interval_ms: int) -> int:
+    """The highest mean over half an hour of a pod, of a whole GPU; a sample stands for one interval."""
     highest = 0
     for times, values in series:
         first = total = 0
         for at, value in enumerate(values):
             total += value
-            while times[at] - times[first] >= SUSTAINED_MS:
+            while first < at and times[at] - times[first + 1] + interval_ms >= SUSTAINED_MS:
                 total -= values[first]
                 first += 1
-            if times[at] - times[first] >= SUSTAINED_MS * 9 // 10:
+            if times[at] - times[first] + interval_ms >= SUSTAINED_MS * 9 // 10:
                 highest = max(highest, total // (at - first + 1))
     return highest * ratio[0] // ratio[1]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from stellwerk.engine.advice.profile import COARSE, HOUR_MS, MINUTE_MS, Profile
+from stellwerk.engine.advice.profile import COARSE, HOUR_MS, LEAST_COVERAGE_MILLI, MINUTE_MS, Profile
 from stellwerk.engine.decision import Reason
 from stellwerk.engine.partition.geometry import MigProfile
 from stellwerk.engine.partition.need import GpuFacts
@@ -15,7 +15,6 @@ from stellwerk.engine.partition.need import GpuFacts
 SERVICE_HOURS = 22  # A service is known after a day; two hours are for a scrape that began late.
 RUN_HOURS = 2  # A run of a batch or a training; three runs may be an hour together.
 LEAST_SAMPLES = 100
-LEAST_COVERAGE_MILLI = 800
 LONGEST_INTERVAL_MS = 5 * MINUTE_MS  # Longer ones step over bursts.
 BANDWIDTH_BOUND_MILLI = 500
 COMPUTE_BOUND_MILLI = 700
@@ -58,6 +57,9 @@ def missing(profile: Profile, kind: str, facts: GpuFacts | None) -> Iterator[Rea
     if not profile.attributed:
         names = {"names": ", ".join(profile.shared_with[:3]) or "?"}
         yield Reason("NotAttributed", "it shares its GPU with {names}, and the values were not split", names)
+        return  # That its own values are missing follows from it.
+    if profile.mixed:
+        yield Reason("MixedDevices", "its pods ran on different GPUs or instances, whose values do not mix")
     if profile.memory is None or not profile.memory.most:
         yield Reason("NoMemory", "GPU memory (DCGM_FI_DEV_FB_USED) was not measured")
     if profile.compute is None:

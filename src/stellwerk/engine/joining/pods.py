@@ -44,11 +44,15 @@ class _Held(Struct):
 
 def pods_of(joined: Joined, findings: Findings) -> tuple[PodUse, ...]:
     """Every pod that held a device, and those that asked for GPUs and ran unseen, by name and start."""
-    held: dict[str, _Held] = {}
+    held: dict[tuple[str, int], _Held] = {}
+    stays = _stays(joined.attributed)
     for key in sorted(joined.attributed):
-        _gather(key, joined.attributed[key], held)
-    pods = [_pod(name, each, joined, findings) for name, each in held.items()]
-    shown = {_name(pod) for pod in held}
+        _gather(key, joined.attributed[key], stays, held)
+    moved = {life for life, stay in held if stay}
+    for life in sorted(moved):
+        findings.add("pod-moved", _name(life))
+    pods = [_pod(life, each, joined, findings, life in moved) for (life, _), each in held.items()]
+    shown = {_name(life) for life, _ in held}
     pods += [_pod(name, _Held(), joined, findings) for name in _unseen(shown, joined)]
     return tuple(sorted(pods, key=lambda pod: (pod.name, pod.start_ms, pod.devices)))
 
@@ -58,9 +62,31 @@ def _name(life: str) -> str:
     return life.partition(LIFE)[0]
 
 
-def _gather(key: str, found: Attributed, held: dict[str, _Held]) -> None:
+def _stays(attributed: Mapping[str, Attributed]) -> dict[tuple[str, str], int]:
+    """(pod, device) -> which stay of the pod: devices that it had in turn were never held at once."""
+    spans: dict[str, list[tuple[int, int, str]]] = {}
+    for key, found in attributed.items():
+        for life, seen in found.seen.items():
+            if seen:
+                spans.setdefault(life, []).append((min(seen), max(seen), key))
+    stays: dict[tuple[str, str], int] = {}
+    for life, devices in spans.items():
+        stay, until = 0, None
+        for start, end, key in sorted(devices):
+            stay += until is not None and start > until
+            until = end if until is None else max(until, end)
+            stays[life, key] = stay
+    return stays
+
+
+def _gather(
+    key: str,
+    found: Attributed,
+    stays: Mapping[tuple[str, str], int],
+    held: dict[tuple[str, int], _Held],
+) -> None:
     for pod, seen in found.seen.items():
-        each = held.setdefault(pod, _Held())
+        each = held.setdefault((pod, stays.get((pod, key), 0)), _Held())
         each.devices.append(key)
         each.seen |= seen
         each.attributed &= pod not in found.unsplit
@@ -68,7 +94,8 @@ def _gather(key: str, found: Attributed, held: dict[str, _Held]) -> None:
             each.parts.setdefault(metric, []).append(samples)
     for group in found.together:
         for pod in group:
-            held[pod].others.update(other for other in group if other != pod)
+            stay = held.setdefault((pod, stays.get((pod, key), 0)), _Held())
+            stay.others.update(other for other in group if other != pod)
 
 
 def _unseen(shown: Collection[str], joined: Joined) -> Iterator[str]:
@@ -82,12 +109,12 @@ def _unseen(shown: Collection[str], joined: Joined) -> Iterator[str]:
             yield name
 
 
-def _pod(life: str, held: _Held, joined: Joined, findings: Findings) -> PodUse:
+def _pod(life: str, held: _Held, joined: Joined, findings: Findings, moved: bool = False) -> PodUse:
     name = _name(life)
     namespace, _, pod = name.partition("/")
     said, found = joined.said.get(life, PodLabels()), joined.objects.get(name, PodObject())
-    # What kube-state-metrics says of a name that several pods bore fits only one of them.
-    start_ms, end_ms = _span(held.seen, found if life == name else PodObject(), joined)
+    # What kube-state-metrics says of a name fits no one of several pods, or stays, that bore it.
+    start_ms, end_ms = _span(held.seen, PodObject() if moved or life != name else found, joined)
     _check(name, held, joined, findings)
     if joined.objects and not found.owner:
         findings.add("owner-missing", name)

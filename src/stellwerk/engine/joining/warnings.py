@@ -36,6 +36,7 @@ WARNINGS = (
         "pod-seen-once",
         "{things} pods are in one scrape only, so their length is a guess of one interval: {names}",
     ),
+    ("pod-moved", "{things} pods moved from one GPU to another; each stay is told apart: {names}"),
     ("pod-not-scraped", "{things} pods asked for GPUs and ran, but no GPU was seen with them: {names}"),
     (
         "shared-not-split",

@@ -21,6 +21,13 @@ def first_line(advice: Advice, lang: Language) -> str:
     values = {"before": number(advice.gpus_before, lang), "after": number(advice.gpus_after, lang)}
     if advice.saving_month is None:
         return _("{after} GPUs instead of {before} at the busiest time; prices are unknown.", **values)
+    if advice.saving_month < 0:
+        return _(
+            "{after} GPUs instead of {before} at the busiest time: {saving} a month more; keep them so.",
+            saving=money(-advice.saving_month, advice.currency, lang, 0),
+            after=advice.gpus_after,
+            before=advice.gpus_before,
+        )
     return _(
         "{after} GPUs instead of {before} at the busiest time: {saving} a month less.",
         saving=money(advice.saving_month, advice.currency, lang, 0),
