@@ -109,3 +109,31 @@ def test_a_pod_that_moved_holds_one_gpu_at_a_time(tmp_path: Path) -> None:
     assert any(warning.code == "pod-moved" for warning in usage.warnings)
     rebuilt = demand_from_usage("x", usage, [Judged()] * len(usage.pods))
     assert rebuilt.held_gpu_ms == DAY * MINUTE
+
+
+def test_ten_minutes_of_a_counter_are_no_evidence(tmp_path: Path) -> None:
+    brief: dict[str, Value] = {
+        FB: lambda m: 6_000,
+        SM: lambda m: 0.3,
+        DRAM: lambda m: 0.02 if m < 10 else None,
+    }
+    verdict = advise_usage(usage_of(tmp_path, lines("p", brief)), None, Margins()).workloads[0]
+    assert verdict.profile.bandwidth is None
+
+
+def test_gpu_models_of_one_workload_are_not_mixed(tmp_path: Path) -> None:
+    owner = [
+        f'kube_pod_owner{{namespace="a",pod="{pod}",owner_kind="ReplicaSet",owner_name="r"}} 1 1772323200000'
+        for pod in "pq"
+    ]
+    other = lines("q", LOW, gpu="1", modelName="NVIDIA H100 PCIe")
+    assert choice(usage_of(tmp_path, lines("p", LOW), other, owner)) not in SHARES
+
+
+@pytest.mark.parametrize("value", ["required", "Required"])
+def test_isolation_holds_in_every_spelling(tmp_path: Path, value: str) -> None:
+    label = [
+        f'kube_pod_labels{{namespace="a",pod="p",label_stellwerk_dev_isolation="{value}"}} 1 1772323200000'
+    ]
+    plain = lines("p", LOW, modelName="NVIDIA A10")
+    assert choice(usage_of(tmp_path, plain, label)) not in SHARES

@@ -184,3 +184,25 @@ def test_a_closed_pipe_is_no_traceback() -> None:
     command = f"{sys.executable} -m stellwerk catalog node-types | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stdout.startswith("PROVIDER") and done.stderr == ""
+
+
+def test_a_receipt_with_more_or_doubled_fields_is_not_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("replay", "demo") == 0
+    honest = Path("receipt.json").read_text()
+    Path("receipt.json").write_text(honest.replace('{"apiVersion"', '{"approvedBy":"x","apiVersion"', 1))
+    assert call("verify", "receipt.json") == 2
+    Path("receipt.json").write_text(honest.replace('"result":', '"result":{"savings":"99"},"result":', 1))
+    capsys.readouterr()
+    assert call("verify", "receipt.json") == 1
+    assert "bytes" in capsys.readouterr().out
+
+
+def test_a_receipt_names_no_fleet_that_was_not_read() -> None:
+    assert call("replay", "demo", "--fleet", "2xscaleway/H100-1-80G") == 0
+    assert [item["role"] for item in json.loads(Path("receipt.json").read_text())["inputs"]] == ["demand"]
+
+
+def test_a_huge_geometry_is_refused_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("replay", "demo", "--geometry", "1g.10gb:0001999999") == 2
+    assert call("replay", "demo", "--geometry", "1g.10gb:99") == 2
+    assert "--geometry" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """The door to the file system for what Stellwerk writes: whole files, or nothing."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from stellwerk.api.errors import InvalidInput
@@ -40,3 +41,22 @@ def write_output(path: str, content: bytes) -> None:
             name=path,
             reason=getattr(error, "strerror", None) or str(error),
         ) from None
+
+
+def write_folder(folder: str, option: str, files: Sequence[tuple[str, str]]) -> list[str]:
+    """Write (name, text) files into a folder, made if missing; returns their paths. Raises InvalidInput."""
+    target = Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise InvalidInput(
+            "{name} cannot be made: {reason}",
+            fix="name another folder with {option}",
+            path=option,
+            name=folder,
+            reason=getattr(error, "strerror", None) or str(error),
+            option=option,
+        ) from None
+    for name, text in files:
+        write_output(str(target / name), text.encode())
+    return [str(target / name) for name, _ in files]

@@ -15,6 +15,21 @@ if TYPE_CHECKING:
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+RATE = click.option(
+    "--rate",
+    "rates",
+    multiple=True,
+    metavar="EURUSD=1.08@2026-11-01",
+    help="Exchange rate with its date (repeatable).",
+)
+OUTPUT = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "yaml"]),
+    default="table",
+    show_default=True,
+    help="Form of what goes to stdout.",
+)
 SHARING_OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "--fleet",
@@ -34,13 +49,7 @@ SHARING_OPTIONS: tuple[Decorator, ...] = (
         metavar="FILE|none|proportional|range",
         help="What sharing costs: a sourced Interference file, or a bound.",
     ),
-    click.option(
-        "--rate",
-        "rates",
-        multiple=True,
-        metavar="EURUSD=1.08@2026-11-01",
-        help="Exchange rate with its date (repeatable).",
-    ),
+    RATE,
     click.option(
         "--replicas", type=int, default=4, show_default=True, help="Time-slicing: replicas of a GPU."
     ),

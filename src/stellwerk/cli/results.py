@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stellwerk.cli.options import Decorator
+from stellwerk.cli.options import OUTPUT, Decorator
 
 if TYPE_CHECKING:
     from stellwerk.report.text import Language
@@ -15,14 +15,7 @@ if TYPE_CHECKING:
     from stellwerk.sim.result import Replay
 
 RESULT_OPTIONS: tuple[Decorator, ...] = (
-    click.option(
-        "-o",
-        "--output",
-        type=click.Choice(["table", "json", "yaml"]),
-        default="table",
-        show_default=True,
-        help="Form of what goes to stdout.",
-    ),
+    OUTPUT,
     click.option("--report", type=click.Path(dir_okay=False), help="Write the HTML report to this file."),
     click.option(
         "--receipt",

@@ -1,11 +1,10 @@
 """`stellwerk advise PATH...`: a verdict for each workload from its measured use."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from stellwerk.cli.options import LANG, language_of
+from stellwerk.cli.options import LANG, OUTPUT, RATE, language_of
 
 if TYPE_CHECKING:
     from stellwerk.sim.advice import Advice
@@ -20,13 +19,7 @@ MOST_HEADROOM = 1000
     metavar="FLEET",
     help="Prices: a Fleet or Nodes, a built-in fleet, or COUNTxPROVIDER/TYPE[@REGION].",
 )
-@click.option(
-    "--rate",
-    "rates",
-    multiple=True,
-    metavar="EURUSD=1.08@2026-11-01",
-    help="Exchange rate with its date (repeatable).",
-)
+@RATE
 @click.option(
     "--headroom",
     type=int,
@@ -36,14 +29,7 @@ MOST_HEADROOM = 1000
 )
 @click.option("--manifests", metavar="DIR", help="Write a manifest for each workload that may share.")
 @click.option("--brief", metavar="FILE", help="Write one page for management (HTML).")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json", "yaml"]),
-    default="table",
-    show_default=True,
-    help="Form of what goes to stdout.",
-)
+@OUTPUT
 @LANG
 def command(paths: tuple[str, ...], lang: str | None, output: str, **options: Any) -> int:
     """Advise on each workload in the metrics of PATH...: whole GPU, MIG, MPS, time-slicing or another model.
@@ -92,22 +78,9 @@ def _advice(paths: tuple[str, ...], options: dict[str, Any]) -> "Advice":
 
 
 def _write_manifests(advice: "Advice", output: str) -> None:
-    from stellwerk.adapters.output import write_output
-    from stellwerk.api.errors import InvalidInput
+    from stellwerk.adapters.output import write_folder
     from stellwerk.report.advice.manifests import advice_manifests
 
-    folder = Path(output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInput(
-            "{name} cannot be made: {reason}",
-            fix="name another folder with --manifests",
-            path="--manifests",
-            name=output,
-            reason=error.strerror or str(error),
-        ) from None
     files = advice_manifests(advice)
-    for name, text in files:
-        write_output(str(folder / name), text.encode())
+    write_folder(output, "--manifests", files)
     click.echo(f"wrote {len(files)} manifests to {output}", err=True)

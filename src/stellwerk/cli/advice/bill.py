@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stellwerk.cli.options import LANG, language_of
+from stellwerk.cli.options import LANG, RATE, language_of
 
 if TYPE_CHECKING:
     from stellwerk.engine.money.measured.result import BillFacts, MeasuredBill, Span
@@ -37,13 +37,7 @@ KWH_LIMIT, IDLE_LIMIT = Decimal(1000), Decimal(100)
 )
 @click.option("--idle-after", default="30m", show_default=True, metavar="DURATION", help="Shorter: a pause.")
 @click.option("--kwh-price", metavar="AMOUNT", help="Price of a kWh in the fleet's currency.")
-@click.option(
-    "--rate",
-    "rates",
-    multiple=True,
-    metavar="EURUSD=1.08@2026-11-01",
-    help="Exchange rate with its date (repeatable).",
-)
+@RATE
 @click.option("--issuer", metavar="NAME", help="Who bills, in FOCUS (else the fleet's name).")
 @click.option(
     "-o",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stellwerk.cli.options import LANG, language_of
+from stellwerk.cli.options import LANG, OUTPUT, RATE, language_of
 
 if TYPE_CHECKING:
     from stellwerk.engine.advice.comparison import Comparison
@@ -47,21 +47,8 @@ if TYPE_CHECKING:
     help="What sharing costs: a sourced Interference file, or a bound.",
 )
 @click.option("--replicas", type=int, default=4, show_default=True, help="Time-slicing: replicas of a GPU.")
-@click.option(
-    "--rate",
-    "rates",
-    multiple=True,
-    metavar="EURUSD=1.08@2026-11-01",
-    help="Exchange rate with its date (repeatable).",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json", "yaml"]),
-    default="table",
-    show_default=True,
-    help="Form of what goes to stdout.",
-)
+@RATE
+@OUTPUT
 @LANG
 def command(output: str, lang: str | None, **options: Any) -> int:
     """Compare the ways of sharing a GPU for the workloads of a manifest: what fits, isolates, costs.
