@@ -11,24 +11,43 @@ from msgspec import Struct
 
 
 class MigProfile(Struct, frozen=True, kw_only=True):
-    """A GPU instance profile of one model; `starts` are its allowed first memory slices."""
+    """A GPU instance profile of one model; `starts` are its allowed first memory slices.
+
+    `engines` are its decoders, encoders, JPEG and OFA engines; a GPU holds `most` of it at once.
+    `variant`: media or graphics, which only a request by name gets. `graphics`: a `+gfx` profile.
+    """
 
     name: str
     compute_slices: int
-    memory_bytes: int
+    reported_bytes: int | None  # Memory of the instance; None: not published.
     size: int
     starts: tuple[int, ...]
+    engines: tuple[int, ...] = ()
+    most: int = 64
+    variant: bool = False
+    graphics: bool = False
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory that the instance reports; asserts that it is published (the plain table has no other)."""
+        assert self.reported_bytes is not None, f"the memory of {self.name} is not published"
+        return self.reported_bytes
 
 
 class MigTable(Struct, frozen=True, kw_only=True):
-    """The plain profiles of one GPU model (no media-extension or graphics variants), smallest first.
+    """Profiles of one GPU model, smallest first: the plain ones, or all (`gpu_facts`, `mig_table`).
 
-    `memory_slices` and `compute_slices` are the GPU's own totals (8 and 7 on A100 and H100).
+    `memory_slices`, `compute_slices` and `engines` are the GPU's own totals (8 and 7 slices on A100 and H100).
     """
 
     memory_slices: int
     compute_slices: int
     profiles: tuple[MigProfile, ...]
+    engines: tuple[int, ...] = ()
+
+    def profile(self, name: str) -> MigProfile | None:
+        """The profile of this name; None: the model has no such profile."""
+        return next((profile for profile in self.profiles if profile.name == name), None)
 
 
 class Instance(Struct, frozen=True):
