@@ -41,7 +41,7 @@ def _balanced(pci_device_ids: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
 def mig_table(model: str) -> MigTable | None:
     """All profiles of a catalog model (id or product label), with media and graphics variants.
 
-    None where the model cannot be cut, or its placements are not published; InvalidInput for an unknown model.
+    None: the model cannot be cut, or its placements are not published. InvalidInput for an unknown model.
     """
     group = mig_model(model)
     if group is None or group.memory_slices is None:

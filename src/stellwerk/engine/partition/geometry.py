@@ -37,7 +37,7 @@ class MigProfile(Struct, frozen=True, kw_only=True):
 class MigTable(Struct, frozen=True, kw_only=True):
     """Profiles of one GPU model, smallest first: the plain ones, or all (`gpu_facts`, `mig_table`).
 
-    `memory_slices`, `compute_slices` and `engines` are the GPU's own totals (8 and 7 slices on A100 and H100).
+    `memory_slices`, `compute_slices` and `engines` are the GPU's own (8 and 7 slices on A100 and H100).
     """
 
     memory_slices: int

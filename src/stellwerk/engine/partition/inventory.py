@@ -110,8 +110,8 @@ class PartitionPlan(Struct, frozen=True, kw_only=True):
     """The target per GPU, the steps to it, and what is proven of it.
 
     `gpus_used` counts GPUs with anybody on them, `bound` what no plan under the same rules goes below (both
-    count an unserved pod as one more GPU than there are), so `gap` 0 is a proven optimum. `drained` are pods that
-    move. `gpus_before`: GPUs in use today.
+    count an unserved pod as one more GPU than there are), so `gap` 0 is a proven optimum. `drained` are the
+    pods that move. `gpus_before`: GPUs in use today.
     """
 
     executor: str

@@ -1,0 +1,114 @@
+"""Plan a partition: how each GPU is cut or shared, who gets which part, and the steps from today to there.
+
+`plan_partition` is the entry. Pods of several GPUs are placed first (whole GPUs of one node, that with the
+fewest free ones that suffice); all others by the integer program in program/. What is in use stays, unless
+`Limits.drain` allows pods to move.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import structs
+
+from stellwerk.engine.partition.inventory import (
+    DEVICE_PLUGIN,
+    Gpu,
+    Limits,
+    PartitionPlan,
+    PartitionRequest,
+    Tenant,
+    Unserved,
+)
+from stellwerk.engine.partition.policy import WHOLE
+from stellwerk.engine.partition.program.assign import Seating, seat_pods
+from stellwerk.engine.partition.program.node_methods import NodeClass, node_classes
+from stellwerk.engine.partition.program.problem import Answer, Problem, moved_shape, solve
+from stellwerk.engine.partition.program.shapes import Shape, pod_names, pools_of, shape_of, split, takes_whole
+from stellwerk.engine.partition.steps import steps_between
+from stellwerk.engine.partition.why import why_unserved
+
+
+def plan_partition(
+    gpus: Sequence[Gpu], requests: Sequence[PartitionRequest], limits: Limits | None = None
+) -> PartitionPlan:
+    """The plan with the fewest GPUs in use that leaves the fewest pods unserved. Nothing given is changed.
+
+    `gpus` were checked before (each layout valid, each model in the catalog); names of requests are unique.
+    """
+    limits = limits or Limits()
+    waiting = [request for request in requests if request.gpus == 1]
+    target = list(gpus)
+    refused: dict[str, int] = {}
+    for request in sorted(requests, key=lambda item: (-item.gpus, item.name)):
+        if request.gpus > 1:
+            left = _place_gang(target, request)
+            refused.update({request.name: left} if left else {})
+    answer, seating = _share(target, waiting, limits)
+    refused.update(seating.unserved)
+    before = sum(gpu.busy for gpu in gpus)
+    used = sum(gpu.busy for gpu in seating.gpus)
+    return PartitionPlan(
+        executor=limits.executor,
+        gpus=tuple(seating.gpus),
+        steps=steps_between(gpus, seating.gpus),
+        unserved=_unserved(requests, refused, gpus, seating.gpus),
+        gpus_used=used,
+        gpus_before=before,
+        bound=max(0, used - (answer.objective - answer.bound)),
+        drained=tuple(sorted(seating.moved)),
+    )
+
+
+def _place_gang(target: list[Gpu], request: PartitionRequest) -> int:
+    """Give each pod its whole GPUs on one node; returns how many pods found no node."""
+    shape = shape_of(request)
+    names = pod_names(request)
+    for number, name in enumerate(names):
+        free: dict[tuple[str, str], list[int]] = {}
+        for at, gpu in enumerate(target):
+            if not gpu.busy and takes_whole(shape, gpu.model):
+                free.setdefault((gpu.node, gpu.model), []).append(at)
+        fitting = [(len(found), key) for key, found in free.items() if len(found) >= request.gpus]
+        if not fitting:
+            return len(names) - number
+        # GPUs that nobody has cut come first: an idle instance stays for whoever fits in it.
+        chosen = sorted(free[min(fitting)[1]], key=lambda at: (bool(target[at].instances), at))
+        for at in chosen[: request.gpus]:
+            tenant = Tenant(name=name, memory_bytes=request.memory_bytes or 0)
+            target[at] = structs.replace(target[at], method=WHOLE, instances=(), tenants=(tenant,))
+    return 0
+
+
+def _share(target: list[Gpu], requests: Sequence[PartitionRequest], limits: Limits) -> tuple[Answer, Seating]:
+    counts: dict[Shape, int] = {}
+    for request in sorted(requests, key=lambda item: item.name):
+        counts[shape_of(request)] = counts.get(shape_of(request), 0) + request.pods
+    pools = pools_of(target, limits.replicas)
+    if limits.drain:
+        for gpu in target:
+            for instance in split(gpu)[0]:
+                counts.setdefault(moved_shape(instance), 0)
+    ordered = dict(sorted(counts.items(), key=lambda item: _order(item[0])))
+    classes: tuple[NodeClass, ...] = ()
+    if limits.executor == DEVICE_PLUGIN:
+        classes, pools = node_classes(target, pools, list(ordered), limits.replicas)
+    problem = Problem(ordered, {pool: len(found) for pool, found in pools.items()}, limits, classes)
+    answer = solve(problem)
+    return answer, seat_pods(target, pools, requests, problem, answer)
+
+
+def _order(shape: Shape) -> tuple[object, ...]:
+    memory, compute = shape.memory_bytes, shape.compute_milli
+    known = (memory is not None, memory or 0, compute is not None, compute or 0)
+    return shape.moved, shape.profile, known, shape.methods
+
+
+def _unserved(
+    requests: Sequence[PartitionRequest], refused: dict[str, int], before: Sequence[Gpu], after: Sequence[Gpu]
+) -> tuple[Unserved, ...]:
+    return tuple(
+        Unserved(
+            request=item.name, pods=refused[item.name], reason=why_unserved(shape_of(item), before, after)
+        )
+        for item in sorted(requests, key=lambda item: item.name)
+        if refused.get(item.name)
+    )

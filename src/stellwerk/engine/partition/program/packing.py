@@ -1,0 +1,158 @@
+"""Tenants that share one GPU's memory and compute (MPS, time-slicing): which sets of them fit.
+
+Vector packing in two dimensions with a limit on tenants. A set is counted by shape: (position, count) pairs.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+Packing = tuple[tuple[int, int], ...]  # (position of the shape, how many of it), by position.
+MOST_PACKINGS = 4_000
+SEARCH_LIMIT = 20_000  # Steps of one search; past that its bound, not its optimum, is what counts.
+
+
+class Capacity(Struct, frozen=True):
+    """What a GPU has left for tenants: bytes, milli-GPU, and how many."""
+
+    memory_bytes: int
+    compute_milli: int
+    tenants: int
+
+
+class Item(Struct, frozen=True):
+    """A shape of pods: what one takes, how many there are, and its place among the shapes."""
+
+    position: int
+    memory_bytes: int
+    compute_milli: int
+    count: int
+
+
+class Found(Struct, frozen=True):
+    """The best packing found, its value, and what no packing exceeds."""
+
+    packing: Packing
+    value: float
+    bound: float
+
+
+def first_fit(items: Sequence[Item], capacity: Capacity) -> list[Packing]:
+    """Packings that together hold every pod that fits at all: first fit, largest memory first."""
+    bins: list[tuple[list[int], dict[int, int]]] = []
+    order = sorted(items, key=lambda item: (-item.memory_bytes, -item.compute_milli, item.position))
+    for item in order:
+        if not _fits(item, [capacity.memory_bytes, capacity.compute_milli, capacity.tenants]):
+            continue
+        for _ in range(item.count):
+            left, held = next(
+                (each for each in bins if _fits(item, each[0])),
+                ([capacity.memory_bytes, capacity.compute_milli, capacity.tenants], {}),
+            )
+            if not held:
+                bins.append((left, held))
+            left[0] -= item.memory_bytes
+            left[1] -= item.compute_milli
+            left[2] -= 1
+            held[item.position] = held.get(item.position, 0) + 1
+    return [tuple(sorted(held.items())) for _, held in bins]
+
+
+def _fits(item: Item, left: Sequence[int]) -> bool:
+    return item.memory_bytes <= left[0] and item.compute_milli <= left[1] and left[2] >= 1
+
+
+def best_packing(items: Sequence[Item], worth: Sequence[float], capacity: Capacity) -> Found:
+    """The packing of the highest worth (by the shape's position): branch and bound, densest shape first.
+
+    The bound adds memory and compute, each as a part of the GPU, into one weight: what fits in both fits
+    in their sum. Where the search runs into its limit, `bound` is that of what was not searched.
+    """
+    useful = [item for item in items if worth[item.position] > 1e-9 and _fits(item, _left(capacity))]
+    weights = {item.position: _weight(item, capacity) for item in useful}
+    useful.sort(key=lambda item: (-worth[item.position] / (weights[item.position] or 1e-12), item.position))
+    search = _Search(useful, worth, weights, capacity)
+    search.go(0, _left(capacity), 0.0, ())
+    return Found(search.best, search.value, max(search.value, search.unsearched))
+
+
+def worthy_packings(
+    items: Sequence[Item], worth: Sequence[float], capacity: Capacity, floor: float
+) -> list[Packing] | None:
+    """Every packing worth at least `floor`; None where there are more than `MOST_PACKINGS`."""
+    useful = [item for item in items if _fits(item, _left(capacity))]
+    weights = {item.position: _weight(item, capacity) for item in useful}
+    useful.sort(key=lambda item: (-worth[item.position] / (weights[item.position] or 1e-12), item.position))
+    search = _Search(useful, worth, weights, capacity)
+    search.floor = floor
+    search.go(0, _left(capacity), 0.0, ())
+    return None if search.overrun else search.found
+
+
+def _left(capacity: Capacity) -> tuple[int, int, int]:
+    return capacity.memory_bytes, capacity.compute_milli, capacity.tenants
+
+
+def _weight(item: Item, capacity: Capacity) -> float:
+    memory = item.memory_bytes / max(1, capacity.memory_bytes)
+    return memory + item.compute_milli / max(1, capacity.compute_milli)
+
+
+class _Search:
+    """The state of one search: the best so far, the steps taken, and the bound of what was cut short."""
+
+    def __init__(
+        self, items: Sequence[Item], worth: Sequence[float], weights: dict[int, float], capacity: Capacity
+    ) -> None:
+        self.items, self.worth, self.weights = items, worth, weights
+        self.memory, self.compute = max(1, capacity.memory_bytes), max(1, capacity.compute_milli)
+        self.best: Packing = ()
+        self.value = self.unsearched = 0.0
+        self.steps = 0
+        self.floor: float | None = None  # Set: all packings worth that are wanted, not only the best.
+        self.found: list[Packing] = []
+        self.overrun = False
+
+    def go(self, first: int, left: tuple[int, int, int], value: float, chosen: Packing) -> None:
+        """Try every next shape from `first` on; what is passed over is not taken at all."""
+        if self.floor is not None and value >= self.floor - 1e-9 and chosen:
+            self.found.append(tuple(sorted(chosen)))
+        if value > self.value + 1e-9:
+            self.value, self.best = value, tuple(sorted(chosen))
+        for at in range(first, len(self.items) if left[2] else 0):
+            bound = value + self._bound(at, left)
+            if bound <= self.value + 1e-9 if self.floor is None else bound < self.floor - 1e-9:
+                return
+            self.steps += 1
+            if self.steps > SEARCH_LIMIT or len(self.found) > MOST_PACKINGS:
+                self.unsearched, self.overrun = max(self.unsearched, bound), True
+                return
+            item = self.items[at]
+            for count in range(_most(item, left), 0, -1):
+                more = (*chosen, (item.position, count))
+                self.go(at + 1, _without(left, item, count), value + count * self.worth[item.position], more)
+
+    def _bound(self, at: int, left: tuple[int, int, int]) -> float:
+        """The fractional knapsack's value: densest first until the summed weight is full."""
+        room, value, seats = left[0] / self.memory + left[1] / self.compute, 0.0, left[2]
+        for item in self.items[at:]:
+            weight, worth = self.weights[item.position], self.worth[item.position]
+            take = min(item.count, seats)
+            if weight * take >= room:
+                return value + (worth * room / weight if weight else 0.0)
+            room -= weight * take
+            value += worth * take
+        return value
+
+
+def _most(item: Item, left: tuple[int, int, int]) -> int:
+    most = min(item.count, left[2])
+    if item.memory_bytes:
+        most = min(most, left[0] // item.memory_bytes)
+    if item.compute_milli:
+        most = min(most, left[1] // item.compute_milli)
+    return most
+
+
+def _without(left: tuple[int, int, int], item: Item, count: int) -> tuple[int, int, int]:
+    return left[0] - count * item.memory_bytes, left[1] - count * item.compute_milli, left[2] - count

@@ -1,0 +1,77 @@
+"""The slow clear twin of `plan_partition`: every way to give every pod a part, one pod after another.
+
+A GPU's state is (method, who is on it); equal states in another order are looked at once. Returns the fewest
+(pods unserved, GPUs in use).
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+from stellwerk.engine.partition.facts import gpu_facts, mig_table
+from stellwerk.engine.partition.geometry import Instance
+from stellwerk.engine.partition.inventory import Gpu, PartitionRequest
+from stellwerk.engine.partition.layouts import is_valid
+
+# (model, method, MIG instances in place, (memory, compute) of tenants)
+State = tuple[str, str, tuple[tuple[str, int], ...], tuple[tuple[int, int], ...]]
+
+
+def fewest(gpus: Sequence[Gpu], requests: Sequence[PartitionRequest], replicas: int) -> tuple[int, int]:
+    """(pods unserved, GPUs in use), as small as can be, in this order."""
+    pods = [request for request in requests for _ in range(request.pods)]
+
+    @cache
+    def best(at: int, states: tuple[State, ...]) -> tuple[int, int]:
+        if at == len(pods):
+            return 0, sum(bool(state[1]) for state in states)
+        unserved, used = best(at + 1, states)
+        found = [(unserved + 1, used)]
+        for position, state in enumerate(states):
+            if state in states[:position]:
+                continue
+            for after in _after(state, pods[at], replicas):
+                others = (*states[:position], after, *states[position + 1 :])
+                found.append(best(at + 1, tuple(sorted(others))))
+        return min(found)
+
+    return best(0, tuple(sorted(_state(gpu) for gpu in gpus)))
+
+
+def _state(gpu: Gpu) -> State:
+    """Today's state; instances that nobody uses do not count, since they may be destroyed."""
+    busy = tuple(sorted((item.profile, item.start) for item in gpu.instances if item.tenant))
+    tenants = tuple(sorted((tenant.memory_bytes, tenant.compute_milli) for tenant in gpu.tenants))
+    return gpu.model, "mig" if busy else gpu.method if tenants else "", busy, tenants
+
+
+def _after(state: State, request: PartitionRequest, replicas: int) -> Iterator[State]:
+    """Every state that the GPU may have with one more pod of the request on it."""
+    model, method, instances, tenants = state
+    memory, compute = request.memory_bytes, request.compute_milli
+    facts, table = gpu_facts(model), mig_table(model)
+    measured = memory is not None and compute is not None
+    methods = request.methods if measured or request.profile else ("whole",)
+    if "whole" in methods and not request.profile and not method and (memory or 0) <= facts.memory_bytes:
+        yield model, "whole", (), ()
+    if table is not None and method in ("", "mig") and ("mig" in methods or request.profile):
+        there = [Instance(table.profile(name), start) for name, start in instances]  # type: ignore[arg-type]
+        for profile in table.profiles:
+            if request.profile and profile.name != request.profile:
+                continue
+            if not request.profile and (profile.variant or profile.size == table.memory_slices):
+                continue
+            if not request.profile and not (
+                profile.memory_bytes >= (memory or 0)
+                and profile.compute_slices / table.compute_slices >= (compute or 0) / 1000
+            ):
+                continue
+            for start in profile.starts:
+                if is_valid(table, [*there, Instance(profile, start)]):
+                    yield model, "mig", tuple(sorted([*instances, (profile.name, start)])), ()
+    for sharing, most in (("mps", facts.mps_clients), ("time-slicing", replicas)):
+        if request.profile or not measured or sharing not in methods or method not in ("", sharing):
+            continue
+        everybody = tuple(sorted([*tenants, (memory or 0, compute or 0)]))
+        fits = sum(m for m, _ in everybody) <= facts.memory_bytes and sum(c for _, c in everybody) <= 1000
+        if fits and len(everybody) <= most:
+            yield model, sharing, (), everybody

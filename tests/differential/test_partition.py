@@ -1,0 +1,92 @@
+"""plan_partition is the optimum: on small random fleets and demands it is as good as trying everything.
+
+STELLWERK_CASES=10000 tries more of them.
+"""
+
+import os
+import random
+
+import pytest
+
+from stellwerk.engine.partition.facts import gpu_facts, mig_table
+from stellwerk.engine.partition.geometry import Instance
+from stellwerk.engine.partition.inventory import Gpu, GpuInstance, Limits, PartitionRequest, Tenant
+from stellwerk.engine.partition.layouts import Room
+from stellwerk.engine.partition.plan import plan_partition
+from tests.differential.partition_twin import fewest
+
+CASES = int(os.environ.get("STELLWERK_CASES", "400"))
+BATCH = 100
+MODELS = ("A30", "H100-SXM5-80GB", "A100-SXM4-40GB", "RTX-PRO-6000-BSE", "L40S")
+METHODS = (
+    ("whole", "mig", "mps"),
+    ("whole", "mig"),
+    ("mig",),
+    ("mps",),
+    ("time-slicing", "whole"),
+    ("mps", "mig"),
+)
+
+
+def random_gpu(rng: random.Random, index: int, model: str) -> Gpu:
+    """Empty, cut with some instances in use, or with tenants of MPS."""
+    table, kind = mig_table(model), rng.random()
+    if kind < 0.5:
+        return Gpu(node="n", index=index, model=model)
+    if table is None or kind < 0.6:
+        tenant = Tenant(
+            name=f"old-{index}", memory_bytes=rng.randint(1, 20) << 30, compute_milli=rng.randint(0, 600)
+        )
+        return Gpu(node="n", index=index, model=model, method=rng.choice(("mps", "whole")), tenants=(tenant,))
+    room, found = Room(table), []
+    for _ in range(rng.randint(1, 3)):
+        options = [Instance(p, s) for p in table.profiles for s in p.starts if room.holds(Instance(p, s))]
+        if options:
+            chosen = rng.choice(options)
+            room.take(chosen)
+            tenant_name = f"old-{index}-{chosen.start}" if rng.random() < 0.7 else ""
+            found.append(GpuInstance(profile=chosen.profile.name, start=chosen.start, tenant=tenant_name))
+    return Gpu(
+        node="n",
+        index=index,
+        model=model,
+        method="mig",
+        instances=tuple(sorted(found, key=lambda i: i.start)),
+    )
+
+
+def random_request(rng: random.Random, number: int, models: list[str]) -> PartitionRequest:
+    """By profile, by need, or not measured."""
+    table, kind = mig_table(rng.choice(models)), rng.random()
+    pods = rng.choice((1, 1, 2, 3))
+    if table is not None and kind < 0.4:
+        return PartitionRequest(name=f"r{number}", pods=pods, profile=rng.choice(table.profiles).name)
+    if kind < 0.5:
+        return PartitionRequest(name=f"r{number}")
+    memory = gpu_facts(models[0]).memory_bytes
+    return PartitionRequest(
+        name=f"r{number}",
+        pods=pods,
+        memory_bytes=memory * rng.randint(1, 60) // 100,
+        compute_milli=rng.choice((0, 50, 140, 300, 500)),
+        methods=rng.choice(METHODS),
+    )
+
+
+def random_case(seed: int) -> tuple[list[Gpu], list[PartitionRequest], int]:
+    """A fleet of up to three GPUs, one to four requests, and how many replicas time-slicing has."""
+    rng = random.Random(seed)
+    models = [rng.choice(MODELS) for _ in range(rng.choice((1, 2, 2, 3)))]
+    gpus = [random_gpu(rng, index, model) for index, model in enumerate(models)]
+    requests = [random_request(rng, number, models) for number in range(rng.randint(1, 4))]
+    return gpus, requests, rng.choice((2, 4))
+
+
+@pytest.mark.parametrize("batch", range(-(-CASES // BATCH)))
+def test_plan_is_as_good_as_trying_everything(batch: int) -> None:
+    for seed in range(batch * BATCH, min(CASES, (batch + 1) * BATCH)):
+        gpus, requests, replicas = random_case(seed)
+        plan = plan_partition(gpus, requests, Limits(replicas=replicas))
+        found = sum(item.pods for item in plan.unserved), plan.gpus_used
+        assert found == fewest(gpus, requests, replicas), f"seed {seed}: {gpus} {requests}"
+        assert plan.gap == 0, f"seed {seed}: what is optimal is also proven"
