@@ -22,6 +22,7 @@ VERBS = {
     "bill": "Divide the fleet's cost among teams and causes, to the cent.",
     "whatif": "Replay measured use unchanged, then under each way of sharing.",
     "fit": "Will it fit? GPU memory of a model, from its config.json.",
+    "partition": "Plan how each GPU is cut or shared: layout, steps, EUR, proven optimum.",
     "compare": "Whole GPU, time-slicing, MPS, MIG and vGPU side by side for a workload.",
     "generate": "Write a built-in demand as Kubernetes manifests.",
     "anonymize": "Write a case without names that gives the same figures.",
@@ -32,6 +33,7 @@ VERBS = {
 # Where a verb's module lies, if not in this folder itself.
 ROOMS = {
     **{verb: f"replays.{verb}" for verb in ("up", "replay", "whatif", "verify", "anonymize", "generate")},
+    "partition": "partition.partition",
     **{verb: f"advice.{verb}" for verb in ("usage", "advise", "bill", "fit", "compare")},
 }
 

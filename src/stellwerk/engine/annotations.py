@@ -34,12 +34,18 @@ def annotated_job(manifest: Manifest, metadata: ObjectMeta) -> Job:
             annotation=DURATION,
             **manifest.at("metadata.annotations"),
         )
+    return measured_job(manifest, metadata, positive_duration(manifest, notes[DURATION], _path(DURATION)))
+
+
+def measured_job(manifest: Manifest, metadata: ObjectMeta, duration_ns: int) -> Job:
+    """The object as a Job of this duration, with its measured use and what forbids sharing."""
+    notes = given(metadata.annotations, {})
     return Job(
         name="",
         team=given(metadata.namespace, "default"),
         kind=_kind(manifest, metadata),
         arrival_ns=0,
-        duration_ns=positive_duration(manifest, notes[DURATION], _path(DURATION)),
+        duration_ns=duration_ns,
         memory_bytes=_memory(manifest, notes),
         compute_milli=_milli(manifest, notes, COMPUTE),
         used_milli=_milli(manifest, notes, COMPUTE_MEAN),

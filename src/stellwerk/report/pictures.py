@@ -60,7 +60,7 @@ def draw(replay: Replay, lang: Language) -> tuple[Picture, ...]:
     drawings: list[Callable[[Sheet], Picture]] = [_use, _queue, _costs, _slices]
     if is_sized(replay):
         drawings.insert(0, _sizes)
-    with matplotlib.rc_context(_style()):
+    with matplotlib.rc_context(style()):
         return tuple(drawing(sheet) for drawing in drawings)
 
 
@@ -73,7 +73,8 @@ def team_colors(replay: Replay) -> dict[str, str]:
     return {name: TEAMS[place] if place < len(TEAMS) else REST for place, name in enumerate(ranked)}
 
 
-def _style() -> Any:
+def style() -> Any:
+    """matplotlib's settings for every picture."""
     return {
         "svg.fonttype": "none",
         "text.parse_math": False,  # A policy may be called $x$.
@@ -101,7 +102,8 @@ def _style() -> Any:
     }
 
 
-def _figure(height: float, rows: int = 1) -> "tuple[Figure, list[Axes]]":
+def figure_of(height: float, rows: int = 1) -> "tuple[Figure, list[Axes]]":
+    """A figure of `height` inches with its axes, one below the other."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
@@ -109,7 +111,7 @@ def _figure(height: float, rows: int = 1) -> "tuple[Figure, list[Axes]]":
     return figure, [row[0] for row in axes]
 
 
-def _svg(figure: "Figure", key: str) -> str:
+def svg_of(figure: "Figure", key: str) -> str:
     """The figure as an `<svg>` element whose ids cannot meet those of another picture on the page."""
     out = StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
@@ -123,7 +125,7 @@ def _svg(figure: "Figure", key: str) -> str:
 def _use(sheet: Sheet) -> Picture:
     _ = translator(sheet.lang)
     shown = [sheet.before] if sheet.best == sheet.before else [sheet.before, sheet.best]
-    figure, axes = _figure(1.0 + 1.75 * len(shown), len(shown))
+    figure, axes = figure_of(1.0 + 1.75 * len(shown), len(shown))
     for axis, choice in zip(axes, shown, strict=True):
         edges, series = _series(sheet, choice.run)
         axis.stairs(series["held"], edges, fill=True, color=HELD, label=_("held by jobs"))
@@ -141,7 +143,7 @@ def _use(sheet: Sheet) -> Picture:
         "What is paid, what jobs hold, and what they really use: "
         "whole GPUs above, the recommended policy below."
     )
-    return Picture("use", title, caption, _svg(figure, "use"))
+    return Picture("use", title, caption, svg_of(figure, "use"))
 
 
 def _series(sheet: Sheet, run: Run) -> tuple[list[float], dict[str, list[float]]]:
@@ -175,7 +177,7 @@ def _time_axis(sheet: Sheet, axis: "Axes") -> None:
 
 def _queue(sheet: Sheet) -> Picture:
     _ = translator(sheet.lang)
-    figure, (axis,) = _figure(2.9)
+    figure, (axis,) = figure_of(2.9)
     for place, outcome in enumerate(sheet.replay.outcomes):
         edges, series = _series(sheet, outcome.worst)
         chosen = outcome.policy == sheet.best.policy
@@ -198,7 +200,7 @@ def _queue(sheet: Sheet) -> Picture:
     caption = _(
         "How many jobs wait, on the declared fleet of {gpus} GPUs, by policy.", gpus=sheet.before.gpus
     )
-    return Picture("queue", title, caption, _svg(figure, "queue"))
+    return Picture("queue", title, caption, svg_of(figure, "queue"))
 
 
 def _costs(sheet: Sheet) -> Picture:
@@ -206,7 +208,7 @@ def _costs(sheet: Sheet) -> Picture:
     _ = translator(sheet.lang)
     choices = _rows(sheet)
     priced = all(choice.run.cost.period is not None for choice in choices)
-    figure, (axis,) = _figure(1.1 + 0.42 * len(choices))
+    figure, (axis,) = figure_of(1.1 + 0.42 * len(choices))
     names = [name for name, color in sheet.colors.items() if color != REST]
     rest = [name for name, color in sheet.colors.items() if color == REST]
     groups = [(name, [name], sheet.colors[name]) for name in names]
@@ -235,7 +237,7 @@ def _costs(sheet: Sheet) -> Picture:
         "Each team pays for the GPU-hours it held; what nobody held is idle. "
         "The parts add up to the whole period."
     )
-    return Picture("teams", title, caption, _svg(figure, "teams"))
+    return Picture("teams", title, caption, svg_of(figure, "teams"))
 
 
 def _rows(sheet: Sheet) -> list[Choice]:
@@ -281,7 +283,7 @@ def _slices(sheet: Sheet) -> Picture:
     gpus = [(node.name, index) for node in nodes for index in range(node.gpus)]
     place = {gpu: (index // ROWS_A_COLUMN, index % ROWS_A_COLUMN) for index, gpu in enumerate(gpus)}
     columns = max((column for column, _row in place.values()), default=0) + 1
-    figure, (axis,) = _figure(0.7 + 0.4 * min(len(gpus), ROWS_A_COLUMN))
+    figure, (axis,) = figure_of(0.7 + 0.4 * min(len(gpus), ROWS_A_COLUMN))
     axis.add_collection(PolyCollection([_box(at, 0, 1000) for at in place.values()], facecolors="#F1F3F5"))
     held = [part for part in busiest.slices if (part.node, part.gpu) in place]
     boxes = [_box(place[part.node, part.gpu], part.start_milli, part.size_milli) for part in held]
@@ -307,7 +309,7 @@ def _slices(sheet: Sheet) -> Picture:
         policy=sheet.best.policy,
         when=when,
     )
-    return Picture("slices", _("Slice map of the fleet"), caption, _svg(figure, "slices"))
+    return Picture("slices", _("Slice map of the fleet"), caption, svg_of(figure, "slices"))
 
 
 def _box(place: tuple[int, int], start_milli: int, size_milli: int) -> list[tuple[float, float]]:
@@ -341,7 +343,7 @@ def _sizes(sheet: Sheet) -> Picture:
     """One bar a policy: GPUs of its smallest fleet, with what a month of it costs."""
     _ = translator(sheet.lang)
     found = {outcome.policy: smallest(outcome) for outcome in sheet.replay.outcomes}
-    figure, (axis,) = _figure(0.9 + 0.42 * (len(found) + 1))
+    figure, (axis,) = figure_of(0.9 + 0.42 * (len(found) + 1))
     names = [_("declared"), *found]
     gpus = [sheet.before.gpus, *(choice.gpus if choice else 0 for choice in found.values())]
     colors = [FAINT, *(USED if name == sheet.best.policy else HELD for name in found)]
@@ -357,7 +359,7 @@ def _sizes(sheet: Sheet) -> Picture:
     caption = _(
         "GPUs of the smallest fleet whose p95 wait is not above that of whole GPUs on the declared fleet."
     )
-    return Picture("sizes", _("Smallest fleet by policy"), caption, _svg(figure, "sizes"))
+    return Picture("sizes", _("Smallest fleet by policy"), caption, svg_of(figure, "sizes"))
 
 
 def _size_label(sheet: Sheet, choice: Choice) -> str:

@@ -86,6 +86,15 @@ def load_demand(argument: str, seed: int = 1, options: DemandOptions = _DEFAULT)
     return LoadedDemand(demand=_named(demand, argument), inputs=(Input("demand", argument, sha256(raw)),))
 
 
+def load_objects(argument: str) -> tuple[Manifest, ...]:
+    """The checked objects of a manifest file or a directory of them. Raises InvalidInput."""
+    path = Path(argument)
+    found = _read_directory(path) if path.is_dir() else [(argument, read_raw(path))]
+    manifests = [item for source, raw in found for item in load_manifests(expand(raw, source), source)]
+    validate(manifests)
+    return tuple(manifests)
+
+
 def is_manifest_file(name: str) -> bool:
     """Whether a file holds manifests by its name: *.yaml, *.yml or *.json, perhaps packed as .xz or .gz."""
     suffixes = Path(name).suffixes

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 Packing = tuple[tuple[int, int], ...]  # (position of the shape, how many of it), by position.
 MOST_PACKINGS = 4_000
+MEMORY_WEIGHTS = (1.0, 0.85, 0.7, 0.5, 0.3, 0.15, 0.0)  # Compute has the rest.
 SEARCH_LIMIT = 20_000  # Steps of one search; past that its bound, not its optimum, is what counts.
 
 
@@ -65,14 +66,10 @@ def _fits(item: Item, left: Sequence[int]) -> bool:
 def best_packing(items: Sequence[Item], worth: Sequence[float], capacity: Capacity) -> Found:
     """The packing of the highest worth (by the shape's position): branch and bound, densest shape first.
 
-    The bound adds memory and compute, each as a part of the GPU, into one weight: what fits in both fits
-    in their sum. Where the search runs into its limit, `bound` is that of what was not searched.
+    Where the search runs into its limit, `bound` is that of what was not searched.
     """
-    useful = [item for item in items if worth[item.position] > 1e-9 and _fits(item, _left(capacity))]
-    weights = {item.position: _weight(item, capacity) for item in useful}
-    useful.sort(key=lambda item: (-worth[item.position] / (weights[item.position] or 1e-12), item.position))
-    search = _Search(useful, worth, weights, capacity)
-    search.go(0, _left(capacity), 0.0, ())
+    search = _search(items, worth, capacity)
+    search.go(0, search.full, 0.0, ())
     return Found(search.best, search.value, max(search.value, search.unsearched))
 
 
@@ -80,32 +77,43 @@ def worthy_packings(
     items: Sequence[Item], worth: Sequence[float], capacity: Capacity, floor: float
 ) -> list[Packing] | None:
     """Every packing worth at least `floor`; None where there are more than `MOST_PACKINGS`."""
-    useful = [item for item in items if _fits(item, _left(capacity))]
-    weights = {item.position: _weight(item, capacity) for item in useful}
-    useful.sort(key=lambda item: (-worth[item.position] / (weights[item.position] or 1e-12), item.position))
-    search = _Search(useful, worth, weights, capacity)
+    search = _search([item for item in items if item.count], worth, capacity)
     search.floor = floor
-    search.go(0, _left(capacity), 0.0, ())
+    search.go(0, search.full, 0.0, ())
     return None if search.overrun else search.found
+
+
+def _search(items: Sequence[Item], worth: Sequence[float], capacity: Capacity) -> "_Search":
+    """A search whose bound weighs memory and compute in the way that bounds best at its start.
+
+    Any weights that add up to 1 give a bound: what fits in both fits in their mean.
+    """
+    fitting = [item for item in items if _fits(item, _left(capacity))]
+    searches = [_Search(fitting, worth, capacity, memory) for memory in MEMORY_WEIGHTS]
+    return min(searches, key=lambda search: search.bound(0, search.full))
 
 
 def _left(capacity: Capacity) -> tuple[int, int, int]:
     return capacity.memory_bytes, capacity.compute_milli, capacity.tenants
 
 
-def _weight(item: Item, capacity: Capacity) -> float:
-    memory = item.memory_bytes / max(1, capacity.memory_bytes)
-    return memory + item.compute_milli / max(1, capacity.compute_milli)
-
-
 class _Search:
     """The state of one search: the best so far, the steps taken, and the bound of what was cut short."""
 
     def __init__(
-        self, items: Sequence[Item], worth: Sequence[float], weights: dict[int, float], capacity: Capacity
+        self, items: Sequence[Item], worth: Sequence[float], capacity: Capacity, memory: float
     ) -> None:
-        self.items, self.worth, self.weights = items, worth, weights
-        self.memory, self.compute = max(1, capacity.memory_bytes), max(1, capacity.compute_milli)
+        self.full = _left(capacity)
+        self.by_memory = memory / max(1, capacity.memory_bytes)
+        self.by_compute = (1 - memory) / max(1, capacity.compute_milli)
+        weights = {
+            i.position: i.memory_bytes * self.by_memory + i.compute_milli * self.by_compute for i in items
+        }
+        ordered = sorted(
+            items, key=lambda i: (-worth[i.position] / (weights[i.position] or 1e-12), i.position)
+        )
+        self.items = ordered
+        self.rows = [(weights[i.position], worth[i.position], i.count) for i in ordered]
         self.best: Packing = ()
         self.value = self.unsearched = 0.0
         self.steps = 0
@@ -120,24 +128,28 @@ class _Search:
         if value > self.value + 1e-9:
             self.value, self.best = value, tuple(sorted(chosen))
         for at in range(first, len(self.items) if left[2] else 0):
-            bound = value + self._bound(at, left)
+            item, worth = self.items[at], self.rows[at][1]
+            most = _most(item, left)
+            if not most or (self.floor is None and worth <= 1e-9):
+                continue
+            bound = value + self.bound(at, left)
             if bound <= self.value + 1e-9 if self.floor is None else bound < self.floor - 1e-9:
                 return
             self.steps += 1
             if self.steps > SEARCH_LIMIT or len(self.found) > MOST_PACKINGS:
                 self.unsearched, self.overrun = max(self.unsearched, bound), True
                 return
-            item = self.items[at]
-            for count in range(_most(item, left), 0, -1):
+            for count in range(most, 0, -1):
                 more = (*chosen, (item.position, count))
-                self.go(at + 1, _without(left, item, count), value + count * self.worth[item.position], more)
+                self.go(at + 1, _without(left, item, count), value + count * worth, more)
 
-    def _bound(self, at: int, left: tuple[int, int, int]) -> float:
-        """The fractional knapsack's value: densest first until the summed weight is full."""
-        room, value, seats = left[0] / self.memory + left[1] / self.compute, 0.0, left[2]
-        for item in self.items[at:]:
-            weight, worth = self.weights[item.position], self.worth[item.position]
-            take = min(item.count, seats)
+    def bound(self, at: int, left: tuple[int, int, int]) -> float:
+        """The fractional knapsack's value: densest first until the weight, or the seats, are used up."""
+        room, value, seats = left[0] * self.by_memory + left[1] * self.by_compute, 0.0, left[2]
+        for weight, worth, count in self.rows[at:] if at else self.rows:
+            if worth <= 0:
+                break
+            take = count if count < seats else seats
             if weight * take >= room:
                 return value + (worth * room / weight if weight else 0.0)
             room -= weight * take
@@ -146,7 +158,9 @@ class _Search:
 
 
 def _most(item: Item, left: tuple[int, int, int]) -> int:
-    most = min(item.count, left[2])
+    if item.memory_bytes > left[0] or item.compute_milli > left[1]:
+        return 0
+    most = item.count if item.count < left[2] else left[2]
     if item.memory_bytes:
         most = min(most, left[0] // item.memory_bytes)
     if item.compute_milli:

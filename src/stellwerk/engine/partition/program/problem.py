@@ -334,10 +334,11 @@ def _generate(problem: Problem) -> tuple[float, Solution]:
         gained, slack = False, 0.0
         for pool, count in problem.pools.items():
             for method in problem.packed_methods(pool):
-                found = _price(problem, relaxed, pool, method)
-                slack += count * max(0.0, found.bound)
-                if found.value > 1e-6:
-                    gained |= problem.add(Choice(pool=pool, method=method, packing=found.packing))
+                priced = _price(problem, relaxed, pool, method)
+                slack += count * max(0.0, priced[0].bound)
+                for found in priced:
+                    if found.value > 1e-6:
+                        gained |= problem.add(Choice(pool=pool, method=method, packing=found.packing))
         # Lagrange: no column not yet there can gain more than `slack` in all.
         best = max(best, relaxed.bound - slack)
         if not gained:
@@ -351,12 +352,18 @@ class _Priced(Struct, frozen=True):
     bound: float
 
 
-def _price(problem: Problem, relaxed: Solution, pool: Pool, method: str) -> _Priced:
+def _price(problem: Problem, relaxed: Solution, pool: Pool, method: str) -> list[_Priced]:
+    """The packing that gains most, then the best of the other shapes, and so on: many columns a round."""
     items, capacity = problem.items(method), problem.capacity(pool, method)
     worth = [relaxed.duals[row] for row in problem.demand_rows]
-    found = best_packing(items, worth, capacity)
     fixed = (1 if pool.unused else 0) - relaxed.duals[problem.pool_rows[pool]]
-    return _Priced(found.packing, found.value - fixed, found.bound - fixed)
+    priced: list[_Priced] = []
+    while not priced or (items and priced[-1].value > 1e-6):
+        found = best_packing(items, worth, capacity)
+        priced.append(_Priced(found.packing, found.value - fixed, found.bound - fixed))
+        taken = {position for position, _ in found.packing}
+        items = [item for item in items if item.position not in taken]
+    return priced
 
 
 def _answer(problem: Problem, values: Sequence[float], objective: int, bound: int) -> Answer:

@@ -1,0 +1,297 @@
+"""The job behind `stellwerk partition`: read demand, fleet and today's state, plan, price, and judge."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+
+from msgspec import Struct, structs
+
+from stellwerk.api.errors import InvalidInput
+from stellwerk.catalog.nearest import nearest
+from stellwerk.engine.money.bill import HOURS_PER_MONTH
+from stellwerk.engine.money.exact import fraction, rounded
+from stellwerk.engine.money.exchange import parse_rate
+from stellwerk.engine.partition.facts import gpu_facts, mig_table
+from stellwerk.engine.partition.inventory import DRA, Gpu, Limits, PartitionPlan, PartitionRequest
+from stellwerk.engine.partition.plan import plan_partition
+from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING, WHOLE
+from stellwerk.engine.snapshot import Fleet
+from stellwerk.sim.intake.fleets import FoundFleet, fleet_beside, named_fleet, share_memory_bytes
+from stellwerk.sim.partitions.requests import Asked, asked_of
+
+METHODS = (WHOLE, MIG, MPS, TIME_SLICING)
+DEFAULT_METHODS = (WHOLE, MIG, MPS)
+
+
+class PartitionArguments(Struct, frozen=True, kw_only=True):
+    """What decides a plan, as typed."""
+
+    demand: str
+    fleet: str | None = None
+    state: str | None = None
+    methods: tuple[str, ...] = ()
+    executor: str = DRA
+    drain: bool = False
+    restart_minutes: int = 10
+    replicas: int = 4
+    headroom: int = 0
+    plan_hours: int | None = None
+    rates: tuple[str, ...] = ()
+
+
+class Overflow(Struct, frozen=True):
+    """A pod that later took more memory than its part has: bytes taken, and bytes given."""
+
+    pod: str
+    taken_bytes: int
+    given_bytes: int
+
+
+class Moves(Struct, frozen=True, kw_only=True):
+    """What moving pods would bring: the plan with it, GPU-hours and money that the restarts cost."""
+
+    plan: PartitionPlan
+    minutes: int
+    gpu_hours: Fraction
+    cost: Decimal | None
+
+
+class Partitioned(Struct, frozen=True, kw_only=True):
+    """A plan with what it is compared to; money is a month of 730 h, None where a price is unknown."""
+
+    name: str
+    requests: tuple[PartitionRequest, ...]
+    fleet: Fleet
+    plan: PartitionPlan
+    whole_gpus: int
+    whole_month: Decimal | None
+    month: Decimal | None
+    moves: Moves | None = None
+    overflows: tuple[Overflow, ...] | None = None
+    hindsight_gpus: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+def plan_job(arguments: PartitionArguments) -> Partitioned:
+    """Plan what the user asked for. Raises InvalidInput before anything is computed."""
+    limits = _limits(arguments)
+    rates = tuple(parse_rate(rate) for rate in arguments.rates)
+    named = None if arguments.fleet is None else named_fleet(arguments.fleet, rates)
+    methods = _methods(arguments.methods)
+    memory = share_memory_bytes(arguments.demand, named)
+    asked = asked_of(arguments.demand, methods, arguments.plan_hours, memory)
+    fleet = _fleet(asked, named, rates).fleet
+    gpus = gpus_of(fleet, arguments.state)
+    requests = tuple(_with_headroom(request, arguments.headroom) for request in asked.requests)
+    _check_profiles(requests, gpus)
+    plan = plan_partition(gpus, requests, limits)
+    moves = _moves(gpus, requests, limits, _Restart(arguments.restart_minutes, gpu_hour_prices(fleet)))
+    chosen = moves.plan if moves is not None and arguments.drain and pays(plan, moves) else plan
+    hindsight = plan_partition(gpus, asked.hindsight, limits).gpus_used if asked.hindsight else None
+    whole = sum(request.pods * request.gpus for request in requests)
+    return Partitioned(
+        name=asked.name,
+        requests=requests,
+        fleet=fleet,
+        plan=chosen,
+        whole_gpus=whole,
+        whole_month=_whole_month(fleet, whole),
+        month=month_of(fleet, chosen.gpus),
+        moves=moves,
+        overflows=_overflows(chosen, asked.judged) if asked.judged else None,
+        hindsight_gpus=hindsight,
+        notes=(*asked.notes, *fleet.notes),
+    )
+
+
+def demo_plan(executor: str) -> PartitionPlan:
+    """The plan of the demo's busiest moment on the demo's fleet."""
+    return plan_job(PartitionArguments(demand="demo", executor=executor)).plan
+
+
+def _limits(arguments: PartitionArguments) -> Limits:
+    for option, value, low, high in (
+        ("--replicas", arguments.replicas, 2, 48),
+        ("--headroom", arguments.headroom, 0, 1000),
+        ("--restart-minutes", arguments.restart_minutes, 0, 10_000),
+        ("--plan-hours", 1 if arguments.plan_hours is None else arguments.plan_hours, 1, 8784),
+    ):
+        if not low <= value <= high:
+            raise InvalidInput(
+                "{value} is not between {low} and {high}",
+                fix="give {option} a number between {low} and {high}",
+                path=option,
+                value=value,
+                low=low,
+                high=high,
+                option=option,
+            )
+    return Limits(executor=arguments.executor, replicas=arguments.replicas)
+
+
+def _methods(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in METHODS:
+            raise InvalidInput(
+                "there is no way of sharing {name}",
+                fix="use one of: {near}",
+                path="--method",
+                name=name[:80],
+                near=nearest(name[:80], METHODS),
+            )
+    return tuple(dict.fromkeys((*names, WHOLE))) if names else DEFAULT_METHODS
+
+
+def _fleet(asked: Asked, named: FoundFleet | None, rates: Sequence[object]) -> FoundFleet:
+    if named is not None:
+        return named
+    if asked.loaded is None:
+        raise InvalidInput(
+            "{name} names no fleet, and a partition needs to know the GPUs",
+            fix="name a fleet, for example --fleet 4xscaleway/H100-1-80G",
+            path="--fleet",
+            name=asked.name,
+        )
+    return fleet_beside(asked.loaded, rates)  # type: ignore[arg-type]
+
+
+def gpus_of(fleet: Fleet, state: str | None) -> tuple[Gpu, ...]:
+    """Every GPU of the fleet, as `state` says that it is today (None: nobody is on any)."""
+    known: dict[tuple[str, int], Gpu] = {}
+    if state is not None:
+        from stellwerk.sim.intake.partitions import read_state
+
+        known = {gpu.key: gpu for gpu in read_state(state)}
+    found: list[Gpu] = []
+    for node in fleet.nodes:
+        for index in range(node.gpus):
+            today = known.pop((node.name, index), None)
+            if today is not None and today.model != node.gpu_model:
+                raise InvalidInput(
+                    "GPU {index} of node {node} is {seen} in {state}, and {model} in the fleet",
+                    fix="correct one of the two",
+                    path="--state",
+                    index=index,
+                    node=node.name,
+                    seen=today.model,
+                    state=str(state),
+                    model=node.gpu_model,
+                )
+            found.append(today or Gpu(node=node.name, index=index, model=node.gpu_model))
+    if known:
+        node_name, index = min(known)
+        raise InvalidInput(
+            "{state} has a GPU {index} on node {node}, which the fleet has not",
+            fix="name the fleet that the state is of with --fleet",
+            path="--state",
+            state=str(state),
+            index=index,
+            node=node_name,
+        )
+    return tuple(found)
+
+
+def _with_headroom(request: PartitionRequest, percent: int) -> PartitionRequest:
+    if not percent or request.memory_bytes is None:
+        return request
+    return structs.replace(request, memory_bytes=request.memory_bytes * (100 + percent) // 100)
+
+
+def _check_profiles(requests: Sequence[PartitionRequest], gpus: Sequence[Gpu]) -> None:
+    """A profile by name must be one of a model of the fleet: else it is a slip, not a lack of room."""
+    models = sorted({gpu.model for gpu in gpus})
+    known = [item.name for model in models if (table := mig_table(model)) for item in table.profiles]
+    for request in requests:
+        if request.profile and request.profile not in known:
+            raise InvalidInput(
+                "{request} asks for the MIG profile {profile}, which no GPU of the fleet has ({models})",
+                fix="use one of: {near}; all: stellwerk catalog mig {model}",
+                request=request.name,
+                profile=request.profile[:40],
+                models=", ".join(models),
+                near=nearest(request.profile[:40], known) if known else "none, these models cannot be cut",
+                model=models[0],
+            )
+
+
+def _moves(
+    gpus: Sequence[Gpu], requests: Sequence[PartitionRequest], limits: Limits, restart: "_Restart"
+) -> Moves | None:
+    """The plan in which pods may move, and what that costs; None where nobody is there who could."""
+    if not any(instance.tenant for gpu in gpus for instance in gpu.instances):
+        return None
+    moved = plan_partition(gpus, requests, structs.replace(limits, drain=True))
+    hours, cost, priced = Fraction(0), Fraction(0), True
+    gone = set(moved.drained)
+    leaving = [(gpu, item) for gpu in gpus for item in gpu.instances if item.tenant in gone]
+    for gpu, instance in leaving:
+        table = mig_table(gpu.model)
+        profile = None if table is None else table.profile(instance.profile)
+        assert table is not None and profile is not None, "the state was checked when it was read"
+        part = Fraction(profile.size, table.memory_slices) * restart.minutes / 60
+        price = restart.prices[gpu.node]
+        hours, priced = hours + part, priced and price is not None
+        cost += part * (price or 0)
+    minutes = restart.minutes * len(gone)
+    return Moves(plan=moved, minutes=minutes, gpu_hours=hours, cost=rounded(cost, 2) if priced else None)
+
+
+class _Restart(Struct, frozen=True):
+    """Minutes in which a moved pod does nothing, and the GPU-hour's price by node."""
+
+    minutes: int
+    prices: Mapping[str, Fraction | None]
+
+
+def pays(plan: PartitionPlan, moves: Moves) -> bool:
+    """Whether moving is worth it: more pods are served, or the GPUs saved in a month outweigh the restarts.
+
+    GPU-hours are compared, so that it does not depend on whether a price is known.
+    """
+    more = sum(item.pods for item in plan.unserved) - sum(item.pods for item in moves.plan.unserved)
+    saved = plan.gpus_used - moves.plan.gpus_used
+    return more > 0 or (more == 0 and saved * HOURS_PER_MONTH > moves.gpu_hours)
+
+
+def gpu_hour_prices(fleet: Fleet) -> Mapping[str, Fraction | None]:
+    """What an hour of one GPU costs, by node; None where the node's price is unknown."""
+    return {
+        node.name: None if node.cost.per_hour is None else fraction(node.cost.per_hour) / node.gpus
+        for node in fleet.nodes
+    }
+
+
+def month_of(fleet: Fleet, gpus: Sequence[Gpu]) -> Decimal | None:
+    """A month of the GPUs in use, each at its part of its node's price."""
+    prices = gpu_hour_prices(fleet)
+    used = [prices[gpu.node] for gpu in gpus if gpu.busy]
+    if any(price is None for price in used):
+        return None
+    return rounded(sum((price or Fraction(0) for price in used), Fraction(0)) * HOURS_PER_MONTH, 2)
+
+
+def _whole_month(fleet: Fleet, gpus: int) -> Decimal | None:
+    """A month of so many whole GPUs, the fleet's in their order, and more of the last node's kind."""
+    prices = gpu_hour_prices(fleet)
+    each = [prices[node.name] for node in fleet.nodes for _ in range(node.gpus)][:gpus]
+    each += [each[-1]] * (gpus - len(each)) if each else []
+    if any(price is None for price in each):
+        return None
+    return rounded(sum((price or Fraction(0) for price in each), Fraction(0)) * HOURS_PER_MONTH, 2)
+
+
+def _overflows(plan: PartitionPlan, judged: Mapping[str, int]) -> tuple[Overflow, ...]:
+    """Pods that took more than they were given: an instance's memory, an MPS limit, or the GPU's."""
+    found: list[Overflow] = []
+    for gpu in plan.gpus:
+        facts, table = gpu_facts(gpu.model), mig_table(gpu.model)
+        for instance in gpu.instances:
+            profile = None if table is None else table.profile(instance.profile)
+            taken = judged.get(instance.tenant, 0)
+            if profile is not None and taken > profile.memory_bytes:
+                found.append(Overflow(instance.tenant, taken, profile.memory_bytes))
+        for tenant in gpu.tenants:
+            given = facts.memory_bytes if gpu.method == WHOLE else tenant.memory_bytes
+            if judged.get(tenant.name, 0) > given:
+                found.append(Overflow(tenant.name, judged[tenant.name], given))
+    return tuple(sorted(found, key=lambda item: item.pod))
