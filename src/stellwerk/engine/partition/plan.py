@@ -21,8 +21,9 @@ from stellwerk.engine.partition.inventory import (
 from stellwerk.engine.partition.policy import WHOLE
 from stellwerk.engine.partition.program.assign import Seating, seat_pods
 from stellwerk.engine.partition.program.node_methods import NodeClass, node_classes
-from stellwerk.engine.partition.program.problem import Answer, Problem, moved_shape, solve
+from stellwerk.engine.partition.program.problem import Answer, Problem, moved_shape
 from stellwerk.engine.partition.program.shapes import Shape, pod_names, pools_of, shape_of, split, takes_whole
+from stellwerk.engine.partition.program.solve import solve
 from stellwerk.engine.partition.steps import steps_between
 from stellwerk.engine.partition.why import why_unserved
 

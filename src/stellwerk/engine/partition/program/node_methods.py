@@ -84,12 +84,10 @@ def node_classes(
     apart: dict[Pool, list[int]] = {}
     for (fixed, _), nodes in groups.items():
         counts: dict[Pool, int] = {}
-        for node in nodes:
-            for at in by_node[node]:
-                if at in pool_of:
-                    pool = structs.replace(pool_of[at], node=nodes[0])
-                    apart.setdefault(pool, []).append(at)
-                    counts[pool] = counts.get(pool, 0) + 1
+        for at in (at for node in nodes for at in by_node[node] if at in pool_of):
+            pool = structs.replace(pool_of[at], node=nodes[0])
+            apart.setdefault(pool, []).append(at)
+            counts[pool] = counts.get(pool, 0) + 1
         models = sorted({gpus[at].model for at in by_node[nodes[0]]})
         options = [seat for model in models for seat in shared_seats(shapes, model, replicas)]
         classes.append(

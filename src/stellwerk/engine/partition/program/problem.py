@@ -7,8 +7,6 @@ all GPUs), then GPUs in use. Second: pods that move, weaker isolation, idle inst
 need.
 """
 
-from collections.abc import Sequence
-
 from msgspec import Struct
 
 from stellwerk.engine.partition.facts import mig_table
@@ -21,14 +19,11 @@ from stellwerk.engine.partition.program.packing import (
     Capacity,
     Item,
     Packing,
-    best_packing,
     first_fit,
-    worthy_packings,
 )
 from stellwerk.engine.partition.program.shapes import Pool, Shape, capacity_of, profiles_of, takes_whole
-from stellwerk.engine.partition.program.solver import INFINITE, Program, Solution
+from stellwerk.engine.partition.program.solver import INFINITE, Program
 
-MOST_ROUNDS = 400  # Of column generation; each adds a column for every pool that gains by one.
 MOVED, SHARED, DESTROYED = 1000, 10, 10  # Weights of the second objective.
 
 
@@ -111,21 +106,26 @@ class Problem:
                 self.add(choice)
         for model in sorted({pool.model for pool in self.pools}):
             for at, shape in enumerate(self.shapes):
-                for seat in self._seats_of(shape, model):
-                    if (model, seat) in self._seat_rows:
-                        rows = {self.demand_rows[at]: 1.0, self._seat_rows[model, seat]: -1.0}
-                        self.seats[self.program.column(0, self.counts[at] or INFINITE, rows)] = (
-                            at,
-                            model,
-                            seat,
-                        )
+                self._add_seats(at, shape, model)
         for pool in self.pools:
             for method in self.packed_methods(pool):
-                items, capacity = self.items(method), self.capacity(pool, method)
-                packings = first_fit(items, capacity)
-                packings += [((item.position, 1),) for item in items if _alone(item, capacity)]
-                for packing in packings:
-                    self.add(Choice(pool=pool, method=method, packing=packing))
+                self._add_packings(pool, method)
+
+    def _add_seats(self, at: int, shape: Shape, model: str) -> None:
+        """A column for each seat of the model that the shape could take."""
+        for seat in self._seats_of(shape, model):
+            if (model, seat) in self._seat_rows:
+                rows = {self.demand_rows[at]: 1.0, self._seat_rows[model, seat]: -1.0}
+                column = self.program.column(0, self.counts[at] or INFINITE, rows)
+                self.seats[column] = at, model, seat
+
+    def _add_packings(self, pool: Pool, method: str) -> None:
+        """The first sets of tenants: those of first fit, and each shape alone."""
+        items, capacity = self.items(method), self.capacity(pool, method)
+        packings = first_fit(items, capacity)
+        packings += [((item.position, 1),) for item in items if _alone(item, capacity)]
+        for packing in packings:
+            self.add(Choice(pool=pool, method=method, packing=packing))
 
     def _add_class(self, each: NodeClass) -> None:
         """One column for each method of the class: how many of its nodes have it."""
@@ -258,120 +258,3 @@ def moved_shape(instance: Instance) -> Shape:
 
 def _alone(item: Item, capacity: Capacity) -> bool:
     return item.memory_bytes <= capacity.memory_bytes and item.compute_milli <= capacity.compute_milli
-
-
-def solve(problem: Problem) -> Answer:
-    """Columns until none helps, then the integer program, then the second objective at the same first one."""
-    bound, relaxed = _generate(problem)
-    program, node_limit = problem.program, problem.limits.node_limit
-    best = program.integral(node_limit)
-    complete = not any(choice.packing for choice in problem.choices.values())
-    if not complete and _rounded_up(bound) < best.objective:
-        complete = _complete(problem, relaxed, round(best.objective) - 1 - relaxed.objective)
-        best = program.integral(node_limit, start=_padded(best.values, program))
-    bound = max(bound, best.bound) if complete else bound
-    total = round(best.objective)
-    costs = list(program.costs)
-    row = program.row(-INFINITE, total)
-    for column, cost in enumerate(costs):
-        if cost:
-            program.entries[column][row] = cost
-    settled = program.integral(node_limit, _second(problem), best.values)
-    values = settled.values if _value(costs, settled.values) == total else best.values
-    return _answer(problem, values, total, min(total, _rounded_up(bound)))
-
-
-def _rounded_up(bound: float) -> int:
-    """The first objective is a whole number, so a bound may be rounded up."""
-    return -int(-(bound - 1e-6) // 1)
-
-
-def _padded(values: Sequence[float], program: Program) -> list[float]:
-    return [*values, *([0.0] * (len(program.costs) - len(values)))]
-
-
-def _complete(problem: Problem, relaxed: Solution, slack: float) -> bool:
-    """Add every column that a better solution could use; False where there are too many of them.
-
-    A solution with a column whose reduced cost is above `slack` is no better than the one that is known.
-    """
-    worth = [relaxed.duals[row] for row in problem.demand_rows]
-    complete = True
-    for pool in problem.pools:
-        fixed = (1 if pool.unused else 0) - relaxed.duals[problem.pool_rows[pool]]
-        for method in problem.packed_methods(pool):
-            items, capacity = problem.items(method), problem.capacity(pool, method)
-            found = worthy_packings(items, worth, capacity, fixed - slack)
-            complete = complete and found is not None
-            for packing in found or ():
-                problem.add(Choice(pool=pool, method=method, packing=packing))
-    return complete
-
-
-def _value(costs: Sequence[float], values: Sequence[float]) -> int:
-    return round(sum(cost * value for cost, value in zip(costs, values, strict=True)))
-
-
-def _second(problem: Problem) -> list[float]:
-    costs = [0.0] * len(problem.program.costs)
-    for column, choice in problem.choices.items():
-        costs[column] = choice.second
-    for column, (at, model, seat) in problem.seats.items():
-        table, offered = mig_table(model), profiles_of(problem.shapes[at], model)
-        if replicas_of(seat):
-            costs[column] = SHARED
-        elif table is not None and offered:
-            size = table.memory_slices if seat == WHOLE else next(p.size for p in offered if p.name == seat)
-            costs[column] = size - offered[0].size
-    return costs
-
-
-def _generate(problem: Problem) -> tuple[float, Solution]:
-    """Add columns while the relaxation gains by one; a bound for every column there is, and the last one."""
-    best = -INFINITE
-    for _ in range(MOST_ROUNDS):
-        relaxed = problem.program.relaxed()
-        gained, slack = False, 0.0
-        for pool, count in problem.pools.items():
-            for method in problem.packed_methods(pool):
-                priced = _price(problem, relaxed, pool, method)
-                slack += count * max(0.0, priced[0].bound)
-                for found in priced:
-                    if found.value > 1e-6:
-                        gained |= problem.add(Choice(pool=pool, method=method, packing=found.packing))
-        # Lagrange: no column not yet there can gain more than `slack` in all.
-        best = max(best, relaxed.bound - slack)
-        if not gained:
-            break
-    return best, relaxed
-
-
-class _Priced(Struct, frozen=True):
-    packing: Packing
-    value: float  # By how much the relaxation gains a GPU of this packing.
-    bound: float
-
-
-def _price(problem: Problem, relaxed: Solution, pool: Pool, method: str) -> list[_Priced]:
-    """The packing that gains most, then the best of the other shapes, and so on: many columns a round."""
-    items, capacity = problem.items(method), problem.capacity(pool, method)
-    worth = [relaxed.duals[row] for row in problem.demand_rows]
-    fixed = (1 if pool.unused else 0) - relaxed.duals[problem.pool_rows[pool]]
-    priced: list[_Priced] = []
-    while not priced or (items and priced[-1].value > 1e-6):
-        found = best_packing(items, worth, capacity)
-        priced.append(_Priced(found.packing, found.value - fixed, found.bound - fixed))
-        taken = {position for position, _ in found.packing}
-        items = [item for item in items if item.position not in taken]
-    return priced
-
-
-def _answer(problem: Problem, values: Sequence[float], objective: int, bound: int) -> Answer:
-    return Answer(
-        tuple((choice, int(values[at])) for at, choice in problem.choices.items() if values[at] > 0.5),
-        tuple((*node, int(values[at])) for at, node in problem.nodes.items() if values[at] > 0.5),
-        tuple((*seat, int(values[at])) for at, seat in problem.seats.items() if values[at] > 0.5),
-        tuple((shape, int(values[at])) for at, shape in problem.slack.items() if values[at] > 0.5),
-        objective,
-        bound,
-    )
