@@ -96,6 +96,32 @@ def test_the_day_of_the_clock_change_has_23_hours_and_the_table_ends_with_the_in
     assert "6.9 kWh, 2.07 EUR" in out and err == ""
 
 
+def test_drain_boot_and_pending_come_from_kube_state_metrics_and_events_go_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_metrics()
+    rows = ["timestamp,metric,value,node,namespace,pod,phase,resource"]
+    for step in range(-2, 23 * 12):  # The node is 10 minutes older than the first sample of its GPU.
+        time = 1_774_738_800 + step * 300
+        rows.append(f"{time},kube_node_created,1774738200,n,,,,")
+        rows.append(f"{time},kube_node_spec_unschedulable,{int(step >= 252)},n,,,,")
+        rows.append(f"{time},kube_pod_status_phase,{int(144 <= step < 168)},,vision,next,Pending,")
+        rows.append(f"{time},kube_pod_container_resource_requests,8,,vision,next,,nvidia_com_gpu")
+    Path("kube.csv").write_text("\n".join(rows) + "\n")
+    day = ("bill", "m.csv", "kube.csv", *DAY[2:], "-o", "json")
+    assert call(*day) == 0
+    causes = {row["name"]: row["total"] for row in json.loads(capsys.readouterr().out)["causes"]}
+    # 2 hours pending and 2 hours cordoned, as by --events; the rest of the free time is idle.
+    assert (causes["quota-locked"], causes["drain"], "gap" in causes) == ("6.14", "6.14", False)
+    Path("events.csv").write_text(
+        "event,node,start,end\ndrain,n,2026-03-29T21:00:00Z,\n"
+        "pending,,2026-03-29T11:00:00Z,2026-03-29T12:00:00Z\n"
+    )
+    assert call(*day, "--events", "events.csv") == 0
+    causes = {row["name"]: row["total"] for row in json.loads(capsys.readouterr().out)["causes"]}
+    assert (causes["quota-locked"], causes["drain"]) == ("3.07", "3.07")
+
+
 def test_german_is_german(capsys: pytest.CaptureFixture[str]) -> None:
     write_metrics()
     assert call(*DAY, "--lang", "de", "--by", "slice") == 0

@@ -17,6 +17,7 @@ from stellwerk.engine.money.measured.division import Moment, Part, divide
 from stellwerk.engine.money.measured.doubts import doubts
 from stellwerk.engine.money.measured.gpus import Gpu, gpus_of, pods_by_device
 from stellwerk.engine.money.measured.nodes import BilledNode, billed_nodes
+from stellwerk.engine.money.measured.observed import with_observed
 from stellwerk.engine.money.measured.pod_use import idle_spans, mps_share_milli
 from stellwerk.engine.money.measured.power import Power
 from stellwerk.engine.money.measured.result import (
@@ -83,7 +84,7 @@ def measured_bill(usage: Usage, fleet: Fleet, window: Span, facts: BillFacts | N
 
     Raises InvalidInput where a node has no price, or the metrics show what the fleet has no place for.
     """
-    facts = facts or BillFacts()
+    facts = with_observed(facts or BillFacts(), usage, fleet)
     nodes, concluded = billed_nodes(usage, fleet, window, facts)
     near = tolerance_ms(usage)
     ground = Ground(
