@@ -36,7 +36,11 @@ KWH_LIMIT, IDLE_LIMIT = Decimal(1000), Decimal(100)
     "--idle-below", default="5", show_default=True, metavar="PERCENT", help="Use of a GPU that is no use."
 )
 @click.option("--idle-after", default="30m", show_default=True, metavar="DURATION", help="Shorter: a pause.")
-@click.option("--kwh-price", metavar="AMOUNT", help="Price of a kWh in the fleet's currency.")
+@click.option(
+    "--kwh-price",
+    metavar="AMOUNT",
+    help="Price of a kWh in the fleet's currency (else what owned nodes say).",
+)
 @RATE
 @click.option("--issuer", metavar="NAME", help="Who bills, in FOCUS (else the fleet's name).")
 @click.option(
