@@ -122,6 +122,54 @@ def test_drain_boot_and_pending_come_from_kube_state_metrics_and_events_go_first
     assert (causes["quota-locked"], causes["drain"]) == ("3.07", "3.07")
 
 
+def test_a_bills_receipt_verifies_and_names_what_was_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    write_metrics()
+    Path("events.csv").write_text("event,node,start,end\ndrain,n,2026-03-29T20:00:00Z,\n")
+    asked = (*DAY, "--events", "events.csv", "--kwh-price", "0.30", "--mps", "n", "--receipt", "bill.json")
+    assert call(*asked, "--by", "node") == 0
+    honest = Path("bill.json").read_text()
+    assert call(*asked, "--lang", "de") == 0
+    assert Path("bill.json").read_text() == honest
+    plain = json.loads(honest, parse_float=lambda text: pytest.fail(f"float {text}"))
+    assert {(item["role"], item["name"]) for item in plain["inputs"]} == {
+        ("metrics", "m.csv"), ("fleet", "fleet.yaml"), ("events", "events.csv"),
+    }  # fmt: skip
+    assert sum(line["cents"] for line in plain["result"]["lines"]) == 7061
+    assert "seed" not in plain and plain["arguments"]["verb"] == "bill"
+    capsys.readouterr()
+    assert call("verify", "bill.json") == 0
+    assert plain["resultSha256"] in capsys.readouterr().out
+    Path("bill.json").write_text(honest.replace('"invoice":"70.61"', '"invoice":"70.60"'))
+    assert call("verify", "bill.json") == 1
+    assert 'result.invoice: "70.60" -> "70.61"' in capsys.readouterr().out
+    Path("bill.json").write_text(honest)
+    Path("events.csv").write_text("event,node,start,end\ndrain,n,2026-03-29T19:00:00Z,\n")
+    assert call("verify", "bill.json") == 1
+    assert "inputs[events.csv]" in capsys.readouterr().out
+    Path("bill.json").write_text(honest.replace('"idleBelow":"5"', '"idleBelow":5'))
+    assert call("verify", "bill.json") == 2
+    assert "arguments are malformed" in capsys.readouterr().err
+
+
+def test_advice_has_a_receipt_too(capsys: pytest.CaptureFixture[str]) -> None:
+    write_metrics()
+    assert call("advise", "m.csv", "--fleet", "fleet.yaml", "--headroom", "20", "--receipt", "a.json") == 0
+    honest = Path("a.json").read_text()
+    plain = json.loads(honest, parse_float=lambda text: pytest.fail(f"float {text}"))
+    assert plain["arguments"]["headroomPercent"] == 20 and set(plain["hashes"]) == {"fleet", "prices"}
+    capsys.readouterr()
+    assert call("verify", "a.json") == 0
+    assert plain["resultSha256"] in capsys.readouterr().out
+    Path("a.json").write_text(honest.replace('"gpusAfter":1', '"gpusAfter":0'))
+    assert call("verify", "a.json") == 1
+    assert "result.gpusAfter: 0 -> 1" in capsys.readouterr().out
+    Path("a.json").write_text(honest)
+    Path("m.csv").write_text(Path("m.csv").read_text().replace(",300,n", ",310,n", 1))
+    assert call("verify", "a.json") == 1
+    assert "inputs[m.csv]" in capsys.readouterr().out
+    assert call("advise", "m.csv", "--receipt", "no/such/a.json") == 2
+
+
 def test_german_is_german(capsys: pytest.CaptureFixture[str]) -> None:
     write_metrics()
     assert call(*DAY, "--lang", "de", "--by", "slice") == 0

@@ -63,7 +63,7 @@ def own(owned: Owned, target: Target) -> NodeCost:
 
 
 def _kwh(owned: Owned, target: Target) -> Decimal | None:
-    """A kWh at the GPU with its part of cooling; a price of 0 says that energy is in another cost: unknown."""
+    """A kWh at the GPU with its part of cooling; unknown at 0, which says that another cost holds it."""
     price = owned.energy_price
     way = None if price is None else quote(price.currency, target.currency, target.rates)
     if price is None or not price.amount or way is None or isinstance(way, Unknown):

@@ -60,7 +60,7 @@ def _rows(bill: MeasuredBill, name: Callable[[Line], str | None]) -> tuple[Row, 
 
 
 def _energy_cents(bill: MeasuredBill, groups: Mapping[str, list[Line]]) -> Mapping[str, int]:
-    """The energy's cents by its price, so that they too add up; no group whose energy has no price in part."""
+    """The energy's cents by its price, so that they too add up; no group with energy that has no price."""
     if bill.energy_cents is None:
         return {}
     known = {

@@ -87,8 +87,9 @@ def _energy_notes(bill: MeasuredBill, lang: Language) -> list[str]:
     if bill.unpriced_uj:
         return [
             _(
-                "Energy of the GPUs as measured (each sample until the next): {kwh} kWh, of which {known} kWh "
-                "cost {cost} {currency}; the price of the others is unknown. Information beside the invoice.",
+                "Energy of the GPUs as measured (each sample until the next): {kwh} kWh, of which "
+                "{known} kWh cost {cost} {currency}; what the rest costs is unknown. "
+                "Information beside the invoice.",
                 kwh=energy,
                 known=number(kwh(bill.energy_uj - bill.unpriced_uj), lang, 1),
                 cost=number(amount(bill.energy_cents), lang, 2),

@@ -86,8 +86,8 @@ class MeasuredBill(Struct, frozen=True, kw_only=True):
     """The invoice of [start_ms, end_ms): all lines together, all nodes together, and `invoice_cents` agree.
 
     `energy_uj` is None where no power was measured. `energy_cents` is what the energy costs of nodes with a
-    known price of a kWh, None where no measured one has it; `unpriced_uj` is the energy of the others. Energy is
-    information: an owned node's price holds it already, a rented one's rent does.
+    known price of a kWh, None where no measured one has it; `unpriced_uj` is the energy of the others. Energy
+    is information: an owned node's price holds it already, a rented one's rent does.
     """
 
     start_ms: int
