@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -25,6 +26,34 @@ MANDATORY = {
     "ChargePeriodStart", "ContractedCost", "EffectiveCost", "InvoiceIssuerName", "ListCost",
     "PricingQuantity", "PricingUnit", "ProviderName", "PublisherName", "ServiceCategory", "ServiceName",
 }  # fmt: skip
+TEXT, DECIMAL = r".+", r"-?(0|[1-9]\d*)(\.\d+)?"
+TIME = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ"
+# Column: may it be null in a row of usage, and its form or allowed values, by the specification of FOCUS 1.2.
+FOCUS_COLUMNS = {
+    **dict.fromkeys(("BilledCost", "ContractedCost", "EffectiveCost", "ListCost"), (False, DECIMAL)),
+    **dict.fromkeys(("ConsumedQuantity", "PricingQuantity"), (False, DECIMAL)),
+    **dict.fromkeys(("BillingPeriodEnd", "BillingPeriodStart"), (False, TIME)),
+    **dict.fromkeys(("ChargePeriodEnd", "ChargePeriodStart"), (False, TIME)),
+    **dict.fromkeys(
+        ("BillingAccountId", "InvoiceIssuerName", "ProviderName", "PublisherName"), (False, TEXT)
+    ),
+    **dict.fromkeys(("BillingAccountName", "ChargeDescription", "ServiceName"), (False, TEXT)),
+    **dict.fromkeys(("ResourceId", "ResourceName", "ResourceType"), (True, TEXT)),
+    **dict.fromkeys(("SubAccountId", "SubAccountName"), (True, TEXT)),
+    **dict.fromkeys(("ConsumedUnit", "PricingUnit"), (False, r"[A-Za-z]+(-(Hours|Days|Months))?")),
+    "BillingCurrency": (False, r"[A-Z]{3}"),
+    "ChargeCategory": (False, "Usage|Purchase|Tax|Credit|Adjustment"),
+    "ChargeClass": (True, "Correction"),
+    "ChargeFrequency": (False, "One-Time|Recurring|Usage-Based"),
+    "PricingCategory": (False, "Standard|Dynamic|Committed|Other"),
+    "ServiceCategory": (
+        False,
+        "AI and Machine Learning|Analytics|Business Applications|Compute|Databases|Developer Tools|"
+        "Multicloud|Identity|Integration|Internet of Things|Management and Governance|Media|Migration|Mobile|Networking|"
+        "Security|Storage|Web|Other",
+    ),
+    "Tags": (True, r"\{.*\}"),
+}
 FLEET = """
 apiVersion: stellwerk.dev/v1alpha1
 kind: Fleet
@@ -200,21 +229,42 @@ def test_every_grouping_of_the_json_adds_up() -> None:
     assert Decimal(plain["invoice"]) == Decimal("11.72")  # 2 * (3.1407 + 2.7183)
 
 
-def test_focus_has_its_mandatory_columns_and_allowed_values() -> None:
-    bill = sample()
-    rows = list(csv.DictReader(io.StringIO(focus_bill(bill, "shop", "Platform"))))
+def focus_rows(bill: MeasuredBill) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(focus_bill(bill, "shop", "Platform"))))
+
+
+def test_focus_has_the_mandatory_columns_once_and_its_own_begin_with_x() -> None:
     assert set(COLUMNS) >= MANDATORY and len(set(COLUMNS)) == len(COLUMNS)
+    assert {column for column in COLUMNS if not column.startswith("x_")} <= set(FOCUS_COLUMNS)
+    assert set(FOCUS_COLUMNS) >= MANDATORY
+
+
+def test_every_focus_value_is_of_its_type_and_allowed() -> None:
+    bill = sample()
+    rows = focus_rows(bill)
+    assert {row["x_Part"] for row in rows} >= {"used", "fragmentation", "idle", "unsold-slice"}
+    for row in rows:
+        for column, (nullable, form) in FOCUS_COLUMNS.items():
+            value = row.get(column, "")
+            assert re.fullmatch(form, value) if value else nullable, (column, value)
+        assert all(isinstance(value, str) for value in json.loads(row["Tags"]).values())
+
+
+def test_focus_columns_agree_with_each_other_as_the_specification_asks() -> None:
+    bill = sample()
+    rows = focus_rows(bill)
     assert sum(Decimal(row["BilledCost"]) for row in rows) == Decimal(bill.invoice_cents) / 100
     for row in rows:
-        assert all(row[column] for column in MANDATORY - {"ChargeClass"})
-        assert row["ChargeCategory"] == "Usage" and row["ServiceCategory"] == "Compute"
         assert row["BilledCost"] == row["ListCost"] == row["ContractedCost"] == row["EffectiveCost"]
-        assert (row["BillingPeriodStart"], row["ChargePeriodEnd"]) == (
-            "2026-03-01T00:00:00Z",
-            "2026-03-01T02:00:00Z",
-        )
+        assert (row["ConsumedQuantity"], row["ConsumedUnit"]) == (row["PricingQuantity"], row["PricingUnit"])
+        assert bool(row["SubAccountId"]) == bool(row["SubAccountName"]) == bool(row["x_Team"])
+        assert row["ResourceId"] and row["ResourceName"] and row["ResourceType"]
+        assert row["BillingPeriodStart"] <= row["ChargePeriodStart"] < row["ChargePeriodEnd"]
+        assert row["ChargePeriodEnd"] == row["BillingPeriodEnd"] == "2026-03-01T02:00:00Z"
         assert json.loads(row["Tags"])["part"] == row["x_Part"]
         assert bool(row["x_Team"]) != bool(row["x_Cause"])
+    keys = [(row["ResourceId"], row["SubAccountId"], row["x_Part"], row["x_Workload"]) for row in rows]
+    assert len(set(keys)) == len(keys)
 
 
 def test_a_name_that_is_a_formula_stays_a_name() -> None:
