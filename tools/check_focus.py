@@ -19,8 +19,8 @@ SPECIFICATION = "1.0"  # The newest that focus-validator 1.0.0 has rules for.
 # regions, a price list of SKUs. The validator asks for them always.
 CONDITIONAL = (
     "CommitmentDiscountCategory", "CommitmentDiscountId", "CommitmentDiscountName",
-    "CommitmentDiscountStatus", "CommitmentDiscountType", "ContractedUnitPrice", "ListUnitPrice", "RegionId", "RegionName", "SkuId",
-    "SkuPriceId",
+    "CommitmentDiscountStatus", "CommitmentDiscountType", "ContractedUnitPrice",
+    "ListUnitPrice", "RegionId", "RegionName", "SkuId", "SkuPriceId",
 )  # fmt: skip
 # In the specification: InvoiceIssuerName, ProviderName, PublisherName, ResourceId.
 MISNAMED = ("InvoiceIssuer", "Provider", "Publisher", "ResourceID")

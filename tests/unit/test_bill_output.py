@@ -49,8 +49,8 @@ FOCUS_COLUMNS = {
     "ServiceCategory": (
         False,
         "AI and Machine Learning|Analytics|Business Applications|Compute|Databases|Developer Tools|"
-        "Multicloud|Identity|Integration|Internet of Things|Management and Governance|Media|Migration|Mobile|Networking|"
-        "Security|Storage|Web|Other",
+        "Multicloud|Identity|Integration|Internet of Things|Management and Governance|Media|"
+        "Migration|Mobile|Networking|Security|Storage|Web|Other",
     ),
     "Tags": (True, r"\{.*\}"),
 }

@@ -47,14 +47,15 @@ def job_of(receipt: Receipt, source: str, listen: Listener) -> Job:
     """
     match receipt.arguments.get("verb"):
         case "bill":
-            return bill_job(_arguments_of(receipt, source, BillArguments))
+            return bill_job(arguments_of(receipt, source, BillArguments))
         case "advise":
-            return advice_job(_arguments_of(receipt, source, AdviseArguments))
-    prepared = prepare(_arguments_of(receipt, source, Arguments))
+            return advice_job(arguments_of(receipt, source, AdviseArguments))
+    prepared = prepare(arguments_of(receipt, source, Arguments))
     return Job(input_files(prepared.inputs), lambda: receipt_of(prepared, run(prepared, listen)))
 
 
-def _arguments_of(receipt: Receipt, source: str, kind: type[A]) -> A:
+def arguments_of(receipt: Receipt, source: str, kind: type[A]) -> A:
+    """What the receipt's run was asked; raises InvalidInput for arguments that no run can have had."""
     try:
         return msgspec.convert(receipt.arguments, kind)
     except msgspec.ValidationError as error:

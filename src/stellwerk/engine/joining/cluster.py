@@ -134,7 +134,8 @@ def _pods_pending(series: Sequence[Series], pace: _Pace, findings: Findings) -> 
         and any(each.values_milli)
     }
     stated = any(each.metric == REQUESTS for each in series)
-    for (name, _), waiter in sorted(_waiters(series).items()):
+    # Where requests are there, what asked for no GPU is not looked at: most pods are such.
+    for (name, _), waiter in sorted(_waiters(series, asked if stated else None).items()):
         if name not in asked:
             findings.add("pending-unmatched", name, not stated and any(waiter.pending.values()))
             continue
@@ -149,11 +150,13 @@ def _pods_pending(series: Sequence[Series], pace: _Pace, findings: Findings) -> 
         yield from _held(dict.fromkeys(waiter.pending, 0) | values, pace, (name, "pending-gap"), findings)
 
 
-def _waiters(series: Iterable[Series]) -> dict[tuple[str, str], _Waiter]:
+def _waiters(series: Iterable[Series], asked: Collection[str] | None) -> dict[tuple[str, str], _Waiter]:
     """Pods by name and uid: what takes a name again is another pod."""
     waiters: dict[tuple[str, str], _Waiter] = {}
     for each in series:
         if each.metric.startswith("kube_pod_") and each.metric != REQUESTS and (name := _pod(each)):
+            if asked is not None and name not in asked:
+                continue
             _read(waiters.setdefault((name, each.labels.get("uid", "")), _Waiter()), each)
     return waiters
 
