@@ -5,12 +5,18 @@ each hour by itself; `jitter` moves pods off the hours.
 """
 
 from array import array
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from stellwerk.adapters.bill_events import EVENT_COLUMNS
+from stellwerk.engine.joining.series import Series
 from stellwerk.engine.money.measured.result import BillFacts, Span
+from stellwerk.engine.money.measured.spans import join, measured
 from stellwerk.engine.snapshot import CostTerm, Fleet, FleetNode, NodeCost
 from stellwerk.engine.usage import FB_USED, POWER, UTIL, DeviceUse, Hole, PodUse, Samples, Usage
 
@@ -135,3 +141,56 @@ def _facts(rng: Random, nodes: tuple[FleetNode, ...], hours: int) -> BillFacts:
         boot_limit_ms=2 * HOUR,
         energy_per_kwh=Decimal("0.2831"),
     )
+
+
+def lived(month: Month) -> Month:
+    """The month with a life stated for each rented node, in which all its samples are."""
+    lives = {}
+    for node in month.fleet.nodes:
+        scraped = [
+            span for d in month.usage.devices if d.node == node.name for span in measured(d, month.usage)
+        ]
+        if node.cost.terms[0].name == "rent":
+            lives[node.name] = join([*month.facts.lives.get(node.name, (month.window,)), *scraped])
+    return replace(month, facts=replace(month.facts, lives=lives))
+
+
+def events_csv(facts: BillFacts) -> bytes:
+    """The facts' events as --events has them."""
+    rows = [",".join(EVENT_COLUMNS)]
+    for event, by_node in (("life", facts.lives), ("drain", facts.drains), ("pending", {"": facts.pending})):
+        for node, spans in by_node.items():
+            rows += [f"{event},{node},{_rfc3339(span.start_ms)},{_rfc3339(span.end_ms)}" for span in spans]
+    return "\n".join(rows).encode()
+
+
+def _rfc3339(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms // 1000, UTC).isoformat()
+
+
+def kube_series(month: Month) -> list[Series]:
+    """The same events as kube-state-metrics and Kueue show them each hour, beside a node of no GPU."""
+    hours = range(month.window.start_ms, month.window.end_ms, HOUR)
+    found = [_kube("kube_node_spec_unschedulable", dict.fromkeys(hours, 0), node="control-plane")]
+    for node in month.fleet.nodes:
+        for life in month.facts.lives.get(node.name, (Span(0, month.window.end_ms),)):
+            there = [hour for hour in hours if life.start_ms <= hour < life.end_ms]
+            drains = month.facts.drains.get(node.name, ())
+            cordoned = {hour: int(any(d.start_ms <= hour < d.end_ms for d in drains)) for hour in there}
+            born = max(1, life.start_ms // 1000)
+            found.append(_kube("kube_node_created", dict.fromkeys(there, born), node=node.name))
+            found.append(_kube("kube_node_spec_unschedulable", cordoned, node=node.name))
+    for number, span in enumerate(month.facts.pending):
+        waits = {hour: int(span.start_ms <= hour < span.end_ms) for hour in hours}
+        if number:
+            found.append(_kube("kueue_pending_workloads", waits, cluster_queue="q", status="active"))
+            continue
+        pod = {"namespace": "space", "pod": f"waits-{number}"}
+        found.append(_kube("kube_pod_status_phase", waits, phase="Pending", **pod))
+        asked = dict.fromkeys(waits, 1)
+        found.append(_kube("kube_pod_container_resource_requests", asked, resource="nvidia_com_gpu", **pod))
+    return found
+
+
+def _kube(metric: str, values: Mapping[int, int], **labels: str) -> Series:
+    return Series(metric, labels, array("q", values), array("q", (1000 * value for value in values.values())))

@@ -212,7 +212,7 @@ def test_a_mutated_receipt_is_different_or_refused(
             continue
         try:
             found = read_receipt(mutant, "receipt.json")
-            arguments_of(found, "receipt.json")
+            arguments_of(found, "receipt.json", Arguments)
         except InvalidInput as error:
             assert error.fix
             continue

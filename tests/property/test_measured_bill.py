@@ -6,10 +6,15 @@ from functools import cache
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
+from stellwerk.adapters.bill_events import read_events
+from stellwerk.engine.joining.cluster import cluster_of
+from stellwerk.engine.joining.series import Findings
 from stellwerk.engine.money.measured.measured_bill import measured_bill
 from stellwerk.engine.money.measured.result import CAUSES, IDLE_HELD, USED, MeasuredBill
-from tests.property.random_month import HOUR, Month, random_month
+from stellwerk.engine.usage import Cluster
+from tests.property.random_month import HOUR, Month, events_csv, kube_series, lived, random_month
 
 MONTHS = 1_000
 
@@ -92,3 +97,51 @@ def test_the_order_of_devices_and_pods_changes_no_total(seed: int) -> None:
     one = measured_bill(usage, month.fleet, month.window, month.facts)
     other = measured_bill(turned, month.fleet, month.window, month.facts)
     assert one.invoice_cents == other.invoice_cents and one.lines == other.lines
+
+
+def by_csv_and_by_kube(month: Month) -> tuple[MeasuredBill, MeasuredBill]:
+    """The bill with its events from a CSV, and from the series of kube-state-metrics."""
+    read = read_events(events_csv(month.facts), "events.csv", month.window.end_ms)
+    stated = replace(month.facts, lives=read.lives, drains=read.drains, pending=read.pending)
+    scraped: dict[str, set[int]] = {}
+    for device in month.usage.devices:
+        for samples in device.series.values():
+            scraped.setdefault(device.node, set()).update(samples.times_ms)
+    seen = cluster_of(kube_series(month), scraped, HOUR, Findings())
+    silent = replace(month.facts, lives={}, drains={}, pending=())
+    shown = replace(month.usage, cluster=seen)
+    return (
+        measured_bill(month.usage, month.fleet, month.window, stated),
+        measured_bill(shown, month.fleet, month.window, silent),
+    )
+
+
+@pytest.mark.parametrize("first", range(0, 300, 50))
+def test_events_of_kube_state_metrics_give_the_bill_of_the_same_events_by_csv(first: int) -> None:
+    parts: Counter[str] = Counter()
+    for seed in range(first, first + 50):
+        month = lived(random_month(Random(seed), 72, jitter=True))
+        stated, shown = by_csv_and_by_kube(month)
+        assert (shown.lines, shown.nodes, shown.invoice_cents) == (
+            stated.lines,
+            stated.nodes,
+            stated.invoice_cents,
+        ), seed
+        parts.update(line.part for line in shown.lines)
+    assert {"drain", "boot", "quota-locked"} <= parts.keys()
+
+
+def test_what_is_stated_goes_before_what_was_scraped() -> None:
+    for seed in range(40):
+        month = lived(random_month(Random(seed), 72, jitter=True))
+        other = lived(random_month(Random(seed + 1_000), 72, jitter=True))
+        seen = cluster_of(kube_series(replace(other, fleet=month.fleet)), {}, HOUR, Findings())
+        facts = replace(
+            month.facts,
+            lives={node.name: (month.window,) for node in month.fleet.nodes} | dict(month.facts.lives),
+            pending=month.facts.pending or (month.window,),
+            drains={node.name: month.facts.drains.get(node.name, ()) for node in month.fleet.nodes},
+        )
+        bare = measured_bill(month.usage, month.fleet, month.window, facts)
+        both = measured_bill(replace(month.usage, cluster=seen), month.fleet, month.window, facts)
+        assert seen != Cluster() and (bare.lines, bare.nodes) == (both.lines, both.nodes), seed

@@ -34,9 +34,11 @@ def steady(start: int, end: int, value: int) -> Samples:
     return series(dict.fromkeys(range(start, end), value))
 
 
-def node(name: str, per_hour: str = "4.00", gpus: int = 1, term: str = "rent") -> FleetNode:
+def node(
+    name: str, per_hour: str = "4.00", gpus: int = 1, term: str = "rent", kwh: str | None = None
+) -> FleetNode:
     part = CostTerm(name=term, per_hour=Decimal(per_hour), formula="", date="2026-01-01", source="test")
-    cost = NodeCost(currency="EUR", terms=(part,))
+    cost = NodeCost(currency="EUR", terms=(part,), energy_per_kwh=None if kwh is None else Decimal(kwh))
     return FleetNode(name=name, gpu_model="H100-PCIE-80GB", gpus=gpus, gpu_memory_bytes=80 * GIB, cost=cost)
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -25,6 +26,34 @@ MANDATORY = {
     "ChargePeriodStart", "ContractedCost", "EffectiveCost", "InvoiceIssuerName", "ListCost",
     "PricingQuantity", "PricingUnit", "ProviderName", "PublisherName", "ServiceCategory", "ServiceName",
 }  # fmt: skip
+TEXT, DECIMAL = r".+", r"-?(0|[1-9]\d*)(\.\d+)?"
+TIME = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ"
+# Column: may it be null in a row of usage, and its form or allowed values, by the specification of FOCUS 1.2.
+FOCUS_COLUMNS = {
+    **dict.fromkeys(("BilledCost", "ContractedCost", "EffectiveCost", "ListCost"), (False, DECIMAL)),
+    **dict.fromkeys(("ConsumedQuantity", "PricingQuantity"), (False, DECIMAL)),
+    **dict.fromkeys(("BillingPeriodEnd", "BillingPeriodStart"), (False, TIME)),
+    **dict.fromkeys(("ChargePeriodEnd", "ChargePeriodStart"), (False, TIME)),
+    **dict.fromkeys(
+        ("BillingAccountId", "InvoiceIssuerName", "ProviderName", "PublisherName"), (False, TEXT)
+    ),
+    **dict.fromkeys(("BillingAccountName", "ChargeDescription", "ServiceName"), (False, TEXT)),
+    **dict.fromkeys(("ResourceId", "ResourceName", "ResourceType"), (True, TEXT)),
+    **dict.fromkeys(("SubAccountId", "SubAccountName"), (True, TEXT)),
+    **dict.fromkeys(("ConsumedUnit", "PricingUnit"), (False, r"[A-Za-z]+(-(Hours|Days|Months))?")),
+    "BillingCurrency": (False, r"[A-Z]{3}"),
+    "ChargeCategory": (False, "Usage|Purchase|Tax|Credit|Adjustment"),
+    "ChargeClass": (True, "Correction"),
+    "ChargeFrequency": (False, "One-Time|Recurring|Usage-Based"),
+    "PricingCategory": (False, "Standard|Dynamic|Committed|Other"),
+    "ServiceCategory": (
+        False,
+        "AI and Machine Learning|Analytics|Business Applications|Compute|Databases|Developer Tools|"
+        "Multicloud|Identity|Integration|Internet of Things|Management and Governance|Media|"
+        "Migration|Mobile|Networking|Security|Storage|Web|Other",
+    ),
+    "Tags": (True, r"\{.*\}"),
+}
 FLEET = """
 apiVersion: stellwerk.dev/v1alpha1
 kind: Fleet
@@ -96,6 +125,80 @@ def test_the_day_of_the_clock_change_has_23_hours_and_the_table_ends_with_the_in
     assert "6.9 kWh, 2.07 EUR" in out and err == ""
 
 
+def test_drain_boot_and_pending_come_from_kube_state_metrics_and_events_go_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_metrics()
+    rows = ["timestamp,metric,value,node,namespace,pod,phase,resource"]
+    for step in range(-2, 23 * 12):  # The node is 10 minutes older than the first sample of its GPU.
+        time = 1_774_738_800 + step * 300
+        rows.append(f"{time},kube_node_created,1774738200,n,,,,")
+        rows.append(f"{time},kube_node_spec_unschedulable,{int(step >= 252)},n,,,,")
+        rows.append(f"{time},kube_pod_status_phase,{int(144 <= step < 168)},,vision,next,Pending,")
+        rows.append(f"{time},kube_pod_container_resource_requests,8,,vision,next,,nvidia_com_gpu")
+    Path("kube.csv").write_text("\n".join(rows) + "\n")
+    day = ("bill", "m.csv", "kube.csv", *DAY[2:], "-o", "json")
+    assert call(*day) == 0
+    causes = {row["name"]: row["total"] for row in json.loads(capsys.readouterr().out)["causes"]}
+    # 2 hours pending and 2 hours cordoned, as by --events; the rest of the free time is idle.
+    assert (causes["quota-locked"], causes["drain"], "gap" in causes) == ("6.14", "6.14", False)
+    Path("events.csv").write_text(
+        "event,node,start,end\ndrain,n,2026-03-29T21:00:00Z,\n"
+        "pending,,2026-03-29T11:00:00Z,2026-03-29T12:00:00Z\n"
+    )
+    assert call(*day, "--events", "events.csv") == 0
+    causes = {row["name"]: row["total"] for row in json.loads(capsys.readouterr().out)["causes"]}
+    assert (causes["quota-locked"], causes["drain"]) == ("3.07", "3.07")
+
+
+def test_a_bills_receipt_verifies_and_names_what_was_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    write_metrics()
+    Path("events.csv").write_text("event,node,start,end\ndrain,n,2026-03-29T20:00:00Z,\n")
+    asked = (*DAY, "--events", "events.csv", "--kwh-price", "0.30", "--mps", "n", "--receipt", "bill.json")
+    assert call(*asked, "--by", "node") == 0
+    honest = Path("bill.json").read_text()
+    assert call(*asked, "--lang", "de") == 0
+    assert Path("bill.json").read_text() == honest
+    plain = json.loads(honest, parse_float=lambda text: pytest.fail(f"float {text}"))
+    assert {(item["role"], item["name"]) for item in plain["inputs"]} == {
+        ("metrics", "m.csv"), ("fleet", "fleet.yaml"), ("events", "events.csv"),
+    }  # fmt: skip
+    assert sum(line["cents"] for line in plain["result"]["lines"]) == 7061
+    assert "seed" not in plain and plain["arguments"]["verb"] == "bill"
+    capsys.readouterr()
+    assert call("verify", "bill.json") == 0
+    assert plain["resultSha256"] in capsys.readouterr().out
+    Path("bill.json").write_text(honest.replace('"invoice":"70.61"', '"invoice":"70.60"'))
+    assert call("verify", "bill.json") == 1
+    assert 'result.invoice: "70.60" -> "70.61"' in capsys.readouterr().out
+    Path("bill.json").write_text(honest)
+    Path("events.csv").write_text("event,node,start,end\ndrain,n,2026-03-29T19:00:00Z,\n")
+    assert call("verify", "bill.json") == 1
+    assert "inputs[events.csv]" in capsys.readouterr().out
+    Path("bill.json").write_text(honest.replace('"idleBelow":"5"', '"idleBelow":5'))
+    assert call("verify", "bill.json") == 2
+    assert "arguments are malformed" in capsys.readouterr().err
+
+
+def test_advice_has_a_receipt_too(capsys: pytest.CaptureFixture[str]) -> None:
+    write_metrics()
+    assert call("advise", "m.csv", "--fleet", "fleet.yaml", "--headroom", "20", "--receipt", "a.json") == 0
+    honest = Path("a.json").read_text()
+    plain = json.loads(honest, parse_float=lambda text: pytest.fail(f"float {text}"))
+    assert plain["arguments"]["headroomPercent"] == 20 and set(plain["hashes"]) == {"fleet", "prices"}
+    capsys.readouterr()
+    assert call("verify", "a.json") == 0
+    assert plain["resultSha256"] in capsys.readouterr().out
+    Path("a.json").write_text(honest.replace('"gpusAfter":1', '"gpusAfter":0'))
+    assert call("verify", "a.json") == 1
+    assert "result.gpusAfter: 0 -> 1" in capsys.readouterr().out
+    Path("a.json").write_text(honest)
+    Path("m.csv").write_text(Path("m.csv").read_text().replace(",300,n", ",310,n", 1))
+    assert call("verify", "a.json") == 1
+    assert "inputs[m.csv]" in capsys.readouterr().out
+    assert call("advise", "m.csv", "--receipt", "no/such/a.json") == 2
+
+
 def test_german_is_german(capsys: pytest.CaptureFixture[str]) -> None:
     write_metrics()
     assert call(*DAY, "--lang", "de", "--by", "slice") == 0
@@ -126,21 +229,42 @@ def test_every_grouping_of_the_json_adds_up() -> None:
     assert Decimal(plain["invoice"]) == Decimal("11.72")  # 2 * (3.1407 + 2.7183)
 
 
-def test_focus_has_its_mandatory_columns_and_allowed_values() -> None:
-    bill = sample()
-    rows = list(csv.DictReader(io.StringIO(focus_bill(bill, "shop", "Platform"))))
+def focus_rows(bill: MeasuredBill) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(focus_bill(bill, "shop", "Platform"))))
+
+
+def test_focus_has_the_mandatory_columns_once_and_its_own_begin_with_x() -> None:
     assert set(COLUMNS) >= MANDATORY and len(set(COLUMNS)) == len(COLUMNS)
+    assert {column for column in COLUMNS if not column.startswith("x_")} <= set(FOCUS_COLUMNS)
+    assert set(FOCUS_COLUMNS) >= MANDATORY
+
+
+def test_every_focus_value_is_of_its_type_and_allowed() -> None:
+    bill = sample()
+    rows = focus_rows(bill)
+    assert {row["x_Part"] for row in rows} >= {"used", "fragmentation", "idle", "unsold-slice"}
+    for row in rows:
+        for column, (nullable, form) in FOCUS_COLUMNS.items():
+            value = row.get(column, "")
+            assert re.fullmatch(form, value) if value else nullable, (column, value)
+        assert all(isinstance(value, str) for value in json.loads(row["Tags"]).values())
+
+
+def test_focus_columns_agree_with_each_other_as_the_specification_asks() -> None:
+    bill = sample()
+    rows = focus_rows(bill)
     assert sum(Decimal(row["BilledCost"]) for row in rows) == Decimal(bill.invoice_cents) / 100
     for row in rows:
-        assert all(row[column] for column in MANDATORY - {"ChargeClass"})
-        assert row["ChargeCategory"] == "Usage" and row["ServiceCategory"] == "Compute"
         assert row["BilledCost"] == row["ListCost"] == row["ContractedCost"] == row["EffectiveCost"]
-        assert (row["BillingPeriodStart"], row["ChargePeriodEnd"]) == (
-            "2026-03-01T00:00:00Z",
-            "2026-03-01T02:00:00Z",
-        )
+        assert (row["ConsumedQuantity"], row["ConsumedUnit"]) == (row["PricingQuantity"], row["PricingUnit"])
+        assert bool(row["SubAccountId"]) == bool(row["SubAccountName"]) == bool(row["x_Team"])
+        assert row["ResourceId"] and row["ResourceName"] and row["ResourceType"]
+        assert row["BillingPeriodStart"] <= row["ChargePeriodStart"] < row["ChargePeriodEnd"]
+        assert row["ChargePeriodEnd"] == row["BillingPeriodEnd"] == "2026-03-01T02:00:00Z"
         assert json.loads(row["Tags"])["part"] == row["x_Part"]
         assert bool(row["x_Team"]) != bool(row["x_Cause"])
+    keys = [(row["ResourceId"], row["SubAccountId"], row["x_Part"], row["x_Workload"]) for row in rows]
+    assert len(set(keys)) == len(keys)
 
 
 def test_a_name_that_is_a_formula_stays_a_name() -> None:

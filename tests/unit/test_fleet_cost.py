@@ -71,6 +71,25 @@ def test_a_quote_is_taken_as_it_is() -> None:
     assert fleet.nodes[0].cost.terms[0].source == "quote of X"
 
 
+@pytest.mark.parametrize(
+    ("stated", "per_kwh"),
+    [
+        ({}, Decimal("0.29829")),  # 0.183 * 1.63
+        ({"pue": "1"}, Decimal("0.183")),
+        ({"energyPrice": OWNED["energyPrice"] | {"amount": "0"}, "powerWatts": "0"}, None),  # In colocation.
+        (
+            {"energyPrice": OWNED["energyPrice"] | {"amount": "0.20", "currency": "USD"}},
+            Decimal("0.3260000000"),
+        ),
+    ],
+)
+def test_a_kwh_at_the_gpu_costs_its_price_times_pue(stated: dict[str, Any], per_kwh: Decimal | None) -> None:
+    group = {"gpuModel": "NVIDIA-H100-PCIe", "gpus": 2, "owned": OWNED | stated}
+    rates = (parse_rate("EURUSD=1.00@2026-01-01"),)
+    assert price_fleet(manifest(group), rates).nodes[0].cost.energy_per_kwh == per_kwh
+    assert priced({"name": "gpu", "instanceType": H100}).nodes[0].cost.energy_per_kwh is None
+
+
 def test_an_own_server_has_a_term_for_each_of_its_costs() -> None:
     fleet = priced({"gpuModel": "NVIDIA-H100-PCIe", "gpus": 2, "owned": OWNED})
     # 95000 * 0.75 / 35040 = 2.0333904110; 2 * 1.63 * 0.183 = 0.59658; 6000 / 8760 = 0.6849315068

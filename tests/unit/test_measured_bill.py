@@ -1,14 +1,17 @@
 """The measured bill, computed by hand: an H100 at 4.00 EUR an hour, so a minute is 6 2/3 cents."""
 
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from stellwerk.api.errors import InvalidInput
 from stellwerk.engine.money.measured.measured_bill import measured_bill
-from stellwerk.engine.money.measured.result import ALL_NODES, BillFacts
-from stellwerk.engine.snapshot import NodeCost
+from stellwerk.engine.money.measured.result import ALL_NODES, BillFacts, MeasuredBill
+from stellwerk.engine.snapshot import FleetNode, NodeCost
 from stellwerk.engine.usage import FB_USED, POWER, UTIL, Hole
+from stellwerk.report.bill.summary import plain_bill
+from stellwerk.report.bill.table import Shown, render_bill
 from tests.unit.measured_sample import (
     at,
     cents,
@@ -180,6 +183,44 @@ def test_a_node_without_a_price_is_refused_with_what_sets_it() -> None:
     )
     with pytest.raises(InvalidInput, match="no price"):
         measured_bill(usage(60, [gpu("n", "g")]), fleet(unpriced), span(0, 60))
+
+
+def lit(*nodes: FleetNode, price: str | None = None) -> MeasuredBill:
+    """A kWh on each of the nodes a, b, c in two hours; team t has a and b, nobody has c."""
+    gpus = [gpu(each.name, each.name, (0, 120), **{POWER: steady(0, 120, 500_000)}) for each in nodes]
+    facts = BillFacts(energy_per_kwh=None if price is None else Decimal(price))
+    pods = [pod("t/p", ["a"], (0, 120)), pod("t/q", ["b"], (0, 120))]
+    return measured_bill(usage(120, gpus, pods), fleet(*nodes), span(0, 120), facts)
+
+
+def energy_costs(bill: MeasuredBill) -> dict[str, object]:
+    plain = plain_bill(bill)
+    rows = {
+        row["name"]: row["energyCost"] for row in (*plain["teams"], *plain["workloads"], *plain["causes"])
+    }
+    return rows | {"": plain["energyCost"], "unpriced": plain["kwhWithoutPrice"]}
+
+
+def test_energy_costs_what_each_node_says_unless_the_user_says_otherwise() -> None:
+    nodes = [node("a", kwh="0.30"), node("b", kwh="0.20"), node("c", kwh="0.1234")]
+    assert energy_costs(lit(*nodes)) == {
+        "t": "0.50", "t: t/p": "0.30", "t: t/q": "0.20", "idle": "0.12", "": "0.62", "unpriced": "0.000",
+    }  # fmt: skip
+    assert energy_costs(lit(*nodes, price="1"))["t"] == "2.00"
+    assert energy_costs(lit(*nodes, price="1"))[""] == "3.00"
+    assert lit(*nodes).invoice_cents == lit(*nodes, price="1").invoice_cents == 2400
+
+
+def test_energy_without_a_price_is_unknown_and_never_nothing() -> None:
+    bill = lit(node("a", kwh="0.30"), node("b"), node("c"))
+    assert energy_costs(bill) == {
+        "t": None, "t: t/p": "0.30", "t: t/q": None, "idle": None, "": "0.30", "unpriced": "2.000",
+    }  # fmt: skip
+    shown = render_bill(bill, Shown(("team",), ZoneInfo("UTC"), "f", "en"))
+    assert "3.0 kWh, of which 1.0 kWh cost 0.30" in " ".join(shown.split())
+    nothing = lit(node("a"), node("b"), node("c"))
+    assert nothing.energy_cents is None and nothing.unpriced_uj == nothing.energy_uj
+    assert set(energy_costs(nothing).values()) == {None, "3.000"}
 
 
 def test_energy_is_divided_like_the_gpu_and_stands_beside_the_invoice() -> None:

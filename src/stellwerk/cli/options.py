@@ -22,6 +22,12 @@ RATE = click.option(
     metavar="EURUSD=1.08@2026-11-01",
     help="Exchange rate with its date (repeatable).",
 )
+RECEIPT = click.option(
+    "--receipt",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write a receipt, for: stellwerk verify FILE.",
+)
 OUTPUT = click.option(
     "-o",
     "--output",

@@ -59,6 +59,15 @@ def show_results(prepared: "Prepared", replay: "Replay", options: dict[str, Any]
     _print(replay, options, lang)
 
 
+def write_receipt(receipt: dict[str, Any], path: str) -> None:
+    """Write a receipt where the user asked for one, and say so on stderr."""
+    from stellwerk.adapters.output import write_output
+    from stellwerk.report.receipt import receipt_bytes
+
+    write_output(path, receipt_bytes(receipt))
+    click.echo(f"wrote {path}", err=True)
+
+
 def _write_files(prepared: "Prepared", replay: "Replay", options: dict[str, Any], lang: "Language") -> None:
     from stellwerk.adapters.output import write_output
     from stellwerk.report.proof import receipt_of

@@ -16,11 +16,15 @@ class CostTerm(Struct, frozen=True, kw_only=True):
 
 
 class NodeCost(Struct, frozen=True, kw_only=True):
-    """What one hour of a node costs: the sum of its terms; or unknown, with the option that would set it."""
+    """What one hour of a node costs: the sum of its terms; or unknown, with the option that would set it.
+
+    `energy_per_kwh`: what a kWh costs that its GPUs draw (price of a kWh times PUE); None: unknown.
+    """
 
     currency: str
     terms: tuple[CostTerm, ...] = ()
     unknown: str = ""
+    energy_per_kwh: Decimal | None = None
 
     @property
     def per_hour(self) -> Decimal | None:

@@ -16,6 +16,7 @@ UTIL, FB_USED, POWER = "DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_FB_USED", "DCGM_FI_D
 GR_ENGINE, SM_ACTIVE = "DCGM_FI_PROF_GR_ENGINE_ACTIVE", "DCGM_FI_PROF_SM_ACTIVE"
 DRAM_ACTIVE, TENSOR = "DCGM_FI_PROF_DRAM_ACTIVE", "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE"
 NVLINK = "DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL"
+STALE_MS = 300_000  # Prometheus takes a series without a sample for 5 minutes as gone.
 
 
 class Samples(Struct, frozen=True):
@@ -81,6 +82,33 @@ class Hole(Struct, frozen=True):
     end_ms: int
 
 
+class NodeLife(Struct, frozen=True):
+    """One life of a node's object: [start_ms, end_ms), the end one interval after its last sample.
+
+    `begun`: that it began then is known; else it was there when its series began. `gone`: it ended, since the
+    metrics went on without it; else it was there when they ended.
+    """
+
+    start_ms: int
+    end_ms: int
+    begun: bool
+    gone: bool
+
+
+class NodeObject(Struct, frozen=True):
+    """What kube-state-metrics showed of a node: its lives in order, and when it was cordoned (ms)."""
+
+    lives: tuple[NodeLife, ...]
+    cordoned: tuple[tuple[int, int], ...] = ()
+
+
+class Cluster(Struct, frozen=True):
+    """What kube-state-metrics and Kueue showed beside pods: nodes by name, and when workloads waited (ms)."""
+
+    nodes: Mapping[str, NodeObject] = {}
+    pending: tuple[tuple[int, int], ...] = ()
+
+
 class Usage(Struct, frozen=True, kw_only=True):
     """All that was measured in [start_ms, end_ms), and the scrape interval; devices by key, pods by name.
 
@@ -94,4 +122,5 @@ class Usage(Struct, frozen=True, kw_only=True):
     devices: tuple[DeviceUse, ...]
     pods: tuple[PodUse, ...]
     holes: tuple[Hole, ...] = ()
+    cluster: Cluster = Cluster()
     warnings: tuple[Reason, ...] = ()

@@ -1,20 +1,24 @@
 """From a finished job to its receipt, and from a receipt back to a job that is run again."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from stellwerk import __version__
 from stellwerk.adapters.files import sha256
 from stellwerk.api.errors import InvalidInput
+from stellwerk.report.advice.job import AdviseArguments, advice_job
+from stellwerk.report.bill.job import BillArguments, bill_job
 from stellwerk.report.export import to_plain
 from stellwerk.report.receipt import (
     Difference,
     Evidence,
-    InputFile,
+    Job,
     Receipt,
     compare,
     hashes_of,
+    input_files,
     make_receipt,
     plain_receipt,
     receipt_bytes,
@@ -22,23 +26,38 @@ from stellwerk.report.receipt import (
 from stellwerk.sim.main_job import Arguments, Listener, Prepared, prepare, run
 from stellwerk.sim.result import Replay
 
+A = TypeVar("A", bound=Struct)
+
 
 def receipt_of(prepared: Prepared, replay: Replay) -> dict[str, Any]:
     """The receipt of a replay as plain data."""
     scenario = prepared.scenario
-    inputs = tuple(InputFile(role=i.role, name=i.name, sha256=i.sha256) for i in prepared.inputs)
     evidence = Evidence(
         arguments=to_plain(prepared.arguments),
-        inputs=inputs,
+        inputs=input_files(prepared.inputs),
         hashes=hashes_of(scenario.demand, scenario.fleet, [prepared.policies, scenario.slowdowns_plain()]),
     )
     return make_receipt(replay, evidence)
 
 
-def arguments_of(receipt: Receipt, source: str) -> Arguments:
+def job_of(receipt: Receipt, source: str, listen: Listener) -> Job:
+    """The receipt's job, its input read again.
+
+    Raises InvalidInput for arguments that no run can have had, and for input that is none.
+    """
+    match receipt.arguments.get("verb"):
+        case "bill":
+            return bill_job(arguments_of(receipt, source, BillArguments))
+        case "advise":
+            return advice_job(arguments_of(receipt, source, AdviseArguments))
+    prepared = prepare(arguments_of(receipt, source, Arguments))
+    return Job(input_files(prepared.inputs), lambda: receipt_of(prepared, run(prepared, listen)))
+
+
+def arguments_of(receipt: Receipt, source: str, kind: type[A]) -> A:
     """What the receipt's run was asked; raises InvalidInput for arguments that no run can have had."""
     try:
-        return msgspec.convert(receipt.arguments, Arguments)
+        return msgspec.convert(receipt.arguments, kind)
     except msgspec.ValidationError as error:
         raise InvalidInput(
             "the receipt's arguments are malformed: {detail}",
@@ -53,10 +72,10 @@ def run_again(receipt: Receipt, written: bytes, source: str, listen: Listener) -
     """Run a receipt's job again, and return what differs: the inputs, or else the result. Empty: the same.
 
     The input files are looked for where the receipt names them, from the current folder. `written` are the
-    receipt's bytes: what says the same in other bytes was not written by a replay.
+    receipt's bytes: what says the same in other bytes was not written by a run.
     """
-    prepared = prepare(arguments_of(receipt, source))
-    read = {(item.role, item.name): item.sha256 for item in prepared.inputs}
+    job = job_of(receipt, source, listen)
+    read = {(item.role, item.name): item.sha256 for item in job.inputs}
     changed = [
         Difference(f"inputs[{item.name}]", item.sha256, read.get((item.role, item.name), "-"))
         for item in receipt.inputs
@@ -64,7 +83,7 @@ def run_again(receipt: Receipt, written: bytes, source: str, listen: Listener) -
     ]
     if changed:
         return changed  # Other input: running it would only show that the result is another one.
-    again = receipt_of(prepared, run(prepared, listen))
+    again = job.receipt()
     found = compare(plain_receipt(receipt), again)
     if not found and written != receipt_bytes(again):
         found.append(Difference("(the file's bytes)", sha256(written), sha256(receipt_bytes(again))))

@@ -1,4 +1,4 @@
-"""The proof of a replay: canonical bytes that anybody can make again, and what differs if they do not match.
+"""The proof of a run: canonical bytes that anybody can make again, and what differs if they do not match.
 
 Canonical: JSON with sorted keys, no spaces, UTF-8, one line end; integers, strings, booleans and null only.
 A float is refused, since its digits are not the same on every machine.
@@ -6,11 +6,11 @@ A float is refused, since its digits are not the same on every machine.
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from stellwerk import __version__
 from stellwerk.api.errors import InvalidInput
@@ -43,13 +43,23 @@ class Evidence(Struct, frozen=True, kw_only=True):
     hashes: Mapping[str, str]
 
 
+class Job(Struct, frozen=True):
+    """A run that has a receipt: what was read for it, and how to compute the receipt's plain data."""
+
+    inputs: tuple[InputFile, ...]
+    receipt: Callable[[], dict[str, Any]]
+
+
 class Receipt(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A receipt as read from a file; `result` is a Replay as plain data, without samples and slice maps."""
+    """A receipt as read from a file; `result` is plain data: of a replay without samples and slice maps.
+
+    `seed`: of a replay; a bill and advice have none, and their `arguments` name the `verb`.
+    """
 
     api_version: str
     kind: str
     stellwerk: str
-    seed: int
+    seed: int | UnsetType = UNSET
     arguments: dict[str, Any]
     inputs: tuple[InputFile, ...]
     hashes: dict[str, str]
@@ -80,16 +90,21 @@ def sha256_of(value: object) -> str:
 
 def hashes_of(demand: Demand, fleet: Fleet, policies: object) -> dict[str, str]:
     """The four hashes of a run: demand, fleet (without prices), prices, policies (plain data or Structs)."""
+    return {"demand": sha256_of(demand), **fleet_hashes(fleet), "policy": sha256_of(policies)}
+
+
+def fleet_hashes(fleet: Fleet) -> dict[str, str]:
+    """The hashes of a fleet: `fleet` (without prices) and `prices`."""
     prices = [[node.name, node.cost] for node in fleet.nodes]
     bare = to_plain(fleet)
     for node in bare["nodes"]:
         del node["cost"]
-    return {
-        "demand": sha256_of(demand),
-        "fleet": sha256_of(bare),
-        "prices": sha256_of([fleet.currency, prices]),
-        "policy": sha256_of(policies),
-    }
+    return {"fleet": sha256_of(bare), "prices": sha256_of([fleet.currency, prices])}
+
+
+def input_files(items: Sequence[Any], role: str = "") -> tuple[InputFile, ...]:
+    """Files that were read (each with name and sha256), under `role` or their own."""
+    return tuple(InputFile(role=role or item.role, name=item.name, sha256=item.sha256) for item in items)
 
 
 def make_receipt(replay: Replay, evidence: Evidence) -> dict[str, Any]:
@@ -100,15 +115,19 @@ def make_receipt(replay: Replay, evidence: Evidence) -> dict[str, Any]:
         runs = [*outcome["runs"], *((outcome["sized"] or {}).get("runs", []))]
         pictures.extend({name: run.pop(name) for name in PICTURES} for run in runs)
     result["picturesSha256"] = sha256_of(pictures)
+    return {**receipt_of_result(result, evidence), "seed": replay.seed}
+
+
+def receipt_of_result(result: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
+    """The receipt of any result as plain data: integers, decimal strings, booleans and null."""
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
         "stellwerk": __version__,
-        "seed": replay.seed,
         "arguments": to_plain(dict(evidence.arguments)),
         "inputs": to_plain(list(evidence.inputs)),
         "hashes": dict(evidence.hashes),
-        "result": result,
+        "result": dict(result),
         "resultSha256": sha256_of(result),
     }
 

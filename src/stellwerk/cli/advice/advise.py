@@ -4,12 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stellwerk.cli.options import LANG, OUTPUT, RATE, language_of
+from stellwerk.cli.options import LANG, OUTPUT, RATE, RECEIPT, language_of
 
 if TYPE_CHECKING:
     from stellwerk.sim.advice import Advice
-
-MOST_HEADROOM = 1000
 
 
 @click.command("advise", short_help="From measured use: who should share, how, who must not, what it saves.")
@@ -29,6 +27,7 @@ MOST_HEADROOM = 1000
 )
 @click.option("--manifests", metavar="DIR", help="Write a manifest for each workload that may share.")
 @click.option("--brief", metavar="FILE", help="Write one page for management (HTML).")
+@RECEIPT
 @OUTPUT
 @LANG
 def command(paths: tuple[str, ...], lang: str | None, output: str, **options: Any) -> int:
@@ -36,14 +35,26 @@ def command(paths: tuple[str, ...], lang: str | None, output: str, **options: An
 
     PATH is a file or folder of metrics, as `stellwerk usage` reads them.
     """
+    from stellwerk.cli.results import write_receipt
+    from stellwerk.report.advice.job import AdviseArguments, advice_receipt, prepare_advice
     from stellwerk.report.advice.verdicts import render_advice, to_text
 
     spoken = language_of(lang)
-    if options["brief"]:
+    for path in filter(None, (options["brief"], options["receipt"])):
         from stellwerk.adapters.output import check_output
 
-        check_output(options["brief"])
-    advice = _advice(paths, options)
+        check_output(path)
+    prepared = prepare_advice(
+        AdviseArguments(
+            paths=paths,
+            fleet=options["fleet"],
+            rates=options["rates"],
+            headroom_percent=options["headroom"],
+        )
+    )
+    advice = prepared.advice()
+    if options["receipt"]:
+        write_receipt(advice_receipt(prepared, advice), options["receipt"])
     if options["manifests"]:
         _write_manifests(advice, options["manifests"])
     if options["brief"]:
@@ -54,27 +65,6 @@ def command(paths: tuple[str, ...], lang: str | None, output: str, **options: An
         click.echo(f"wrote {options['brief']}", err=True)
     click.echo(render_advice(advice, spoken) if output == "table" else to_text(advice, output), nl=False)
     return 0
-
-
-def _advice(paths: tuple[str, ...], options: dict[str, Any]) -> "Advice":
-    from stellwerk.adapters.metrics.load import load_usage
-    from stellwerk.api.errors import InvalidInput
-    from stellwerk.engine.advice.rules import Margins
-    from stellwerk.engine.money.exchange import parse_rate
-    from stellwerk.sim.advice import advise_usage
-    from stellwerk.sim.intake.fleets import named_fleet
-
-    headroom = options["headroom"]
-    if not 0 <= headroom <= MOST_HEADROOM:
-        raise InvalidInput(
-            "--headroom {value} is not between 0 and {most}",
-            fix="give a percentage such as --headroom 10",
-            value=headroom,
-            most=MOST_HEADROOM,
-        )
-    rates = tuple(parse_rate(rate) for rate in options["rates"])
-    fleet = named_fleet(options["fleet"], rates).fleet if options["fleet"] else None
-    return advise_usage(load_usage(paths).usage, fleet, Margins(headroom))
 
 
 def _write_manifests(advice: "Advice", output: str) -> None:

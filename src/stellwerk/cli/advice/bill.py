@@ -1,18 +1,16 @@
 """`stellwerk bill PATH...`: what was measured, as a bill that adds up to the invoice."""
 
 import sys
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from stellwerk.cli.options import LANG, RATE, language_of
+from stellwerk.cli.options import LANG, RATE, RECEIPT, language_of
 
 if TYPE_CHECKING:
-    from stellwerk.engine.money.measured.result import BillFacts, MeasuredBill, Span
+    from stellwerk.engine.money.measured.result import MeasuredBill
+    from stellwerk.report.bill.job import PreparedBill
     from stellwerk.report.text import Language
-
-KWH_LIMIT, IDLE_LIMIT = Decimal(1000), Decimal(100)
 
 
 @click.command("bill", short_help="Divide the fleet's cost among teams and causes, to the cent.")
@@ -36,8 +34,13 @@ KWH_LIMIT, IDLE_LIMIT = Decimal(1000), Decimal(100)
     "--idle-below", default="5", show_default=True, metavar="PERCENT", help="Use of a GPU that is no use."
 )
 @click.option("--idle-after", default="30m", show_default=True, metavar="DURATION", help="Shorter: a pause.")
-@click.option("--kwh-price", metavar="AMOUNT", help="Price of a kWh in the fleet's currency.")
+@click.option(
+    "--kwh-price",
+    metavar="AMOUNT",
+    help="Price of a kWh in the fleet's currency (else what owned nodes say).",
+)
 @RATE
+@RECEIPT
 @click.option("--issuer", metavar="NAME", help="Who bills, in FOCUS (else the fleet's name).")
 @click.option(
     "-o",
@@ -50,76 +53,41 @@ KWH_LIMIT, IDLE_LIMIT = Decimal(1000), Decimal(100)
 @LANG
 def command(paths: tuple[str, ...], start: str, end: str, **options: Any) -> int:
     """Bill the metrics in PATH... from --from to --to: teams and causes together are the fleet's invoice."""
-    from stellwerk.adapters.metrics.load import load_usage
-    from stellwerk.engine.money.exchange import parse_rate
-    from stellwerk.engine.money.measured.measured_bill import measured_bill
-    from stellwerk.report.bill.period import window
-    from stellwerk.sim.intake.fleets import named_fleet
+    from stellwerk.report.bill.job import BillArguments, prepare_bill
 
-    lang = language_of(options.pop("lang"))
-    span = window(start, end, options["timezone"])
-    facts = _facts(options, span)
-    fleet = named_fleet(options["fleet"], tuple(parse_rate(rate) for rate in options["rates"])).fleet
-    loaded = load_usage(paths)
-    found = measured_bill(loaded.usage, fleet, span, facts)
-    options["name"] = fleet.name
+    lang = language_of(options["lang"])
+    if options["receipt"]:
+        from stellwerk.adapters.output import check_output
+
+        check_output(options["receipt"])
+    prepared = prepare_bill(
+        BillArguments(
+            paths=paths,
+            start=start,
+            end=end,
+            fleet=options["fleet"],
+            timezone=options["timezone"],
+            events=options["events"],
+            mps_nodes=options["mps_nodes"],
+            idle_below=options["idle_below"],
+            idle_after=options["idle_after"],
+            kwh_price=options["kwh_price"],
+            rates=options["rates"],
+        )
+    )
+    found = prepared.bill()
+    options["name"] = prepared.fleet.name
+    if options["receipt"]:
+        _write_receipt(prepared, found, options["receipt"])
     _print(found, options, lang)
     return 0
 
 
-def _facts(options: dict[str, Any], span: "Span") -> "BillFacts":
-    from stellwerk.adapters.bill_events import NO_EVENTS, read_events
-    from stellwerk.adapters.files import read_input
-    from stellwerk.engine.money.measured.result import BillFacts
+def _write_receipt(prepared: "PreparedBill", bill: "MeasuredBill", path: str) -> None:
+    from stellwerk.cli.results import write_receipt
+    from stellwerk.report.bill.job import bill_receipt
 
-    path = options["events"]
-    events = read_events(read_input(path), path, span.end_ms) if path else NO_EVENTS
-    price = options["kwh_price"]
-    return BillFacts(
-        lives=events.lives,
-        drains=events.drains,
-        pending=events.pending,
-        mps_nodes=frozenset(options["mps_nodes"]),
-        idle_below_milli=int(_decimal(options["idle_below"], "--idle-below", IDLE_LIMIT) * 10),
-        idle_after_ms=_duration_ms(options["idle_after"]),
-        energy_per_kwh=None if price is None else _decimal(price, "--kwh-price", KWH_LIMIT),
-    )
-
-
-def _decimal(text: str, option: str, limit: Decimal) -> Decimal:
-    from decimal import InvalidOperation
-
-    from stellwerk.api.errors import InvalidInput
-    from stellwerk.engine.money.exact import is_amount
-
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if is_amount(value) and value <= limit:
-        return value
-    raise InvalidInput(
-        "{option} {text} is not a number from 0 to {limit}",
-        fix="write it with a point: 0.28",
-        option=option,
-        text=text[:40],
-        limit=f"{limit:f}",
-    )
-
-
-def _duration_ms(text: str) -> int:
-    from stellwerk.api.duration import parse_duration
-    from stellwerk.api.errors import InvalidInput
-
-    try:
-        found = parse_duration(text) // 1_000_000
-    except ValueError:
-        found = 0
-    if found <= 0:
-        raise InvalidInput(
-            "--idle-after {text} is no duration above 0", fix="write it like 30m or 1h30m", text=text[:40]
-        )
-    return found
+    write_receipt(bill_receipt(prepared, bill), path)
 
 
 def _print(bill: "MeasuredBill", options: dict[str, Any], lang: "Language") -> None:

@@ -113,12 +113,33 @@ def _plain(loaded: "LoadedUsage") -> dict[str, Any]:
         "holes": [
             {"node": hole.node, "startMs": hole.start_ms, "endMs": hole.end_ms} for hole in usage.holes
         ],
+        "cluster": _plain_cluster(usage),
         "warnings": [
             {"code": warning.code, "text": str(warning), "values": warning.values}
             for warning in usage.warnings
         ],
         "inputs": [{"name": file.name, "sha256": file.sha256} for file in loaded.inputs],
     }
+
+
+def _plain_cluster(usage: "Usage") -> dict[str, Any]:
+    """Lives and cordons of nodes, and when workloads waited: what is read beside the pods that ran."""
+    nodes = [
+        {
+            "node": name,
+            "lives": [
+                {"startMs": life.start_ms, "endMs": life.end_ms, "begun": life.begun, "gone": life.gone}
+                for life in node.lives
+            ],
+            "cordoned": _stretches(node.cordoned),
+        }
+        for name, node in usage.cluster.nodes.items()
+    ]
+    return {"nodes": nodes, "pending": _stretches(usage.cluster.pending)}
+
+
+def _stretches(stretches: "Iterable[tuple[int, int]]") -> list[dict[str, int]]:
+    return [{"startMs": start, "endMs": end} for start, end in stretches]
 
 
 def _plain_pod(pod: "PodUse") -> dict[str, Any]:

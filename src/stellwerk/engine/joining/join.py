@@ -8,6 +8,7 @@ from stellwerk.api.errors import InvalidInput
 from stellwerk.catalog.dcgm import dcgm_exporter
 from stellwerk.engine.joining import devices, objects
 from stellwerk.engine.joining.attribution import Attributed, attribute
+from stellwerk.engine.joining.cluster import KUEUE_PREFIX, cluster_of
 from stellwerk.engine.joining.devices import Device, known_model, scraped
 from stellwerk.engine.joining.gaps import ENERGY, count_resets, gaps_within, holes_of, median_step
 from stellwerk.engine.joining.objects import pod_objects
@@ -37,10 +38,7 @@ def join_series(
     kept = list(series)
     own = [each for each in kept if each.metric.startswith(devices.PREFIX)]
     found = scraped(own, findings)
-    for each in kept:
-        findings.add(
-            "metric-ignored", each.metric, not each.metric.startswith((devices.PREFIX, objects.PREFIX))
-        )
+    _note_ignored(kept, findings)
     by_key = {key: found.devices[key] for key in sorted(found.devices) if found.devices[key].times()}
     if not by_key:
         raise InvalidInput(
@@ -63,6 +61,7 @@ def join_series(
         end_ms=end_ms,
         interval_ms=scrapes.interval_ms,
     )
+    cluster = cluster_of(kept, scrapes.nodes, scrapes.interval_ms, findings)
     made = tuple(_device(by_key[key], attributed[key], scrapes, findings) for key in by_key)
     pods = pods_of(joined, findings)
     holes = holes_of(scrapes.nodes, scrapes.interval_ms)
@@ -73,8 +72,15 @@ def join_series(
         devices=made,
         pods=pods,
         holes=holes,
+        cluster=cluster,
         warnings=warnings_of(findings, holes, scrapes.interval_ms if scrapes.assumed else None),
     )
+
+
+def _note_ignored(series: Iterable[Series], findings: Findings) -> None:
+    known = (devices.PREFIX, objects.PREFIX, KUEUE_PREFIX)
+    for each in series:
+        findings.add("metric-ignored", each.metric, not each.metric.startswith(known))
 
 
 def _scrapes(by_key: dict[str, Device], interval_ms: int | None) -> _Scrapes:

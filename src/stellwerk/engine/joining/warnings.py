@@ -49,7 +49,7 @@ WARNINGS = (
     ("board-value", "{things} GPUs are cut by MIG: power at an instance is the whole board's: {names}"),
     ("two-nodes", "{things} GPUs were seen under two names of a node: the first by name counts: {names}"),
     ("device-unnamed", "{count} series have neither UUID nor gpu and were left out: {names}"),
-    ("metric-ignored", "{count} series are neither DCGM's nor of kube-state-metrics: {names}"),
+    ("metric-ignored", "{count} series are neither DCGM's nor of kube-state-metrics or Kueue: {names}"),
     ("exporter-pod", "{count} series name the exporter's own pod, which holds no GPU: {names}"),
     ("model-unknown", "{things} GPU models are not in the catalog: {names}"),
     ("model-missing", "{things} GPUs have no modelName, so their model is unknown: {names}"),
@@ -61,6 +61,26 @@ WARNINGS = (
     ("power-missing", "{things} GPUs have no POWER_USAGE, so energy is unknown: {names}"),
     ("kind-unknown", "{things} pods have a workload kind that is none of ours: {names}"),
     ("owner-missing", "{things} pods have no owner in kube-state-metrics (kube_pod_owner): {names}"),
+    (
+        "node-unmatched",
+        "{things} nodes with GPUs are not in kube-state-metrics by name, though others are: {names}",
+    ),
+    (
+        "cordon-missing",
+        "{things} nodes have no kube_node_spec_unschedulable, so cordons are unknown: {names}",
+    ),
+    (
+        "cordon-gap",
+        "{count} times the samples of a cordoned node paused: it is not taken as cordoned then: {names}",
+    ),
+    (
+        "pending-gap",
+        "{count} times the samples of what was pending paused: it is not taken as pending then: {names}",
+    ),
+    (
+        "pending-unmatched",
+        "{things} pods were Pending, and no kube_pod_container_resource_requests says who for GPUs: {names}",
+    ),
     ("study-table", "{names} has one GPU per pod by assumption; it names no model, node, owner or power"),
 )
 

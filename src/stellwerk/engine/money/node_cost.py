@@ -8,6 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stellwerk.catalog.prices import ExchangeRate, Price
 from stellwerk.engine.money.exact import RATE_DECIMALS, fraction, plain, rounded
@@ -58,7 +59,16 @@ def own(owned: Owned, target: Target) -> NodeCost:
     if owned.energy_price is not None:
         parts.append(energy(owned, owned.energy_price))
     parts += [_per_year(name, price) for name, price in yearly.items() if price is not None]
-    return node_cost(parts, target)
+    return replace(node_cost(parts, target), energy_per_kwh=_kwh(owned, target))
+
+
+def _kwh(owned: Owned, target: Target) -> Decimal | None:
+    """A kWh at the GPU with its part of cooling; unknown at 0, which says that another cost holds it."""
+    price = owned.energy_price
+    way = None if price is None else quote(price.currency, target.currency, target.rates)
+    if price is None or not price.amount or way is None or isinstance(way, Unknown):
+        return None
+    return rounded(fraction(price.amount) * fraction(owned.pue) * way.factor, RATE_DECIMALS)
 
 
 def depreciation(owned: Owned) -> Part:

@@ -5,12 +5,13 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from math import lcm
 from typing import Any
 
 from msgspec import Struct
 
 from stellwerk.engine.money.bill import amount, share_out
-from stellwerk.engine.money.exact import rounded
+from stellwerk.engine.money.exact import fraction, rounded
 from stellwerk.engine.money.measured.result import CAUSES, IDLE_HELD, UJ_PER_KWH, Line, MeasuredBill
 from stellwerk.report.bill.period import utc
 
@@ -59,10 +60,22 @@ def _rows(bill: MeasuredBill, name: Callable[[Line], str | None]) -> tuple[Row, 
 
 
 def _energy_cents(bill: MeasuredBill, groups: Mapping[str, list[Line]]) -> Mapping[str, int]:
-    """The energy's cents by measured energy, so that they too add up."""
+    """The energy's cents by its price, so that they too add up; no group with energy that has no price."""
     if bill.energy_cents is None:
         return {}
-    return share_out(bill.energy_cents, {k: sum(line.energy_uj for line in g) for k, g in groups.items()})
+    known = {
+        node.node: fraction(node.energy_per_kwh) for node in bill.nodes if node.energy_per_kwh is not None
+    }
+    unit = lcm(*(price.denominator for price in known.values()))
+    weights = {
+        key: sum(line.energy_uj * int(known.get(line.node, Fraction(0)) * unit) for line in lines)
+        for key, lines in groups.items()
+    }
+    whole = {
+        key for key, lines in groups.items() if all(line.node in known for line in lines if line.energy_uj)
+    }
+    cents = share_out(bill.energy_cents, weights)
+    return {key: each for key, each in cents.items() if key in whole}
 
 
 def _row(bill: MeasuredBill, name: str, lines: list[Line], energy_cents: int | None) -> Row:
@@ -106,6 +119,7 @@ def plain_bill(bill: MeasuredBill) -> dict[str, Any]:
                 "fleetNode": node.fleet_node,
                 "gpus": node.gpus,
                 "perHour": str(node.per_hour),
+                "energyPerKwh": None if node.energy_per_kwh is None else str(node.energy_per_kwh),
                 "billedHours": str(rounded(Fraction(node.billed_ms, 3_600_000), 3)),
                 "total": str(amount(node.cents)),
             }
@@ -113,6 +127,7 @@ def plain_bill(bill: MeasuredBill) -> dict[str, Any]:
         ],
         "kwh": None if bill.energy_uj is None else str(kwh(bill.energy_uj)),
         "energyCost": None if bill.energy_cents is None else str(amount(bill.energy_cents)),
+        "kwhWithoutPrice": None if bill.energy_uj is None else str(kwh(bill.unpriced_uj)),
         "warnings": [str(warning) for warning in bill.warnings],
     }
 

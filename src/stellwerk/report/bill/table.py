@@ -84,6 +84,18 @@ def _energy_notes(bill: MeasuredBill, lang: Language) -> list[str]:
     energy = number(kwh(bill.energy_uj), lang, 1)
     if bill.energy_cents is None:
         return [_("Energy of the GPUs as measured (each sample until the next): {kwh} kWh.", kwh=energy)]
+    if bill.unpriced_uj:
+        return [
+            _(
+                "Energy of the GPUs as measured (each sample until the next): {kwh} kWh, of which "
+                "{known} kWh cost {cost} {currency}; what the rest costs is unknown. "
+                "Information beside the invoice.",
+                kwh=energy,
+                known=number(kwh(bill.energy_uj - bill.unpriced_uj), lang, 1),
+                cost=number(amount(bill.energy_cents), lang, 2),
+                currency=bill.currency,
+            )
+        ]
     return [
         _(
             "Energy of the GPUs as measured (each sample until the next): {kwh} kWh, {cost} {currency}; "

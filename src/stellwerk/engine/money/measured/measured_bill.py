@@ -4,7 +4,7 @@ Each GPU-nanosecond of each billed node goes to exactly one line. The invoice is
 are dealt by largest remainder to teams and causes, and a team's cents to its workloads and slices.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from math import lcm
@@ -17,6 +17,7 @@ from stellwerk.engine.money.measured.division import Moment, Part, divide
 from stellwerk.engine.money.measured.doubts import doubts
 from stellwerk.engine.money.measured.gpus import Gpu, gpus_of, pods_by_device
 from stellwerk.engine.money.measured.nodes import BilledNode, billed_nodes
+from stellwerk.engine.money.measured.observed import with_observed
 from stellwerk.engine.money.measured.pod_use import idle_spans, mps_share_milli
 from stellwerk.engine.money.measured.power import Power
 from stellwerk.engine.money.measured.result import (
@@ -83,7 +84,7 @@ def measured_bill(usage: Usage, fleet: Fleet, window: Span, facts: BillFacts | N
 
     Raises InvalidInput where a node has no price, or the metrics show what the fleet has no place for.
     """
-    facts = facts or BillFacts()
+    facts = with_observed(facts or BillFacts(), usage, fleet)
     nodes, concluded = billed_nodes(usage, fleet, window, facts)
     near = tolerance_ms(usage)
     ground = Ground(
@@ -99,25 +100,30 @@ def measured_bill(usage: Usage, fleet: Fleet, window: Span, facts: BillFacts | N
     exact = {node.name: _exact_cents(node, window) for node in nodes}
     invoice = round(sum(exact.values(), Fraction(0)))
     lines = _dealt(book, nodes, invoice)
-    energy = sum(line.energy_uj for line in lines) if any(line.energy_uj for line in lines) else None
+    of_nodes = _node_lines(nodes, exact, invoice, ground)
+    energy = sum(line.energy_uj for line in lines) or None
+    cost, unpriced = energy_cost(lines, of_nodes)
     return MeasuredBill(
         start_ms=window.start_ms,
         end_ms=window.end_ms,
         currency=fleet.currency,
         invoice_cents=invoice,
         lines=lines,
-        nodes=_node_lines(nodes, exact, invoice, window),
+        nodes=of_nodes,
         energy_uj=energy,
-        energy_cents=energy_cents(energy, facts),
+        energy_cents=cost,
+        unpriced_uj=unpriced,
         warnings=(*usage.warnings, *concluded, *doubts(usage, facts, window, nodes)),
     )
 
 
-def energy_cents(energy_uj: int | None, facts: BillFacts) -> int | None:
-    """What so much energy costs, in whole cents; None where energy or its price is unknown."""
-    if energy_uj is None or facts.energy_per_kwh is None:
-        return None
-    return round(fraction(facts.energy_per_kwh) * 100 * energy_uj / UJ_PER_KWH)
+def energy_cost(lines: Sequence[Line], nodes: Sequence[NodeLine]) -> tuple[int | None, int]:
+    """Whole cents of the energy whose price is known (None: of none), and the microjoules of the rest."""
+    prices = {node.node: node.energy_per_kwh for node in nodes}
+    lit = [(line.energy_uj, prices[line.node]) for line in lines if line.energy_uj]
+    priced = [fraction(price) * energy for energy, price in lit if price is not None]
+    unpriced = sum(energy for energy, price in lit if price is None)
+    return (round(sum(priced, Fraction(0)) * 100 / UJ_PER_KWH) if priced else None), unpriced
 
 
 def _enter(node: BilledNode, ground: Ground, book: dict[Key, Tally]) -> None:
@@ -237,9 +243,10 @@ def _line(key: Key, tally: Tally, cents: int) -> Line:
 
 
 def _node_lines(
-    nodes: tuple[BilledNode, ...], exact: Mapping[str, Fraction], invoice: int, window: Span
+    nodes: tuple[BilledNode, ...], exact: Mapping[str, Fraction], invoice: int, ground: Ground
 ) -> tuple[NodeLine, ...]:
     unit = lcm(*(value.denominator for value in exact.values())) if exact else 1
+    everywhere = ground.facts.energy_per_kwh
     cents = share_out(invoice, {name: int(value * unit) for name, value in exact.items()})
     return tuple(
         NodeLine(
@@ -247,8 +254,9 @@ def _node_lines(
             fleet_node=node.fleet_node.name,
             gpus=node.fleet_node.gpus,
             per_hour=node.fleet_node.cost.per_hour or Decimal(0),
-            billed_ms=length_ms(clip(node.lives, window)),
+            billed_ms=length_ms(clip(node.lives, ground.window)),
             cents=cents[node.name],
+            energy_per_kwh=(node.fleet_node.cost.energy_per_kwh if everywhere is None else everywhere),
         )
         for node in nodes
     )

@@ -11,27 +11,36 @@ from msgspec import Struct
 
 from stellwerk.api.errors import InvalidInput
 from stellwerk.engine.decision import Reason
+from stellwerk.engine.money.measured.observed import observed_lives
 from stellwerk.engine.money.measured.result import BillFacts, Span
 from stellwerk.engine.money.measured.spans import clip, join, length_ms, measured, tolerance_ms
 from stellwerk.engine.snapshot import Fleet, FleetNode
-from stellwerk.engine.usage import Usage
+from stellwerk.engine.usage import NodeLife, Usage
 
 
 class BilledNode(Struct, frozen=True, kw_only=True):
-    """A node with its price. `lives` are not cut to the window; `stated`: they were given, not concluded."""
+    """A node with its price. `lives` are not cut to the window; `stated`: given, not concluded from samples.
+
+    `began`: its lives as events or kube-state-metrics have them, by whose starts it booted; () where unknown.
+    """
 
     name: str
     fleet_node: FleetNode
     lives: tuple[Span, ...]
     stated: bool
+    began: tuple[Span, ...] = ()
 
 
 class Seen(Struct, frozen=True):
-    """A node by its samples or by its stated lives; `models` are those of its devices."""
+    """A node by its samples or by its stated lives; `models` are those of its devices.
+
+    `observed`: its lives in kube-state-metrics.
+    """
 
     name: str
     models: frozenset[str]
     spans: tuple[Span, ...]
+    observed: tuple[NodeLife, ...] = ()
 
 
 def billed_nodes(
@@ -42,7 +51,7 @@ def billed_nodes(
     Raises InvalidInput for a node without a price, and for a measured node that the fleet has no place for.
     """
     _check_prices(fleet)
-    seen = _seen(usage, facts)
+    seen = _seen(usage, fleet, facts)
     own = {node.name: node for node in fleet.nodes}
     billed = [_billed(seen[name], own[name], usage, window, facts) for name in seen if name in own]
     strangers = sorted(
@@ -57,6 +66,7 @@ def billed_nodes(
     billed += [
         BilledNode(name=node.name, fleet_node=node, lives=(window,), stated=False) for node in unmeasured
     ]
+    unmeasured += [own[each.name] for each in seen.values() if each.observed and not each.models]
     ordered = tuple(sorted(billed, key=lambda node: node.name))
     return ordered, _warnings(ordered, strangers, unmeasured, window)
 
@@ -72,16 +82,30 @@ def _check_prices(fleet: Fleet) -> None:
             )
 
 
-def _seen(usage: Usage, facts: BillFacts) -> Mapping[str, Seen]:
+def _seen(usage: Usage, fleet: Fleet, facts: BillFacts) -> Mapping[str, Seen]:
+    """Nodes with stated lives or with samples, and the fleet's own in kube-state-metrics.
+
+    What else is in kube-state-metrics may have no GPU: nobody bills it.
+    """
+    observed = {name: node.lives for name, node in usage.cluster.nodes.items() if name not in facts.lives}
     spans: dict[str, list[Span]] = {name: [] for name in facts.lives}
-    models: dict[str, set[str]] = {name: set() for name in facts.lives}
+    spans |= {node.name: [] for node in fleet.nodes if node.name in observed}
+    models: dict[str, set[str]] = {name: set() for name in spans}
     for device in usage.devices:
         spans.setdefault(device.node, []).extend(measured(device, usage))
         models.setdefault(device.node, set()).add(device.model)
-    return {
-        name: Seen(name, frozenset(models[name]), join(facts.lives.get(name) or spans[name]))
-        for name in sorted(spans)
-    }
+    return {name: _one(name, (models, spans), observed.get(name, ()), facts) for name in sorted(spans)}
+
+
+def _one(
+    name: str,
+    found: tuple[Mapping[str, set[str]], Mapping[str, list[Span]]],
+    observed: tuple[NodeLife, ...],
+    facts: BillFacts,
+) -> Seen:
+    models, spans = found
+    shown = facts.lives.get(name) or [*spans[name], *(Span(life.start_ms, life.end_ms) for life in observed)]
+    return Seen(name, frozenset(models[name]), join(shown), observed)
 
 
 def _place(stranger: Seen, free: Sequence[FleetNode], taken: dict[str, list[Span]]) -> FleetNode:
@@ -110,9 +134,25 @@ def _place(stranger: Seen, free: Sequence[FleetNode], taken: dict[str, list[Span
 
 
 def _billed(seen: Seen, node: FleetNode, usage: Usage, window: Span, facts: BillFacts) -> BilledNode:
-    stated = seen.name in facts.lives
-    lives = join(facts.lives[seen.name]) if stated else (_by_samples(seen, node, usage, window),)
-    return BilledNode(name=seen.name, fleet_node=node, lives=lives, stated=stated)
+    if seen.name in facts.lives:
+        lives = join(facts.lives[seen.name])
+        return BilledNode(name=seen.name, fleet_node=node, lives=lives, stated=True, began=lives)
+    by_samples = _by_samples(seen, node, usage, window)
+    if not seen.observed:
+        return BilledNode(name=seen.name, fleet_node=node, lives=(by_samples,), stated=False)
+    lives, sure = observed_lives(seen.observed, by_samples, usage, window)
+    return BilledNode(
+        name=seen.name,
+        fleet_node=node,
+        # An owned server is paid for also while it is not in the cluster; what was measured was there.
+        lives=(window,) if _owned(node) else join([*lives, *seen.spans]),
+        stated=sure or _owned(node),
+        began=tuple(span for span, life in zip(lives, seen.observed, strict=True) if life.begun),
+    )
+
+
+def _owned(node: FleetNode) -> bool:
+    return any(term.name == "depreciation" for term in node.cost.terms)
 
 
 def _by_samples(seen: Seen, node: FleetNode, usage: Usage, window: Span) -> Span:
@@ -120,7 +160,7 @@ def _by_samples(seen: Seen, node: FleetNode, usage: Usage, window: Span) -> Span
 
     An owned server is paid for whether it is measured or not.
     """
-    if any(term.name == "depreciation" for term in node.cost.terms):
+    if _owned(node):
         return window
     first, last = seen.spans[0].start_ms, seen.spans[-1].end_ms
     near = tolerance_ms(usage)
@@ -160,7 +200,7 @@ def _warnings(
             Reason(
                 "LifeFromSamples",
                 "{count} nodes ({example}) are billed from their first sample to their last: "
-                "state when they were there with --events.",
+                "kube_node_created or --events would say when they were there.",
                 {"count": len(short), "example": short[0].name},
             )
         )

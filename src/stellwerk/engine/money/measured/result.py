@@ -33,7 +33,8 @@ class BillFacts(Struct, frozen=True, kw_only=True):
     `lives`: when a node was there and paid for (without: by its samples). `drains`: when it was cordoned.
     `pending`: when workloads waited for GPUs. `mps_nodes`: nodes whose tenants share by MPS ("*": all);
     elsewhere tenants of an uncut GPU share by time-slicing. A pod is idle while it uses less than
-    `idle_below_milli` of a GPU for at least `idle_after_ms`. `energy_per_kwh`: in the fleet's currency.
+    `idle_below_milli` of a GPU for at least `idle_after_ms`. `energy_per_kwh`: in the fleet's currency,
+    instead of what its nodes say.
     """
 
     lives: Mapping[str, tuple[Span, ...]] = {}
@@ -67,7 +68,10 @@ class Line(Struct, frozen=True, kw_only=True):
 
 
 class NodeLine(Struct, frozen=True, kw_only=True):
-    """What one node is billed for: `per_hour` times the time that it was there, in whole cents."""
+    """What one node is billed for: `per_hour` times the time that it was there, in whole cents.
+
+    `energy_per_kwh`: what a kWh of its GPUs costs, None where that is unknown.
+    """
 
     node: str
     fleet_node: str
@@ -75,12 +79,14 @@ class NodeLine(Struct, frozen=True, kw_only=True):
     per_hour: Decimal
     billed_ms: int
     cents: int
+    energy_per_kwh: Decimal | None = None
 
 
 class MeasuredBill(Struct, frozen=True, kw_only=True):
     """The invoice of [start_ms, end_ms): all lines together, all nodes together, and `invoice_cents` agree.
 
-    `energy_uj` is None where no power was measured; `energy_cents` where no price of a kWh is known. Energy
+    `energy_uj` is None where no power was measured. `energy_cents` is what the energy costs of nodes with a
+    known price of a kWh, None where no measured one has it; `unpriced_uj` is the energy of the others. Energy
     is information: an owned node's price holds it already, a rented one's rent does.
     """
 
@@ -92,4 +98,5 @@ class MeasuredBill(Struct, frozen=True, kw_only=True):
     nodes: tuple[NodeLine, ...]
     energy_uj: int | None = None
     energy_cents: int | None = None
+    unpriced_uj: int = 0
     warnings: tuple[Reason, ...] = ()

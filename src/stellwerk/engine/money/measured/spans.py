@@ -4,9 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from stellwerk.engine.money.measured.result import Span
-from stellwerk.engine.usage import DeviceUse, Usage
-
-STALE_MS = 300_000  # Prometheus takes a series without a sample for 5 minutes as gone.
+from stellwerk.engine.usage import STALE_MS, DeviceUse, Usage
 
 
 def tolerance_ms(usage: Usage) -> int:

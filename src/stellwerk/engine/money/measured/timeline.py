@@ -44,14 +44,12 @@ def node_marks(node: BilledNode, usage: Usage, facts: BillFacts) -> list[Marked]
 
 
 def _booting(node: BilledNode, usage: Usage, facts: BillFacts) -> tuple[Span, ...]:
-    """From the stated start of a life to the first sample in it; at most the limit, what is more is a gap."""
-    if not node.stated:
-        return ()
+    """From the known start of a life to the first sample in it; at most the limit, what is more is a gap."""
     scraped = [
         span for device in usage.devices if device.node == node.name for span in measured(device, usage)
     ]
     boots: list[Span] = []
-    for life in node.lives:
+    for life in node.began:
         first = min((span.start_ms for span in clip(scraped, life)), default=life.end_ms)
         boots.append(Span(life.start_ms, min(first, life.start_ms + facts.boot_limit_ms)))
     return join(boots)
