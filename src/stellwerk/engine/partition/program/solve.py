@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from stellwerk.engine.partition.facts import mig_table
+from stellwerk.engine.partition.geometry import MigProfile, MigTable
 from stellwerk.engine.partition.policy import WHOLE
 from stellwerk.engine.partition.program.node_methods import replicas_of
 from stellwerk.engine.partition.program.packing import Packing, best_packing, worthy_packings
@@ -22,7 +23,10 @@ def solve(problem: Problem) -> Answer:
     best = program.integral(node_limit)
     complete = not any(choice.packing for choice in problem.choices.values())
     if not complete and _rounded_up(bound) < best.objective:
-        complete = _complete(problem, relaxed, round(best.objective) - 1 - relaxed.objective)
+        # Only where no column that is missing gains anything do reduced costs bound a solution.
+        converged = bound >= relaxed.objective - 1e-4
+        slack = round(best.objective) - 1 - relaxed.objective
+        complete = converged and _complete(problem, relaxed, slack)
         best = program.integral(node_limit, start=_padded(best.values, program))
     bound = max(bound, best.bound) if complete else bound
     total = round(best.objective)
@@ -76,9 +80,15 @@ def _second(problem: Problem) -> list[float]:
         if replicas_of(seat):
             costs[column] = SHARED
         elif table is not None and offered:
-            size = table.memory_slices if seat == WHOLE else next(p.size for p in offered if p.name == seat)
-            costs[column] = size - offered[0].size
+            costs[column] = _beyond(table, offered[0], None if seat == WHOLE else table.profile(seat))
     return costs
+
+
+def _beyond(table: MigTable, least: MigProfile, taken: MigProfile | None) -> int:
+    """Slices of memory and of compute that a seat has beyond the smallest that would do; None: the GPU."""
+    if taken is None:
+        return table.memory_slices - least.size + table.compute_slices - least.compute_slices
+    return taken.size - least.size + taken.compute_slices - least.compute_slices
 
 
 def _generate(problem: Problem) -> tuple[float, Solution]:

@@ -45,6 +45,8 @@ class Program:
 
     def relaxed(self) -> Solution:
         """The linear relaxation's optimum, with duals; it must have one."""
+        if not self.costs:
+            return Solution((), 0.0, 0.0, (0.0,) * len(self.rows))
         solver = self._solver(self.costs, integral=False)
         solver.run()
         assert solver.getModelStatus() == highspy.HighsModelStatus.kOptimal, "the relaxation has an optimum"
@@ -58,6 +60,8 @@ class Program:
 
         `costs` stands in for the columns' own costs.
         """
+        if not self.costs:
+            return Solution((), 0.0, 0.0)
         solver = self._solver(self.costs if costs is None else costs, integral=True)
         solver.setOptionValue("mip_max_nodes", node_limit)
         solver.setOptionValue("mip_rel_gap", 0.0)
