@@ -215,6 +215,18 @@ def test_a_pod_in_one_scrape_lasts_one_interval_and_is_named() -> None:
     assert codes(usage)["pod-seen-once"].endswith("lab/quick")
 
 
+def test_a_pod_in_one_scrape_whose_start_and_end_are_told_is_no_guess() -> None:
+    usage = join(
+        series(UTIL, {0: 1, 1: 1, 2: 1}),
+        series(UTIL, {1: 1}, "quick"),
+        kube("pod_start_time", 25, pod="quick"),
+        kube("pod_completion_time", 30, pod="quick"),
+    )
+    quick = pods(usage)["quick"]
+    assert (quick.start_ms, quick.end_ms, quick.start_told, quick.end_told) == (25_000, 30_000, True, True)
+    assert "pod-seen-once" not in codes(usage)
+
+
 def test_what_is_missing_is_named() -> None:
     usage = join(
         series(UTIL, {0: 1, 1: 1}, modelName="Odd GPU 9"), series(POWER, {0: 1}, UUID="GPU-b", modelName="")
