@@ -9,6 +9,7 @@ from stellwerk.engine.joining.series import Findings
 from stellwerk.engine.usage import Hole, Samples
 
 ENERGY = "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"
+MISSING_STEPS = 2  # From so many intervals on, a step between two samples surely misses one.
 
 
 def median_step(times: Iterable[Sequence[int]]) -> int | None:

@@ -8,6 +8,7 @@ from stellwerk.api.errors import InvalidInput
 from stellwerk.catalog.dcgm import dcgm_exporter
 from stellwerk.engine.joining import devices, objects
 from stellwerk.engine.joining.attribution import Attributed, attribute
+from stellwerk.engine.joining.clocks import note_clock_jumps
 from stellwerk.engine.joining.devices import Device, known_model, scraped
 from stellwerk.engine.joining.gaps import ENERGY, count_resets, gaps_within, holes_of, median_step
 from stellwerk.engine.joining.objects import pod_objects
@@ -66,6 +67,7 @@ def join_series(
     made = tuple(_device(by_key[key], attributed[key], scrapes, findings) for key in by_key)
     pods = pods_of(joined, findings)
     holes = holes_of(scrapes.nodes, scrapes.interval_ms)
+    findings.take(note_clock_jumps(made, holes, scrapes.nodes, scrapes.interval_ms))
     return Usage(
         start_ms=joined.start_ms,
         end_ms=end_ms,
