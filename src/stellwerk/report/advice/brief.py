@@ -67,5 +67,5 @@ def _groups(advice: Advice, lang: Language) -> list[dict[str, Any]]:
 
 
 def _row(each: Advised, currency: str, lang: Language) -> tuple[str, str, str, str]:
-    reason = reason_text(each.verdict.reasons[0], lang)
+    reason = reason_text(each.kept or each.verdict.reasons[0], lang)
     return each.profile.name, choice_text(each.verdict, lang), reason, saving_text(each, currency, lang)
