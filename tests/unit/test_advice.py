@@ -267,6 +267,28 @@ def test_the_real_pods_get_verdicts_and_money_in_one_command(
     assert all(each["memoryHeadroomPercent"] >= 9 for each in shares)
 
 
+@pytest.mark.parametrize(
+    ("fleet", "words"),
+    [((), "nothing can be advised without one"), (("--fleet", "fleet.json"), "the fleet has several: H100")],
+)
+def test_metrics_without_a_gpu_model_ask_for_a_fleet_of_one_model(
+    fleet: tuple[str, ...],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("use.csv").write_text("pod,minute,duty_pct,mem_mib\n0,0,5,900\n0,1,5,900\n")
+    nodes = [{"name": m.lower(), "gpuModel": m, "gpus": 1} for m in (H100, "L4")]
+    manifest = {"apiVersion": "stellwerk.dev/v1alpha1", "kind": "Fleet", "metadata": {"name": "f"}}
+    Path("fleet.json").write_text(json.dumps(manifest | {"spec": {"currency": "EUR", "nodes": nodes}}))
+    with pytest.raises(SystemExit) as ended:
+        main(["advise", "use.csv", *fleet, "--lang", "en"])
+    err = capsys.readouterr().err
+    assert ended.value.code == 2 and words in err and "Next: " in err and "--fleet 8x" in err
+
+
 def test_a_head_room_out_of_range_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["advise", "x.csv", "--headroom", "-1", "--lang", "en"])

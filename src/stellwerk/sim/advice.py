@@ -15,6 +15,7 @@ from fractions import Fraction
 from msgspec import Struct
 from msgspec.structs import replace
 
+from stellwerk.api.errors import InvalidInput
 from stellwerk.engine.advice.profile import Profile
 from stellwerk.engine.advice.profiles import known_model, profiles_of, scale_of, workload_names
 from stellwerk.engine.advice.rules import Margins
@@ -128,6 +129,28 @@ def advise_usage(usage: Usage, fleet: Fleet | None, margins: Margins) -> Advice:
     )
     unnamed = sum(all(not device.model for device in usage.devices) for _ in profiles)
     return replace(found, notes=_notes(found, fleet, default, unnamed))
+
+
+def check_model(usage: Usage, fleet: Fleet | None, source: str) -> None:
+    """Raise InvalidInput, naming `source`, where neither the metrics nor the fleet say the GPU model."""
+    if any(device.model for device in usage.devices) or not usage.devices:
+        return
+    models = sorted({node.gpu_model for node in fleet.nodes}) if fleet else []
+    if len(models) > 1:
+        raise InvalidInput(
+            "{name} names no GPU model, and the fleet has several: {models}",
+            fix="name a fleet of one model, such as --fleet 8xscaleway/H100-1-80G",
+            path="--fleet",
+            name=source,
+            models=", ".join(models),
+        )
+    if not models:
+        raise InvalidInput(
+            "{name} names no GPU model, and nothing can be advised without one",
+            fix="name the fleet that it ran on, such as --fleet 8xscaleway/H100-1-80G",
+            path="--fleet",
+            name=source,
+        )
 
 
 def _facts(model: str) -> GpuFacts | None:

@@ -61,7 +61,7 @@ def _advice(paths: tuple[str, ...], options: dict[str, Any]) -> "Advice":
     from stellwerk.api.errors import InvalidInput
     from stellwerk.engine.advice.rules import Margins
     from stellwerk.engine.money.exchange import parse_rate
-    from stellwerk.sim.advice import advise_usage
+    from stellwerk.sim.advice import advise_usage, check_model
     from stellwerk.sim.intake.fleets import named_fleet
 
     headroom = options["headroom"]
@@ -74,7 +74,9 @@ def _advice(paths: tuple[str, ...], options: dict[str, Any]) -> "Advice":
         )
     rates = tuple(parse_rate(rate) for rate in options["rates"])
     fleet = named_fleet(options["fleet"], rates).fleet if options["fleet"] else None
-    return advise_usage(load_usage(paths).usage, fleet, Margins(headroom))
+    usage = load_usage(paths).usage
+    check_model(usage, fleet, ", ".join(paths))
+    return advise_usage(usage, fleet, Margins(headroom))
 
 
 def _write_manifests(advice: "Advice", output: str) -> None:
