@@ -11,7 +11,7 @@ from stellwerk.engine.advice.verdict import NOT_ENOUGH_DATA, OTHER_MODEL, Verdic
 from stellwerk.engine.decision import Reason
 from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING
 from stellwerk.report.export import to_plain
-from stellwerk.report.text import Language, money, number, say, translator
+from stellwerk.report.text import Language, money, number, reason_text, say, translator
 from stellwerk.sim.advice import Advice, Advised
 
 
@@ -50,11 +50,6 @@ def kind_text(kind: Kind, lang: Language) -> str:
     _ = translator(lang)
     told = {"label": _("by label"), "owner": _("by owner"), "behavior": _("by behavior")}
     return f"{kind.kind} ({told[kind.by]})" if kind.by in told else kind.kind
-
-
-def reason_text(reason: Reason, lang: Language) -> str:
-    """A reason in the reader's language."""
-    return translator(lang)(reason.text, **reason.values)
 
 
 def saving_text(advised: Advised, currency: str, lang: Language) -> str:
