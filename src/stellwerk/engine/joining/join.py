@@ -22,7 +22,7 @@ class _Scrapes(Struct, frozen=True):
     """When each device and each node was scraped, and the interval."""
 
     devices: dict[str, set[int]]
-    nodes: dict[str, set[int]]
+    nodes: dict[str, list[int]]
     interval_ms: int
     assumed: bool
 
@@ -87,7 +87,9 @@ def _scrapes(by_key: dict[str, Device], interval_ms: int | None) -> _Scrapes:
         nodes.setdefault(by_key[key].node, set()).update(times)
     measured = interval_ms or median_step(sorted(times) for times in seen.values())
     assumed = dcgm_exporter().default_collect_interval_ms
-    return _Scrapes(seen, nodes, measured or assumed, measured is None)
+    return _Scrapes(
+        seen, {node: sorted(times) for node, times in nodes.items()}, measured or assumed, measured is None
+    )
 
 
 def _device(device: Device, found: Attributed, scrapes: _Scrapes, findings: Findings) -> DeviceUse:

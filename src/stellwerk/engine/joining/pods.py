@@ -20,10 +20,10 @@ _KIND = "stellwerk_dev_workload_kind"
 
 
 class Joined(Struct, frozen=True, kw_only=True):
-    """All that is known before pods are made; times of a device are those of its node's scrapes."""
+    """All that is known before pods are made; a device's times are those of its node's scrapes, ascending."""
 
     attributed: Mapping[str, Attributed]
-    node_times: Mapping[str, set[int]]
+    node_times: Mapping[str, Sequence[int]]
     device_nodes: Mapping[str, str]
     said: Mapping[str, PodLabels]
     objects: Mapping[str, PodObject]
@@ -178,8 +178,9 @@ def _check(name: str, held: _Held, joined: Joined, findings: Findings) -> None:
         return
     findings.add("shared-not-split", name, not held.attributed)
     nodes = {joined.device_nodes[key] for key in held.devices}
-    times = {time for node in nodes for time in joined.node_times[node]} if len(nodes) > 1 else None
-    findings.add("pod-gap", name, gaps_within(held.seen, times or joined.node_times[nodes.pop()]))
+    each = [joined.node_times[node] for node in sorted(nodes)]
+    times = each[0] if len(each) == 1 else sorted({time for times in each for time in times})
+    findings.add("pod-gap", name, gaps_within(held.seen, times))
 
 
 @cache
