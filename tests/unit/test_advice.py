@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from stellwerk.api.manifests import load_manifests
 from stellwerk.api.validation import validate
@@ -161,8 +162,8 @@ def test_what_must_not_share_keeps_its_gpu() -> None:
 
 
 def test_a_manifest_says_why_what_it_saves_and_how_to_undo_and_is_valid() -> None:
-    advice = advise_usage(usage_of({"a": light()}), None, Margins())
-    [(name, text)] = advice_manifests(advice)
+    advice = advise_usage(usage_of({"a": light(), "b": light()}), None, Margins())
+    (name, text), _ = advice_manifests(advice)
     lines = text.splitlines()
     assert name == "team-a.yaml"
     assert [line.split(":")[0] for line in lines[:3]] == ["# Why", "# Expected saving", "# Undo"]
@@ -176,13 +177,62 @@ def test_a_manifest_says_why_what_it_saves_and_how_to_undo_and_is_valid() -> Non
 
 
 def test_an_mps_share_is_one_claim_with_its_limits() -> None:
-    advice = advise_usage(usage_of({"a": light()}, model="L40S", kind="batch"), None, Margins())
-    [(name, text)] = advice_manifests(advice)
+    pods = {"a": light(), "b": light()}
+    advice = advise_usage(usage_of(pods, model="L40S", kind="batch"), None, Margins())
+    (name, text), _ = advice_manifests(advice)
     validate(load_manifests(text.encode(), name))
     claim = yaml.safe_load(text)
     limits = claim["spec"]["devices"]["config"][0]["opaque"]["parameters"]["sharing"]["mpsConfig"]
     assert claim["kind"] == "ResourceClaim"
     assert limits == {"defaultActiveThreadPercentage": 11, "defaultPinnedDeviceMemoryLimit": "8800Mi"}
+
+
+def test_what_may_share_but_saves_nothing_is_kept_and_gets_no_manifest() -> None:
+    fleet = named_fleet("8xscaleway/H100-1-80G", ()).fleet
+    advice = advise_usage(usage_of({"a": light()}), fleet, Margins())
+    [alone] = advice.workloads
+    assert alone.verdict.choice == "mig" and alone.kept is not None and alone.kept.code == "SavesNothing"
+    assert (alone.held_before_milli, alone.held_after_milli, alone.saving_month) == (1000, 1000, 0)
+    assert (advice.gpus_before, advice.gpus_after, advice.saving_month) == (1, 1, 0)
+    assert not advice_manifests(advice)
+    table = render_advice(advice, "en")
+    assert table.startswith("Sharing saves nothing: 1 GPUs at the busiest time; keep all as it is.")
+    assert "    keep it as it is: sharing saves nothing here" in table.splitlines()
+    assert "Teilen spart hier nichts" in render_brief(advice, "de")
+    [plain] = advice_plain(advice)["workloads"]
+    assert plain["keep"]["code"] == "SavesNothing" and plain["savingMonth"] == "0.00"
+
+
+def test_one_way_that_saves_nothing_does_not_hide_another_that_does() -> None:
+    # Each method has GPUs of its own: the notebook alone would only move to another one.
+    usage = usage_of({"a": light(), "b": light(), "n": light()}, model="L40S", kind="batch")
+    pods = tuple(replace(pod, kind="notebook" if pod.pod == "n" else "batch") for pod in usage.pods)
+    advice = advise_usage(replace(usage, pods=pods), None, Margins())
+    found = {each.profile.name: (each.verdict.choice, each.kept is not None) for each in advice.workloads}
+    assert found == {"team/a": ("mps", False), "team/b": ("mps", False), "team/n": ("time-slicing", True)}
+    assert (advice.gpus_before, advice.gpus_after) == (3, 2) and len(advice_manifests(advice)) == 2
+
+
+def test_a_larger_instance_than_it_has_costs_more_and_is_no_saving() -> None:
+    large = {SM_ACTIVE: [100] * DAY, FB_USED: [9_500_000] * DAY}
+    usage = usage_of({"a": large, "b": light()}, profile="1g.10gb")
+    fleet = named_fleet("8xscaleway/H100-1-80G", ()).fleet
+    for given, code, word in ((fleet, "CostsMore", "would cost "), (None, "TakesMore", "would take 1")):
+        advice = advise_usage(usage, given, Margins(20))
+        first = advice.workloads[0]
+        assert first.verdict.share is not None and first.kept is not None, first.verdict
+        assert first.kept.code == code and word in str(first.kept)
+        assert not advice_manifests(advice) and advice.saving_month in (0, None)
+
+
+def test_a_pod_that_no_scrape_saw_does_not_hide_what_others_save() -> None:
+    usage = usage_of({"a": light(), "b": light()})
+    unseen = replace(usage.pods[0], pod="unseen", devices=(), series={}, gpus_requested=1)
+    fleet = named_fleet("8xscaleway/H100-1-80G", ()).fleet
+    nodes = (*fleet.nodes, replace(fleet.nodes[0], name="other", gpu_model="L4"))
+    found = advise_usage(replace(usage, pods=(*usage.pods, unseen)), replace(fleet, nodes=nodes), Margins())
+    assert found.saving_month is not None and found.saving_month > 0
+    assert [each.model for each in found.packed] == [H100]
 
 
 def test_names_of_objects_are_dns_labels_and_stay_apart() -> None:
@@ -213,8 +263,30 @@ def test_the_real_pods_get_verdicts_and_money_in_one_command(
     assert len(found["workloads"]) in (143, 144) and found["gpusAfter"] < found["gpusBefore"]
     assert float(found["savingMonth"]) > 0 and "GPU-Rat" in brief.read_text()
     shares = [each for each in found["workloads"] if each["share"]]
-    assert len(list(folder.iterdir())) == len(shares) > 20
+    assert len(list(folder.iterdir())) == len(shares) - sum(each["keep"] is not None for each in shares) > 20
     assert all(each["memoryHeadroomPercent"] >= 9 for each in shares)
+
+
+@pytest.mark.parametrize(
+    ("fleet", "words"),
+    [((), "nothing can be advised without one"), (("--fleet", "fleet.json"), "the fleet has several: H100")],
+)
+def test_metrics_without_a_gpu_model_ask_for_a_fleet_of_one_model(
+    fleet: tuple[str, ...],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("use.csv").write_text("pod,minute,duty_pct,mem_mib\n0,0,5,900\n0,1,5,900\n")
+    nodes = [{"name": m.lower(), "gpuModel": m, "gpus": 1} for m in (H100, "L4")]
+    manifest = {"apiVersion": "stellwerk.dev/v1alpha1", "kind": "Fleet", "metadata": {"name": "f"}}
+    Path("fleet.json").write_text(json.dumps(manifest | {"spec": {"currency": "EUR", "nodes": nodes}}))
+    with pytest.raises(SystemExit) as ended:
+        main(["advise", "use.csv", *fleet, "--lang", "en"])
+    err = capsys.readouterr().err
+    assert ended.value.code == 2 and words in err and "Next: " in err and "--fleet 8x" in err
 
 
 def test_a_head_room_out_of_range_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

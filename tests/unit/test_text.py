@@ -5,6 +5,8 @@ from decimal import Decimal
 import pytest
 
 from stellwerk.api.errors import InvalidInput, Unreachable
+from stellwerk.engine.advice.rules import ABOVE_SLICE
+from stellwerk.engine.decision import Reason
 from stellwerk.report.text import (
     Language,
     day,
@@ -13,6 +15,7 @@ from stellwerk.report.text import (
     moment,
     money,
     number,
+    reason_text,
     resolve_language,
     say,
     translator,
@@ -122,3 +125,16 @@ def test_a_finished_sentence_is_recognized_by_its_template() -> None:
     assert say(sentence, "en") == sentence
     assert say(sentence, "de") == "Preis unbekannt (zu setzen mit --price EUR)"
     assert say("a sentence that nobody wrote {x}", "de") == "a sentence that nobody wrote {x}"
+
+
+def test_figures_in_a_reason_are_written_as_the_language_does_and_names_stay() -> None:
+    values: dict[str, str | int] = {"used": "39.9", "limit": "1234.50 GiB", "headroom": 1200, "names": "1.5"}
+    reason = Reason("Any", "{used} of {limit}, {headroom}: {names}", values)
+    assert reason_text(reason, "en") == "39.9 of 1,234.50 GiB, 1,200: 1.5"
+    assert reason_text(reason, "de") == "39,9 of 1.234,50 GiB, 1.200: 1.5"
+
+
+def test_a_reason_of_advice_is_german_in_all_its_figures() -> None:
+    values: dict[str, str | int] = {"used": "39.9", "limit": "19.6", "headroom": 10}
+    german = reason_text(Reason("MemoryAboveSlice", ABOVE_SLICE, values), "de")
+    assert "39,9 GiB" in german and "19,6 GiB" in german and "39.9" not in german

@@ -48,7 +48,8 @@ class PodUse(Struct, frozen=True, kw_only=True):
 
     `series` are values that are this pod's alone: per-process ones, or the device's while no other pod had
     it. `shared_with` are pods ("namespace/pod") that had one of its devices at the same time; `attributed` is
-    False where a shared device's value could not be split, so that `series` lacks it.
+    False where a shared device's value could not be split, so that `series` lacks it. `start_told` and
+    `end_told`: kube-state-metrics said when; else it is a guess from samples. `resources`: those asked for.
     """
 
     namespace: str
@@ -61,7 +62,10 @@ class PodUse(Struct, frozen=True, kw_only=True):
     devices: tuple[str, ...] = ()
     start_ms: int
     end_ms: int
+    start_told: bool = False
+    end_told: bool = False
     gpus_requested: int | None = None
+    resources: tuple[str, ...] = ()
     labels: Mapping[str, str] = {}
     claim: str = ""
     series: Mapping[str, Samples] = {}

@@ -15,11 +15,14 @@ from io import BytesIO
 from typing import Literal, Protocol
 
 from stellwerk.api.errors import InvalidInput, Unreachable
+from stellwerk.engine.decision import Reason
 
 Language = Literal["en", "de"]
 LANGUAGES: tuple[Language, ...] = ("en", "de")
 # A template with fewer letters between its places would match sentences that it did not write.
 MIN_LITERAL = 8
+# Values of reasons that are names, whatever they look like.
+NAMED = frozenset({"names", "name", "model", "instance", "owner", "profile", "best", "way"})
 
 
 class Translate(Protocol):
@@ -95,6 +98,21 @@ def _german_value(value: str) -> str:
     if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?|\d+\.\d+", value):
         return value.translate(str.maketrans(",.", ".,"))
     return value  # Perhaps a name: it stays as its owner wrote it.
+
+
+def reason_text(reason: Reason, lang: Language) -> str:
+    """A reason in the reader's language, its figures too; names stay as their owner wrote them."""
+    values = {key: value if key in NAMED else _figure(value, lang) for key, value in reason.values.items()}
+    return translator(lang)(reason.text, **values)
+
+
+def _figure(value: str | int, lang: Language) -> str:
+    """A count, or a text that begins with a decimal figure (`39.9`, `39.9 GiB`), as `lang` writes it."""
+    if isinstance(value, int):
+        return number(value, lang)
+    if match := re.fullmatch(r"(-?\d+(?:\.(\d+))?)((?: [A-Za-z]+)?)", value):
+        return number(Decimal(match[1]), lang, len(match[2] or "")) + match[3]
+    return value
 
 
 def resolve_language(option: str | None, env: Mapping[str, str]) -> Language:

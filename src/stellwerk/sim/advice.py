@@ -3,6 +3,9 @@
 Before: the most GPUs that pods held at one time. After: the most that they hold when each pod gets the share
 of its verdict, placed when it starts and freed when it ends. A GPU serves one method only. Where nodes end is
 not considered: what a pod of several GPUs needs on one node, it has already.
+
+A share that takes no fewer GPUs is no advice: the workload may share, and is kept as it is. That is asked of
+each workload, of all that share one way, and of all of a model together.
 """
 
 from collections.abc import Mapping
@@ -12,6 +15,7 @@ from fractions import Fraction
 from msgspec import Struct
 from msgspec.structs import replace
 
+from stellwerk.api.errors import InvalidInput
 from stellwerk.engine.advice.profile import Profile
 from stellwerk.engine.advice.profiles import known_model, profiles_of, scale_of, workload_names
 from stellwerk.engine.advice.rules import Margins
@@ -31,7 +35,8 @@ from stellwerk.engine.usage import Usage
 class Advised(Struct, frozen=True, kw_only=True):
     """A workload with its verdict. `held_before_milli` and `held_after_milli`: of GPUs, all its pods at once.
 
-    `saving_month` is the difference at the price of its GPU model; None where that is unknown.
+    `saving_month` is the difference at the price of its GPU model; None where that is unknown. `kept`: it may
+    share, but stays as it is, and why.
     """
 
     profile: Profile
@@ -39,6 +44,7 @@ class Advised(Struct, frozen=True, kw_only=True):
     held_before_milli: int
     held_after_milli: int
     saving_month: Decimal | None = None
+    kept: Reason | None = None
 
 
 class Packed(Struct, frozen=True, kw_only=True):
@@ -74,6 +80,9 @@ ASSUMED_MODEL = (
 NO_MODEL = "The metrics name no GPU model for {count} workloads: name a fleet of one model with --fleet."
 NO_PRICE = "No price is known for {model}, so nothing is said in money: name the fleet with --fleet."
 NO_FLEET = "No fleet was given, so nothing is said in money: name it with --fleet."
+TAKES_MORE = "keep it as it is: sharing would take {milli} thousandths of a GPU more"
+COSTS_MORE = "keep it as it is: sharing would cost {amount} a month more, in the fleet's currency"
+MORE_GPUS = "keep it as it is: sharing it and its like ({count} workloads) would take {gpus} GPUs more"
 NODES_IGNORED = "Packing takes all GPUs of a model as one pool: where nodes end is not considered."
 OTHER_NOT_COUNTED = "Another GPU model is advised for {count} workloads: its price is not in the saving."
 
@@ -90,12 +99,24 @@ def advise_usage(usage: Usage, fleet: Fleet | None, margins: Margins) -> Advice:
     verdicts = {each.name: advise(each, facts[each.model], margins) for each in profiles}
     prices = _prices(fleet) if fleet else {}
     by_name = {each.name: each for each in profiles}
-    packed = tuple(
-        _pack(usage, model, (by_name, verdicts, facts[model]), prices.get(model)) for model in sorted(facts)
-    )
+    # A pod that no scrape saw names no model: it says nothing of GPUs, and hides no price of others.
+    held = {
+        by_name[name].model
+        for name, pod in zip(workload_names(usage), usage.pods, strict=True)
+        if pod.devices
+    }
+    plans = [
+        _plan(usage, model, _Known(by_name, verdicts, facts[model]), prices.get(model))
+        for model in sorted(held)
+    ]
+    kept = {name: why for _, each in plans for name, why in each.items()}
+    packed = tuple(each for each, _ in plans)
     known = bool(packed) and all(each.saving_month is not None for each in packed)
     found = Advice(
-        workloads=tuple(_advised(each, verdicts[each.name], prices.get(each.model)) for each in profiles),
+        workloads=tuple(
+            _advised(each, verdicts[each.name], prices.get(each.model), kept.get(each.name))
+            for each in profiles
+        ),
         packed=packed,
         start_ms=usage.start_ms,
         end_ms=usage.end_ms,
@@ -108,6 +129,28 @@ def advise_usage(usage: Usage, fleet: Fleet | None, margins: Margins) -> Advice:
     )
     unnamed = sum(all(not device.model for device in usage.devices) for _ in profiles)
     return replace(found, notes=_notes(found, fleet, default, unnamed))
+
+
+def check_model(usage: Usage, fleet: Fleet | None, source: str) -> None:
+    """Raise InvalidInput, naming `source`, where neither the metrics nor the fleet say the GPU model."""
+    if any(device.model for device in usage.devices) or not usage.devices:
+        return
+    models = sorted({node.gpu_model for node in fleet.nodes}) if fleet else []
+    if len(models) > 1:
+        raise InvalidInput(
+            "{name} names no GPU model, and the fleet has several: {models}",
+            fix="name a fleet of one model, such as --fleet 8xscaleway/H100-1-80G",
+            path="--fleet",
+            name=source,
+            models=", ".join(models),
+        )
+    if not models:
+        raise InvalidInput(
+            "{name} names no GPU model, and nothing can be advised without one",
+            fix="name the fleet that it ran on, such as --fleet 8xscaleway/H100-1-80G",
+            path="--fleet",
+            name=source,
+        )
 
 
 def _facts(model: str) -> GpuFacts | None:
@@ -126,13 +169,8 @@ def _prices(fleet: Fleet) -> dict[str, Fraction]:
     return {model: each / gpus[model] for model, each in cost.items() if each is not None}
 
 
-def _advised(profile: Profile, verdict: Verdict, price: Fraction | None) -> Advised:
-    # A pod that had an instance, or one of several tenants, held no whole GPU before.
-    slices, of_slices = scale_of(profile.model, profile.instance).memory
-    tenants = 1 + len(profile.shared_with)
-    before = profile.at_once * profile.gpus * 1000 * slices // (of_slices * tenants)
-    share = verdict.share
-    after = profile.at_once * share.held_milli if share else before
+def _advised(profile: Profile, verdict: Verdict, price: Fraction | None, kept: Reason | None) -> Advised:
+    before, after = _held(profile, None if kept else verdict.share)
     saved = Fraction(before - after, 1000) * HOURS_PER_MONTH
     return Advised(
         profile=profile,
@@ -140,10 +178,25 @@ def _advised(profile: Profile, verdict: Verdict, price: Fraction | None) -> Advi
         held_before_milli=before,
         held_after_milli=after,
         saving_month=None if price is None else rounded(saved * price, 2),
+        kept=kept,
     )
 
 
-Known = tuple[Mapping[str, Profile], Mapping[str, Verdict], GpuFacts | None]
+def _held(profile: Profile, share: Share | None) -> tuple[int, int]:
+    """Thousandths of GPUs that all pods at once hold as measured, and with this share."""
+    # A pod that had an instance, or one of several tenants, held no whole GPU before.
+    slices, of_slices = scale_of(profile.model, profile.instance).memory
+    tenants = 1 + len(profile.shared_with)
+    before = profile.at_once * profile.gpus * 1000 * slices // (of_slices * tenants)
+    return before, profile.at_once * share.held_milli if share else before
+
+
+class _Known(Struct, frozen=True):
+    """Of all workloads the profile and the verdict by name, and of one model the facts (None: unknown)."""
+
+    profiles: Mapping[str, Profile]
+    verdicts: Mapping[str, Verdict]
+    facts: GpuFacts | None
 
 
 class _Pool:
@@ -185,8 +238,67 @@ class _Held:
             self.gpus += bool(was + step) - bool(was)
 
 
-def _pack(usage: Usage, model: str, known: Known, price: Fraction | None) -> Packed:
-    profiles, verdicts, facts = known
+def _plan(
+    usage: Usage, model: str, known: _Known, price: Fraction | None
+) -> tuple[Packed, dict[str, Reason]]:
+    """The GPUs of a model before and after, and the workloads that may share but are kept, with why."""
+    names = workload_names(usage)
+    pods = {at for at, name in enumerate(names) if known.profiles[name].model == model}
+    shares = {name: share for name in names if (share := known.verdicts[name].share) is not None}
+    shares = {name: share for name, share in shares.items() if known.profiles[name].model == model}
+    kept = _each_alone(shares, known, price)
+    for method in sorted({share.method for share in shares.values()}):
+        mine = {name: each for name, each in shares.items() if each.method == method and name not in kept}
+        before, after = _peaks(usage, {at for at in pods if names[at] in mine}, mine, known.facts)
+        if after >= before:
+            kept |= dict.fromkeys(mine, _no_gain(after - before, len(mine)))
+    left = {name: share for name, share in shares.items() if name not in kept}
+    before, after = _peaks(usage, pods, left, known.facts)
+    if left and after >= before:
+        kept |= dict.fromkeys(left, _no_gain(after - before, len(left)))
+        after = before
+    return _packed(usage, model, (before, after), price), kept
+
+
+def _each_alone(shares: Mapping[str, Share], known: _Known, price: Fraction | None) -> dict[str, Reason]:
+    """Workloads whose share is no less than what they hold already, such as an instance of that size."""
+    kept: dict[str, Reason] = {}
+    for name, share in shares.items():
+        before, after = _held(known.profiles[name], share)
+        if after == before:
+            kept[name] = _no_gain(0, 1)
+        elif after > before and price is None:
+            kept[name] = Reason("TakesMore", TAKES_MORE, {"milli": after - before})
+        elif after > before and price is not None:
+            more = rounded(Fraction(after - before, 1000) * HOURS_PER_MONTH * price, 2)
+            kept[name] = Reason("CostsMore", COSTS_MORE, {"amount": str(more)})
+    return kept
+
+
+def _no_gain(more: int, count: int) -> Reason:
+    if not more:
+        return Reason("SavesNothing", "keep it as it is: sharing saves nothing here")
+    values: dict[str, str | int] = {"count": count, "gpus": more}
+    return Reason("ShareMoreGpus", MORE_GPUS, values)
+
+
+def _packed(usage: Usage, model: str, peaks: tuple[int, int], price: Fraction | None) -> Packed:
+    devices = [device for device in usage.devices if device.model == model or not device.model]
+    saved = Fraction(peaks[0] - peaks[1]) * HOURS_PER_MONTH
+    return Packed(
+        model=model,
+        seen=len({f"{device.node}/{device.uuid}" for device in devices}),
+        before=peaks[0],
+        after=peaks[1],
+        gpu_hour=None if price is None else rounded(price, 4),
+        saving_month=None if price is None else rounded(saved * price, 2),
+    )
+
+
+def _peaks(
+    usage: Usage, pods: set[int], shares: Mapping[str, Share], facts: GpuFacts | None
+) -> tuple[int, int]:
+    """The most GPUs that these pods (by place) held at once, and the most when each has its share."""
     names = workload_names(usage)
     gpu_of = {device.key: f"{device.node}/{device.uuid}" for device in usage.devices}
     # One pool a method: a GPU of one is never lent to another, as on a node with the device plugin.
@@ -194,10 +306,8 @@ def _pack(usage: Usage, model: str, known: Known, price: Fraction | None) -> Pac
     granted: dict[int, tuple[str, tuple[Grant, ...]]] = {}
     before, kept = _Held(), _Held()
     most_before = most_after = 0
-    for _, starts, at in _changes(
-        usage, {at for at, name in enumerate(names) if profiles[name].model == model}
-    ):
-        pod, share, step = usage.pods[at], verdicts[names[at]].share, 1 if starts else -1
+    for _, starts, at in _changes(usage, pods):
+        pod, share, step = usage.pods[at], shares.get(names[at]), 1 if starts else -1
         gpus = frozenset(gpu_of.get(key, key) for key in pod.devices) or frozenset({pod.name})
         before.change(gpus, step)
         if share is None or facts is None:
@@ -210,16 +320,7 @@ def _pack(usage: Usage, model: str, known: Known, price: Fraction | None) -> Pac
             pools[method].give(grants)
         busy = sum(state.tenants > 0 for pool in pools.values() for state in pool.states)
         most_before, most_after = max(most_before, before.gpus), max(most_after, kept.gpus + busy)
-    devices = [device for device in usage.devices if device.model == model or not device.model]
-    saved = Fraction(most_before - most_after) * HOURS_PER_MONTH
-    return Packed(
-        model=model,
-        seen=len({gpu_of[device.key] for device in devices}),
-        before=most_before,
-        after=most_after,
-        gpu_hour=None if price is None else rounded(price, 4),
-        saving_month=None if price is None else rounded(saved * price, 2),
-    )
+    return most_before, most_after
 
 
 def _changes(usage: Usage, pods: set[int]) -> list[tuple[int, int, int]]:

@@ -13,7 +13,7 @@ from stellwerk.adapters.metrics.table import PARQUET_MAGIC, is_table, read_csv, 
 from stellwerk.adapters.rows import shown
 from stellwerk.api.errors import InvalidInput
 from stellwerk.engine.joining.join import join_series
-from stellwerk.engine.joining.series import Findings
+from stellwerk.engine.joining.series import Findings, Series
 from stellwerk.engine.usage import Usage
 
 SUFFIXES = (
@@ -57,15 +57,25 @@ NO_OPTIONS = UsageOptions()
 
 def load_usage(paths: Sequence[str], options: UsageOptions = NO_OPTIONS) -> LoadedUsage:
     """All series in these files and folders as one Usage; raises InvalidInput with file and place."""
+    intake, inputs = _intake(paths, options)
+    source = paths[0] if len(paths) == 1 else ", ".join(paths)
+    usage = join_series(intake.series(), intake.findings, source, options.interval_ms)
+    return LoadedUsage(usage, inputs)
+
+
+def load_series(paths: Sequence[str]) -> tuple[Series, ...]:
+    """All series as they stand in these files and folders, not joined; raises as `load_usage` does."""
+    return tuple(_intake(paths, NO_OPTIONS)[0].series())
+
+
+def _intake(paths: Sequence[str], options: UsageOptions) -> tuple[Intake, tuple[UsageFile, ...]]:
     intake = Intake(Findings())
     inputs = []
     for path in (file for each in paths for file in _files(each)):
         raw = read_raw(path)
         inputs.append(UsageFile(path, sha256(raw)))
         _read(expand(raw, path), path, intake, options)
-    source = paths[0] if len(paths) == 1 else ", ".join(paths)
-    usage = join_series(intake.series(), intake.findings, source, options.interval_ms)
-    return LoadedUsage(usage, tuple(inputs))
+    return intake, tuple(inputs)
 
 
 def _read(content: bytes, source: str, intake: Intake, options: UsageOptions) -> None:

@@ -122,7 +122,7 @@ def _gb(nbytes: int, lang: "Language") -> str:
 
 
 def _table(estimate: "Estimate", verdict: "Verdict", lang: "Language") -> None:
-    from stellwerk.report.text import number, translator
+    from stellwerk.report.text import number, reason_text, translator
 
     _ = translator(lang)
     plan = estimate.plan
@@ -159,7 +159,7 @@ def _table(estimate: "Estimate", verdict: "Verdict", lang: "Language") -> None:
     click.echo()
     click.echo(_(SHARE if share else WHOLE))
     for reason in verdict.reasons:
-        click.echo("- " + _(reason.text, **reason.values))
+        click.echo("- " + reason_text(reason, lang))
 
 
 def _print(rows: list[tuple[str, ...]]) -> None:

@@ -168,7 +168,7 @@ def _counts(series: "Mapping[str, Samples]") -> dict[str, int]:
 
 
 def _print(loaded: "LoadedUsage", lang: "Language") -> None:
-    from stellwerk.report.text import moment, number, translator
+    from stellwerk.report.text import moment, number, reason_text, translator
 
     usage, _ = loaded.usage, translator(lang)
     click.echo(
@@ -192,7 +192,7 @@ def _print(loaded: "LoadedUsage", lang: "Language") -> None:
     if usage.warnings:
         click.echo()
     for warning in usage.warnings:
-        click.echo(f"{warning.code}: {_(warning.text, **warning.values)}")
+        click.echo(f"{warning.code}: {reason_text(warning, lang)}")
 
 
 def _device_rows(usage: "Usage") -> list[tuple[str, ...]]:

@@ -12,14 +12,16 @@ from stellwerk.report.text import msg
 @click.argument("path")
 @sharing_options
 @click.option("--metrics", is_flag=True, help="PATH holds metrics, as for whatif.")
+@click.option("--series", is_flag=True, help="Write the metrics themselves, for advise, whatif and usage.")
 @click.option(
     "-o", "--output", required=True, metavar="FILE", help="Where the manifests go: one file of JSON, a List."
 )
 @LANG
-def command(path: str, metrics: bool, output: str, **options: Any) -> int:
+def command(path: str, metrics: bool, series: bool, output: str, **options: Any) -> int:
     """Write the jobs and nodes of a replay as manifests, with numbers for the names of teams, jobs and nodes.
 
     `stellwerk replay FILE` gives the figures of the original. What stays: times, sizes, GPU models, prices.
+    With --series FILE holds the metrics: advise and whatif give the same verdicts and figures.
     """
     import msgspec
 
@@ -30,6 +32,14 @@ def command(path: str, metrics: bool, output: str, **options: Any) -> int:
 
     _ = translator(language_of(options.pop("lang")))
     check_output(output)
+    if series:
+        from stellwerk.adapters.metrics.load import load_series
+        from stellwerk.sim.observed.anonymous_series import anonymous_series
+
+        found = load_series([path])
+        write_output(output, msgspec.json.encode(anonymous_series(found)) + b"\n")
+        click.echo(_(SERIES_WRITTEN, name=output, count=len(found)), err=True)
+        return 0
     scenario = prepare(arguments_from(path, False, options, metrics=metrics)).scenario
     items = anonymous_case(scenario.demand, scenario.fleet)
     content = {"apiVersion": "v1", "kind": "List", "items": items}
@@ -39,3 +49,4 @@ def command(path: str, metrics: bool, output: str, **options: Any) -> int:
 
 
 WRITTEN = msg("wrote {name} with {jobs} jobs; read it before you share it: stellwerk replay {name}")
+SERIES_WRITTEN = msg("wrote {name} with {count} series; read it before you share it: stellwerk advise {name}")

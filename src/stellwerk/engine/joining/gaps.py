@@ -1,6 +1,7 @@
 """Scrapes: how often, where they are missing, and where a counter began anew."""
 
 from array import array
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -9,6 +10,7 @@ from stellwerk.engine.joining.series import Findings
 from stellwerk.engine.usage import Hole, Samples
 
 ENERGY = "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"
+MISSING_STEPS = 2  # From so many intervals on, a step between two samples surely misses one.
 
 
 def median_step(times: Iterable[Sequence[int]]) -> int | None:
@@ -36,12 +38,11 @@ def holes_of(times: Mapping[str, Collection[int]], interval_ms: int) -> tuple[Ho
     return tuple(sorted(found, key=lambda hole: (hole.start_ms, hole.end_ms, hole.node)))
 
 
-def gaps_within(seen: Collection[int], all_times: Collection[int]) -> int:
-    """How many of `all_times` between the first and the last of `seen` are not among them."""
+def gaps_within(seen: Collection[int], all_times: Sequence[int]) -> int:
+    """How many of `all_times` (ascending) between the first and the last of `seen` are not among them."""
     if len(seen) < 2:
         return 0
-    low, high = min(seen), max(seen)
-    return sum(low <= time <= high for time in all_times) - len(seen)
+    return bisect_right(all_times, max(seen)) - bisect_left(all_times, min(seen)) - len(seen)
 
 
 def count_resets(node: str, energy: Samples | None, findings: Findings) -> None:

@@ -8,6 +8,7 @@ from stellwerk.api.errors import InvalidInput
 from stellwerk.catalog.dcgm import dcgm_exporter
 from stellwerk.engine.joining import devices, objects
 from stellwerk.engine.joining.attribution import Attributed, attribute
+from stellwerk.engine.joining.clocks import note_clock_jumps
 from stellwerk.engine.joining.cluster import KUEUE_PREFIX, cluster_of
 from stellwerk.engine.joining.devices import Device, known_model, scraped
 from stellwerk.engine.joining.gaps import ENERGY, count_resets, gaps_within, holes_of, median_step
@@ -22,7 +23,7 @@ class _Scrapes(Struct, frozen=True):
     """When each device and each node was scraped, and the interval."""
 
     devices: dict[str, set[int]]
-    nodes: dict[str, set[int]]
+    nodes: dict[str, list[int]]
     interval_ms: int
     assumed: bool
 
@@ -65,6 +66,7 @@ def join_series(
     made = tuple(_device(by_key[key], attributed[key], scrapes, findings) for key in by_key)
     pods = pods_of(joined, findings)
     holes = holes_of(scrapes.nodes, scrapes.interval_ms)
+    findings.take(note_clock_jumps(made, holes, scrapes.nodes, scrapes.interval_ms))
     return Usage(
         start_ms=joined.start_ms,
         end_ms=end_ms,
@@ -91,7 +93,9 @@ def _scrapes(by_key: dict[str, Device], interval_ms: int | None) -> _Scrapes:
         nodes.setdefault(by_key[key].node, set()).update(times)
     measured = interval_ms or median_step(sorted(times) for times in seen.values())
     assumed = dcgm_exporter().default_collect_interval_ms
-    return _Scrapes(seen, nodes, measured or assumed, measured is None)
+    return _Scrapes(
+        seen, {node: sorted(times) for node, times in nodes.items()}, measured or assumed, measured is None
+    )
 
 
 def _device(device: Device, found: Attributed, scrapes: _Scrapes, findings: Findings) -> DeviceUse:

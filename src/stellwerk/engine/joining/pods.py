@@ -20,10 +20,10 @@ _KIND = "stellwerk_dev_workload_kind"
 
 
 class Joined(Struct, frozen=True, kw_only=True):
-    """All that is known before pods are made; times of a device are those of its node's scrapes."""
+    """All that is known before pods are made; a device's times are those of its node's scrapes, ascending."""
 
     attributed: Mapping[str, Attributed]
-    node_times: Mapping[str, set[int]]
+    node_times: Mapping[str, Sequence[int]]
     device_nodes: Mapping[str, str]
     said: Mapping[str, PodLabels]
     objects: Mapping[str, PodObject]
@@ -114,8 +114,9 @@ def _pod(life: str, held: _Held, joined: Joined, findings: Findings, moved: bool
     namespace, _, pod = name.partition("/")
     said, found = joined.said.get(life, PodLabels()), joined.objects.get(name, PodObject())
     # What kube-state-metrics says of a name fits no one of several pods, or stays, that bore it.
-    start_ms, end_ms = _span(held.seen, PodObject() if moved or life != name else found, joined)
+    span = _span(held.seen, PodObject() if moved or life != name else found, joined)
     _check(name, held, joined, findings)
+    findings.add("pod-seen-once", name, len(held.seen) == 1 and not (span.start_told and span.end_told))
     if joined.objects and not found.owner:
         findings.add("owner-missing", name)
     kind = found.labels.get(_KIND) or said.kind
@@ -130,9 +131,12 @@ def _pod(life: str, held: _Held, joined: Joined, findings: Findings, moved: bool
         team=namespace,
         kind=kind if kind in KINDS else "unknown",
         devices=tuple(held.devices),
-        start_ms=start_ms,
-        end_ms=end_ms,
+        start_ms=span.start_ms,
+        end_ms=span.end_ms,
+        start_told=span.start_told,
+        end_told=span.end_told,
         gpus_requested=found.gpus,
+        resources=tuple(sorted({resource for _, resource in found.requests})),
         labels=dict(sorted(found.labels.items())),
         claim=said.claim,
         series={metric: _over_devices(metric, held.parts[metric]) for metric in sorted(held.parts)},
@@ -141,31 +145,42 @@ def _pod(life: str, held: _Held, joined: Joined, findings: Findings, moved: bool
     )
 
 
-def _span(seen: set[int], found: PodObject, joined: Joined) -> tuple[int, int]:
+class _Span(Struct, frozen=True):
+    """From when to when a pod held its devices, and whether kube-state-metrics told it."""
+
+    start_ms: int
+    end_ms: int
+    start_told: bool
+    end_told: bool
+
+
+def _span(seen: set[int], found: PodObject, joined: Joined) -> _Span:
     """From the first sample to one interval after the last, or as kube-state-metrics has it, if that fits.
 
     A GPU is held from the pod's start, before the first scrape, to its completion, after the last.
     """
     first, last = (min(seen), max(seen)) if seen else (joined.end_ms, joined.start_ms)
     start, end = first, min(last + joined.interval_ms, joined.end_ms)
+    start_told = end_told = False
     if found.started_ms is not None and found.started_ms <= first:
-        start = max(joined.start_ms, found.started_ms)
-    if found.ended_ms is not None and found.ended_ms > max(last, start):
-        end = min(joined.end_ms, found.ended_ms)
+        start, start_told = max(joined.start_ms, found.started_ms), True
+    # Whole seconds: an end in the second of the last sample is that second.
+    if found.ended_ms is not None and found.ended_ms >= last and found.ended_ms > start:
+        end, end_told = min(joined.end_ms, found.ended_ms), True
     elif not seen:
         end = joined.end_ms
-    return start, max(end, start)
+    return _Span(start, max(end, start), start_told, end_told)
 
 
 def _check(name: str, held: _Held, joined: Joined, findings: Findings) -> None:
     if not held.seen:
         findings.add("pod-not-scraped", name)
         return
-    findings.add("pod-seen-once", name, len(held.seen) == 1)
     findings.add("shared-not-split", name, not held.attributed)
     nodes = {joined.device_nodes[key] for key in held.devices}
-    times = {time for node in nodes for time in joined.node_times[node]} if len(nodes) > 1 else None
-    findings.add("pod-gap", name, gaps_within(held.seen, times or joined.node_times[nodes.pop()]))
+    each = [joined.node_times[node] for node in sorted(nodes)]
+    times = each[0] if len(each) == 1 else sorted({time for times in each for time in times})
+    findings.add("pod-gap", name, gaps_within(held.seen, times))
 
 
 @cache

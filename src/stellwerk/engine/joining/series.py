@@ -10,6 +10,8 @@ from msgspec import Struct
 
 from stellwerk.engine.usage import Samples
 
+COUNTERS = frozenset({"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"})
+
 
 class Series(Struct, frozen=True):
     """One series of one file: its samples in the order of the file, values in thousandths of its unit."""
@@ -31,13 +33,24 @@ class Findings:
         if count:
             self.counts.setdefault(code, Counter())[name] += count
 
+    def take(self, other: "Findings") -> None:
+        """All that another one found."""
+        for code, counts in other.counts.items():
+            for name, count in counts.items():
+                self.add(code, name, count)
+
 
 def ascending(series: Series, name: str, findings: Findings) -> Samples:
     """The samples sorted by time; of two at one time the later in the file. `name` is what warnings name."""
     times = series.times_ms
     if all(map(lt, times, islice(times, 1, None))):
         return Samples(times, series.values_milli)
-    findings.add("times-back", name, sum(after < before for before, after in pairwise(times)))
+    back = [at for at, (before, after) in enumerate(pairwise(times)) if after < before]
+    findings.add("times-back", name, len(back))
+    if series.metric in COUNTERS:
+        values = series.values_milli
+        # A counter only grows: where it did while the time fell, the clock went back, not the file's order.
+        findings.add("clock-back", name, sum(values[at + 1] > values[at] for at in back))
     return _latest([Samples(times, series.values_milli)], name, findings)
 
 

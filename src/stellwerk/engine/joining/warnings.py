@@ -12,7 +12,25 @@ _MS_PER_MIN = 60_000
 
 # Code -> what it means; `count` is how often, `things` is how many names, `names` are the first of them.
 WARNINGS = (
-    ("times-back", "the time went back {count} times, at {names}: samples were sorted"),
+    (
+        "times-back",
+        "the time went back {count} times, a clock's jump or a file's order, at {names}: samples were sorted",
+    ),
+    (
+        "clock-forward",
+        "the clock jumped forward on {things} nodes, for the energy counter shows no such time; "
+        "what ran then is taken to be longer than it was: {names}",
+    ),
+    (
+        "clock-back",
+        "the clock went back on {things} nodes, for the energy counter grew on; "
+        "what ran then is taken to be shorter than it was: {names}",
+    ),
+    (
+        "off-grid",
+        "after a hole on {things} nodes scrapes came at other seconds: perhaps no hole but a jump of the "
+        "clock, or a new address of the exporter: {names}",
+    ),
     (
         "values-conflict",
         "{count} samples had another value at the same time, at {names}: the last one counts",

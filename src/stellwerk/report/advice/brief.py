@@ -6,8 +6,8 @@ from typing import Any
 from stellwerk import __version__
 from stellwerk.engine.advice.verdict import NOT_ENOUGH_DATA, OTHER_MODEL, SHARES
 from stellwerk.engine.partition.policy import WHOLE
-from stellwerk.report.advice.verdicts import choice_text, first_line, reason_text, saving_text
-from stellwerk.report.text import Language, moment, money, number, say, translator
+from stellwerk.report.advice.verdicts import choice_text, first_line, saving_text
+from stellwerk.report.text import Language, moment, money, number, reason_text, say, translator
 from stellwerk.sim.advice import Advice, Advised
 
 SHOWN = 8
@@ -67,5 +67,5 @@ def _groups(advice: Advice, lang: Language) -> list[dict[str, Any]]:
 
 
 def _row(each: Advised, currency: str, lang: Language) -> tuple[str, str, str, str]:
-    reason = reason_text(each.verdict.reasons[0], lang)
+    reason = reason_text(each.kept or each.verdict.reasons[0], lang)
     return each.profile.name, choice_text(each.verdict, lang), reason, saving_text(each, currency, lang)

@@ -1,6 +1,5 @@
 """A comparison of the ways of sharing, as tables with their reasons, or as data for programs."""
 
-import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from textwrap import fill
@@ -14,7 +13,7 @@ from stellwerk.engine.advice.comparison import Compared, Comparison, Cost, Licen
 from stellwerk.engine.decision import Reason
 from stellwerk.engine.money.exact import plain
 from stellwerk.report.tables import GAP, Grid, fold, term_name
-from stellwerk.report.text import Language, day, money, number, say, translator
+from stellwerk.report.text import Language, day, money, number, reason_text, say, translator
 
 
 def to_document(comparison: Comparison) -> dict[str, Any]:
@@ -240,15 +239,11 @@ def _why(option: Option, lang: Language) -> str:
 
 
 def _sentence(reason: Reason, lang: Language) -> str:
-    """A reason in the reader's language, with decimals as he writes them."""
+    """A reason in the reader's language, also where one of its values is a sentence."""
     values = {
         name: say(value, lang) if isinstance(value, str) else value for name, value in reason.values.items()
     }
-    if lang == "de":
-        values = {
-            name: re.sub(r"^(\d+)\.(\d) GiB$", r"\1,\2 GiB", str(value)) for name, value in values.items()
-        }
-    return translator(lang)(reason.text, **values)
+    return reason_text(Reason(reason.code, reason.text, values), lang)
 
 
 def _published(way: str, found: Any, lang: Language) -> str:

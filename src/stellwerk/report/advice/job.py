@@ -13,7 +13,7 @@ from stellwerk.engine.usage import Usage
 from stellwerk.report.advice.verdicts import advice_plain
 from stellwerk.report.export import to_plain
 from stellwerk.report.receipt import Evidence, InputFile, Job, fleet_hashes, input_files, receipt_of_result
-from stellwerk.sim.advice import Advice, advise_usage
+from stellwerk.sim.advice import Advice, advise_usage, check_model
 from stellwerk.sim.intake.fleets import named_fleet
 
 MOST_HEADROOM = 1000
@@ -54,6 +54,7 @@ def prepare_advice(arguments: AdviseArguments) -> PreparedAdvice:
     rates = tuple(parse_rate(rate) for rate in arguments.rates)
     found = named_fleet(arguments.fleet, rates) if arguments.fleet else None
     loaded = load_usage(arguments.paths)
+    check_model(loaded.usage, found.fleet if found else None, ", ".join(arguments.paths))
     return PreparedAdvice(
         arguments=arguments,
         usage=loaded.usage,

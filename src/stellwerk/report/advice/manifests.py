@@ -19,10 +19,10 @@ MIB = 1024 * 1024
 
 
 def advice_manifests(advice: Advice) -> list[tuple[str, str]]:
-    """(file name, YAML) for each workload that may share, by name; English, as all of Kubernetes."""
+    """(file name, YAML) for each workload that should share, by name; English, as all of Kubernetes."""
     found: list[tuple[str, str]] = []
     for each in advice.workloads:
-        if each.verdict.share is None:
+        if each.verdict.share is None or each.kept:
             continue
         name = object_name(each.profile.name)
         found.append((f"{name}.yaml", _file(name, each, each.verdict.share, advice.currency)))

@@ -11,7 +11,7 @@ from stellwerk.engine.advice.verdict import NOT_ENOUGH_DATA, OTHER_MODEL, Verdic
 from stellwerk.engine.decision import Reason
 from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING
 from stellwerk.report.export import to_plain
-from stellwerk.report.text import Language, money, number, say, translator
+from stellwerk.report.text import Language, money, number, reason_text, say, translator
 from stellwerk.sim.advice import Advice, Advised
 
 
@@ -19,15 +19,10 @@ def first_line(advice: Advice, lang: Language) -> str:
     """What all verdicts together say: GPUs before and after, and money where prices are known."""
     _ = translator(lang)
     values = {"before": number(advice.gpus_before, lang), "after": number(advice.gpus_after, lang)}
+    if advice.gpus_after >= advice.gpus_before:
+        return _("Sharing saves nothing: {before} GPUs at the busiest time; keep all as it is.", **values)
     if advice.saving_month is None:
         return _("{after} GPUs instead of {before} at the busiest time; prices are unknown.", **values)
-    if advice.saving_month < 0:
-        return _(
-            "{after} GPUs instead of {before} at the busiest time: {saving} a month more; keep them so.",
-            saving=money(-advice.saving_month, advice.currency, lang, 0),
-            after=advice.gpus_after,
-            before=advice.gpus_before,
-        )
     return _(
         "{after} GPUs instead of {before} at the busiest time: {saving} a month less.",
         saving=money(advice.saving_month, advice.currency, lang, 0),
@@ -57,15 +52,12 @@ def kind_text(kind: Kind, lang: Language) -> str:
     return f"{kind.kind} ({told[kind.by]})" if kind.by in told else kind.kind
 
 
-def reason_text(reason: Reason, lang: Language) -> str:
-    """A reason in the reader's language."""
-    return translator(lang)(reason.text, **reason.values)
-
-
 def saving_text(advised: Advised, currency: str, lang: Language) -> str:
-    """What one workload's verdict saves a month at the price of its GPU."""
+    """What one workload's verdict saves a month at the price of its GPU; "keep" where it saves nothing."""
     _ = translator(lang)
     saved = advised.saving_month
+    if advised.kept:
+        return _("keep")
     return _("unknown") if saved is None else money(saved, currency, lang, 0)
 
 
@@ -88,6 +80,7 @@ def render_advice(advice: Advice, lang: Language) -> str:
     for row, each in zip(rows, advice.workloads, strict=True):
         lines.append(_row(row, widths))
         lines += [f"    {reason_text(reason, lang)}" for reason in each.verdict.reasons]
+        lines += [f"    {reason_text(each.kept, lang)}"] if each.kept else []
         lines += [f"    {_('risk')}: {reason_text(reason, lang)}" for reason in each.verdict.risks]
     lines.append("")
     for pack in advice.packed:
@@ -149,6 +142,7 @@ def _workload(each: Advised) -> dict[str, Any]:
         "risks": [_reason(reason) for reason in verdict.risks],
         "memoryHeadroomPercent": verdict.memory_headroom_percent,
         "computeHeadroomPercent": verdict.compute_headroom_percent,
+        "keep": None if each.kept is None else _reason(each.kept),
         "heldBeforeMilli": each.held_before_milli,
         "heldAfterMilli": each.held_after_milli,
         "savingMonth": None if each.saving_month is None else str(each.saving_month),

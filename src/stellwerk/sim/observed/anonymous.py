@@ -24,7 +24,7 @@ def anonymous_case(demand: Demand, fleet: Fleet) -> list[Manifest]:
         if job.judged_memory_bytes is not None or job.observed_share_milli != 1000:
             raise InvalidInput(
                 "the jobs of {name} say more than manifests can: memory judged later, or shares of a trace",
-                fix="anonymize the metrics or manifests that the case comes from",
+                fix="anonymize the metrics or manifests that it comes from (measured use: with --series)",
                 source=demand.name,
                 name=demand.name,
             )

@@ -68,10 +68,18 @@ def load_measured(path: str, fleet: Fleet | None) -> Measured:
 
 
 def judged_pods(usage: Usage, fleet: Fleet | None) -> tuple[Judged, ...]:
-    """What each pod is, and how it should share, as `stellwerk advise` tells it of its workload."""
-    verdicts = {one.profile.name: one.verdict for one in advise_usage(usage, fleet, Margins()).workloads}
-    found = (verdicts[name] for name in workload_names(usage))
-    return tuple(Judged(one.kind.kind, one.choice if one.choice in ANY else "") for one in found)
+    """What each pod is, and how it should share, as `stellwerk advise` tells it of its workload.
+
+    One that is kept as it is, since sharing saves nothing, shares nothing here either.
+    """
+    advised = {one.profile.name: one for one in advise_usage(usage, fleet, Margins()).workloads}
+    found = (advised[name] for name in workload_names(usage))
+    return tuple(
+        Judged(
+            one.verdict.kind.kind, one.verdict.choice if one.verdict.choice in ANY and not one.kept else ""
+        )
+        for one in found
+    )
 
 
 def fleet_of(usage: Usage) -> Fleet:

@@ -40,7 +40,8 @@ def exposition(ledger: Ledger, fleet: Fleet, scrapes: Scrapes) -> Iterator[str]:
     """Lines of Prometheus' text format, in order of time. Only whole GPUs are shown: one pod a device.
 
     A GPU without a pod reports itself without pod labels, as the exporter does. kube-state-metrics shows each
-    pod's kind (kube_pod_labels), its start, and, while the finished pod is kept, its end.
+    pod's kind (kube_pod_labels), the GPUs that it asked for, its start, and, while the finished pod is kept,
+    its end.
     """
     places = [(node, index) for node in fleet.nodes for index in range(node.gpus)]
     turns = _turns(ledger, len(places))
@@ -85,12 +86,19 @@ def _device_lines(turn: Turn | None, labels: str, stamp: int, origin_ns: int) ->
     yield f"DCGM_FI_DEV_GPU_UTIL{{{labels}}} {used // 10}.{used % 10} {stamp}"
     yield f"DCGM_FI_DEV_FB_USED{{{labels}}} {(job.memory_bytes or 0) // MIB} {stamp}"
     yield f'kube_pod_labels{{{pod},label_stellwerk_dev_workload_kind="{job.kind}"}} 1 {stamp}'
-    yield f"kube_pod_start_time{{{pod}}} {(origin_ns + turn.start_ns) // NS_PER_S} {stamp}"
+    yield from _object_lines(turn, stamp, origin_ns)
 
 
 def _ended_lines(turn: Turn, stamp: int, origin_ns: int) -> Iterator[str]:
-    yield f"kube_pod_start_time{{{_pod(turn)}}} {(origin_ns + turn.start_ns) // NS_PER_S} {stamp}"
+    yield from _object_lines(turn, stamp, origin_ns)
     yield f"kube_pod_completion_time{{{_pod(turn)}}} {(origin_ns + turn.end_ns) // NS_PER_S} {stamp}"
+
+
+def _object_lines(turn: Turn, stamp: int, origin_ns: int) -> Iterator[str]:
+    """What kube-state-metrics shows of a pod as long as it is there, finished or not."""
+    pod, asked = _pod(turn), 'container="main",resource="nvidia_com_gpu",unit="integer"'
+    yield f"kube_pod_container_resource_requests{{{pod},{asked}}} {turn.stay.job.gpus} {stamp}"
+    yield f"kube_pod_start_time{{{pod}}} {(origin_ns + turn.start_ns) // NS_PER_S} {stamp}"
 
 
 def _pod(turn: Turn) -> str:
