@@ -1,0 +1,1 @@
+"""Verbs on partitions of GPUs."""
