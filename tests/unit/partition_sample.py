@@ -54,3 +54,15 @@ def mixed() -> PartitionPlan:
         gpu("gpu-1", 1, "time-slicing", "notebook/0", "notebook/1", replicas=4),
         gpu("gpu-1", 2),
     )
+
+
+def plugin_plan() -> PartitionPlan:
+    """Every method of the device plugin, a node each."""
+    return plan(
+        cut("gpu-0", 0),
+        gpu("gpu-1", 0, "mps", "a/0", "b/0", replicas=4),
+        gpu("gpu-1", 1, replicas=4),
+        gpu("gpu-2", 0, "time-slicing", "c/0", replicas=3),
+        gpu("gpu-3", 0, "whole", "d/0"),
+        executor="device-plugin",
+    )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from msgspec import UnsetType
 
 from stellwerk.api.checks.fleet import MAX_GPUS
-from stellwerk.api.checks.names import check_name
+from stellwerk.api.checks.names import check_choice, check_name
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.stellwerk import PartitionPlan, PlanGpu, PlanReason, PlanStep, PlanTenant
@@ -23,7 +23,7 @@ MOST = 10_000
 def check_partition_plan(manifest: Manifest, plan: PartitionPlan) -> None:
     """The whole PartitionPlan; raises InvalidInput."""
     spec = plan.spec
-    _check_choice(manifest, "spec.executor", given(spec.executor, EXECUTORS[0]), EXECUTORS)
+    check_choice(manifest, "spec.executor", given(spec.executor, EXECUTORS[0]), EXECUTORS)
     if not spec.gpus:
         raise InvalidInput("the plan has no GPUs", fix="add one", **manifest.at("spec.gpus"))
     first: dict[tuple[str, int], int] = {}
@@ -60,7 +60,7 @@ def _check_gpu(manifest: Manifest, path: str, gpu: PlanGpu) -> None:
     _check_number(manifest, f"{path}.index", gpu.index, 0, MAX_GPUS - 1)
     method, instances, tenants = given(gpu.method, ""), given(gpu.instances, ()), given(gpu.tenants, ())
     if method:
-        _check_choice(manifest, f"{path}.method", method, METHODS)
+        check_choice(manifest, f"{path}.method", method, METHODS)
     _check_number(manifest, f"{path}.replicas", given(gpu.replicas, 1), 1, MAX_GPUS)
     if instances and method != "mig":
         raise InvalidInput(
@@ -113,7 +113,7 @@ def _check_tenant(manifest: Manifest, path: str, tenant: PlanTenant, others: Col
 
 
 def _check_step(manifest: Manifest, path: str, step: PlanStep) -> None:
-    _check_choice(manifest, f"{path}.action", step.action, ACTIONS)
+    check_choice(manifest, f"{path}.action", step.action, ACTIONS)
     _check_number(manifest, f"{path}.gpu", step.gpu, 0, MAX_GPUS - 1)
     _check_number(manifest, f"{path}.seconds", given(step.seconds, 0), 0, 2**31 - 1)
 
@@ -132,18 +132,6 @@ def _check_reason(manifest: Manifest, path: str, reason: PlanReason) -> None:
                 fix="write text without braces",
                 **manifest.at(f"{path}.text"),
             )
-
-
-def _check_choice(manifest: Manifest, path: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InvalidInput(
-            "{value} is not one of {choices}",
-            fix="write {first}",
-            **manifest.at(path),
-            value=shown(value) or '""',
-            choices=", ".join(choices),
-            first=choices[0],
-        )
 
 
 def _check_number(manifest: Manifest, path: str, number: int, least: int, most: int) -> None:

@@ -9,7 +9,7 @@ from stellwerk.api.yaml_events import plain_value
 
 def yaml_text(value: Any) -> str:
     """One document: keys in their order, no aliases, text of several lines as a block."""
-    return str(yaml.dump(value, Dumper=_dumper, sort_keys=False, allow_unicode=True, width=110))
+    return str(yaml.dump(value, Dumper=_dumper, sort_keys=False, allow_unicode=True, width=1_000))
 
 
 def _dumper(*arguments: Any, **options: Any) -> Any:
