@@ -29,6 +29,10 @@ VALID = Path(__file__).parent / "api_cases" / "valid"
 Export = Callable[[PartitionPlan], list[tuple[str, str]]]
 
 
+def on(node: str, *gpus: Gpu) -> PartitionPlan:
+    return plan(*(replace(each, node=node) for each in gpus), executor="device-plugin")
+
+
 EXPORTS: list[tuple[Export, PartitionPlan]] = [
     (mig_parted_files, mixed()),
     (mig_parted_files, plugin_plan()),
@@ -163,15 +167,17 @@ def test_the_device_plugin_gets_one_configuration_a_method_and_each_node_its_lab
     assert "mig" not in yaml.safe_load(whole["device-plugin-cluster-policy.yaml"])["spec"]
 
 
+def test_whole_gpus_may_lie_beside_cut_ones_under_the_device_plugin() -> None:
+    files = dict(device_plugin_files(on("n", cut("n", 0), gpu("n", 1, "whole", "x/0"), gpu("n", 2))))
+    [node] = yaml.safe_load_all(files["device-plugin-node-labels.yaml"])
+    assert node["metadata"]["labels"] == {"nvidia.com/device-plugin.config": "mig"}
+
+
 def test_the_fields_are_those_of_the_catalog() -> None:
     known: Any = label_facts().device_plugin_config["sharing"]
     data = yaml.safe_load(dict(device_plugin_files(plugin_plan()))["device-plugin-config.yaml"])["data"]
     assert set(yaml.safe_load(data["time-slicing-3"])["sharing"]["timeSlicing"]) == set(known["timeSlicing"])
     assert {"nvidia.com/mig.config", "nvidia.com/device-plugin.config"} <= set(label_facts().operator)
-
-
-def on(node: str, *gpus: Gpu) -> PartitionPlan:
-    return plan(*(replace(each, node=node) for each in gpus), executor="device-plugin")
 
 
 LARGE = replace(gpu("n", 0, "mps", replicas=4), tenants=(Tenant(name="big", memory_bytes=30 * GIB),))

@@ -48,7 +48,7 @@ def _plan(target: str, path: str | None) -> "PartitionPlan":
 
         return read_plan(path)
     # The planner's module is not in this tree yet, so its name is looked up when it is asked for.
-    demo_plan = importlib.import_module("stellwerk.sim.partitions").demo_plan
+    demo_plan = importlib.import_module("stellwerk.sim.partitions.plan_job").demo_plan
     plan: PartitionPlan = demo_plan(DRA if target == DRA else DEVICE_PLUGIN)
     return plan
 

@@ -56,8 +56,12 @@ def device_plugin_files(plan: PartitionPlan) -> list[tuple[str, str]]:
 
 
 def _choice(node: str, gpus: list[Gpu]) -> tuple[str, int]:
-    """The node's method and replicas; raises InvalidInput where there is not one of each."""
-    methods = sorted({gpu.method for gpu in gpus if gpu.method})
+    """The node's method and replicas; raises InvalidInput where there is not one of each.
+
+    Whole GPUs may lie beside cut ones: with migStrategy mixed the plugin offers both.
+    """
+    found = {gpu.method for gpu in gpus if gpu.method}
+    methods = sorted(found - {WHOLE} if MIG in found else found)
     if len(methods) > 1:
         raise InvalidInput(
             "node {node} has several methods ({methods}), and the device plugin has one a node",
