@@ -167,3 +167,19 @@ def test_the_limits_are_those_of_the_program() -> None:
     assert limits["nodes of a fleet"] == f"{node_group.MOST_NODES:,}"
     assert limits["GPUs of a fleet"] == f"{node_group.MOST_FLEET_GPUS:,}"
     assert limits["GPUs of a node"] == f"{node_group.MOST_GPUS:,}"
+
+
+def test_every_field_of_a_partition_plan_is_there() -> None:
+    text = sections(REFERENCE / "export.md")["Plan file"]
+    named = fields(
+        api.PartitionPlanSpec,
+        api.PlanGpu,
+        api.PlanInstance,
+        api.PlanTenant,
+        api.PlanStep,
+        api.PlanUnserved,
+        api.PlanReason,
+        api.PartitionPlanStatus,
+    )
+    assert named <= set(code(text))
+    assert first_column(text) == fields(api.PartitionPlanSpec, api.PlanGpu)

@@ -18,8 +18,9 @@ from stellwerk.engine.advice.verdict import advise
 from stellwerk.engine.partition.facts import gpu_facts
 from stellwerk.engine.usage import FB_USED, GR_ENGINE, SM_ACTIVE, UTIL, DeviceUse, PodUse, Samples, Usage
 from stellwerk.report.advice.brief import render_brief
-from stellwerk.report.advice.manifests import advice_manifests, object_name
+from stellwerk.report.advice.manifests import advice_manifests
 from stellwerk.report.advice.verdicts import advice_plain, render_advice
+from stellwerk.report.partition.claims import object_name
 from stellwerk.sim.advice import advise_usage
 from stellwerk.sim.intake.fleets import named_fleet
 

@@ -43,8 +43,11 @@ def write_output(path: str, content: bytes) -> None:
         ) from None
 
 
-def write_folder(folder: str, option: str, files: Sequence[tuple[str, str]]) -> list[str]:
-    """Write (name, text) files into a folder, made if missing; returns their paths. Raises InvalidInput."""
+def write_folder(folder: str, option: str, files: Sequence[tuple[str, str]]) -> list[tuple[str, bool]]:
+    """Write (name, text) files into a folder, made if missing; a file that is the same already is left alone.
+
+    Returns their paths, each with whether it was written. Raises InvalidInput.
+    """
     target = Path(folder)
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -57,6 +60,14 @@ def write_folder(folder: str, option: str, files: Sequence[tuple[str, str]]) -> 
             reason=getattr(error, "strerror", None) or str(error),
             option=option,
         ) from None
-    for name, text in files:
-        write_output(str(target / name), text.encode())
-    return [str(target / name) for name, _ in files]
+    return [(str(target / name), _write_changed(target / name, text.encode())) for name, text in files]
+
+
+def _write_changed(target: Path, content: bytes) -> bool:
+    try:
+        if target.is_file() and target.read_bytes() == content:
+            return False
+    except OSError:
+        pass  # Not readable: writing says why, if it fails as well.
+    write_output(str(target), content)
+    return True

@@ -15,6 +15,7 @@ _MESSAGE = re.compile(r"(.*?)(?: - at `(?:(key)` in `)?\$(.*)`)?", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[(\.\.\.)\]")
 _EXPECTED = re.compile(r"Expected `(.+?)`(?:, got `(.+)`)?(.*)", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.+)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.+)`")
 _WORDS = {
     "str": "text",
     "int": "an integer",
@@ -54,6 +55,13 @@ def explain_mismatch(
             fix="add {field}",
             **at(key_path(shown_path, missing[1])),
             field=missing[1],
+        )
+    if unknown := _UNKNOWN.fullmatch(message):
+        return InvalidInput(
+            "there is no field {field} here",
+            fix="remove it, or correct its name",
+            **at(key_path(shown_path, unknown[1])),
+            field=shown(unknown[1]),
         )
     if key or not (expected := _EXPECTED.fullmatch(message)):
         return _unfit(message, value, at(shown_path))

@@ -31,6 +31,7 @@ TYPES: dict[tuple[str, str], type[Struct]] = {
     ("karpenter.sh/v1alpha1", "NodeOverlay"): karpenter.NodeOverlay,
     ("stellwerk.dev/v1alpha1", "Fleet"): stellwerk.Fleet,
     ("stellwerk.dev/v1alpha1", "Interference"): stellwerk.Interference,
+    ("stellwerk.dev/v1alpha1", "PartitionPlan"): stellwerk.PartitionPlan,
     ("stellwerk.dev/v1alpha1", "Period"): stellwerk.Period,
 }
 # Same wire format as the version that is read.
@@ -41,8 +42,9 @@ SAME_FORMAT = {
 }
 _CLUSTER_SCOPED = """
     AdmissionCheck ClusterQueue ClusterRole ClusterRoleBinding Cohort CustomResourceDefinition DeviceClass
-    DeviceTaintRule Fleet Interference Namespace Node NodeClaim NodeOverlay NodePool Period PersistentVolume
-    PriorityClass ResourceFlavor ResourceSlice RuntimeClass StorageClass Topology WorkloadPriorityClass
+    DeviceTaintRule Fleet Interference Namespace Node NodeClaim NodeOverlay NodePool PartitionPlan Period
+    PersistentVolume PriorityClass ResourceFlavor ResourceSlice RuntimeClass StorageClass Topology
+    WorkloadPriorityClass
 """
 CLUSTER_SCOPED = frozenset(_CLUSTER_SCOPED.split())
 # Kinds that lie beside the above in real folders: kept as raw JSON, not read.
@@ -65,7 +67,7 @@ CARRIED: dict[str, frozenset[str]] = {
         "monitoring.coreos.com": "PodMonitor PrometheusRule ServiceMonitor",
         "networking.k8s.io": "Ingress IngressClass NetworkPolicy",
         "node.k8s.io": "RuntimeClass",
-        "nvidia.com": "ClusterPolicy NVIDIADriver",
+        "nvidia.com": "ClusterPolicy GPUCluster NVIDIADriver",
         "policy": "PodDisruptionBudget",
         "rbac.authorization.k8s.io": "ClusterRole ClusterRoleBinding Role RoleBinding",
         "resource.nvidia.com": "ComputeDomain ComputeDomainClique",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from stellwerk.api.checks.fleet import check_fleet, check_interference, check_period
 from stellwerk.api.checks.names import check_metadata, identity
+from stellwerk.api.checks.partition import check_partition_plan
 from stellwerk.api.checks.pods import check_deployment, check_job, check_node, check_pod
 from stellwerk.api.checks.queues import (
     Queues,
@@ -17,7 +18,7 @@ from stellwerk.api.groups.apps import Deployment
 from stellwerk.api.groups.batch import Job
 from stellwerk.api.groups.core import Node, Pod
 from stellwerk.api.groups.kueue import ClusterQueue, Cohort, LocalQueue
-from stellwerk.api.groups.stellwerk import Fleet, Interference, Period
+from stellwerk.api.groups.stellwerk import Fleet, Interference, PartitionPlan, Period
 from stellwerk.api.manifests import Manifest
 
 
@@ -72,5 +73,7 @@ def _check_object(manifest: Manifest, queues: Queues) -> None:
             check_period(manifest, period)
         case Interference() as interference:
             check_interference(manifest, interference)
+        case PartitionPlan() as plan:
+            check_partition_plan(manifest, plan)
         case _:
             pass

@@ -22,8 +22,9 @@ VERBS = {
     "bill": "Divide the fleet's cost among teams and causes, to the cent.",
     "whatif": "Replay measured use unchanged, then under each way of sharing.",
     "fit": "Will it fit? GPU memory of a model, from its config.json.",
-    "partition": "Plan how each GPU is cut or shared: layout, steps, EUR, proven optimum.",
     "compare": "Whole GPU, time-slicing, MPS, MIG and vGPU side by side for a workload.",
+    "partition": "Plan how each GPU is cut or shared: layout, steps, EUR, proven optimum.",
+    "export": "Write a partition plan for mig-parted, the device plugin or DRA.",
     "generate": "Write a built-in demand as Kubernetes manifests.",
     "anonymize": "Write a case without names that gives the same figures.",
     "catalog": "List GPU models, MIG profiles, node types with prices, fleets, rates.",
@@ -33,7 +34,7 @@ VERBS = {
 # Where a verb's module lies, if not in this folder itself.
 ROOMS = {
     **{verb: f"replays.{verb}" for verb in ("up", "replay", "whatif", "verify", "anonymize", "generate")},
-    "partition": "partition.partition",
+    **{verb: f"partition.{verb}" for verb in ("partition", "export")},
     **{verb: f"advice.{verb}" for verb in ("usage", "advise", "bill", "fit", "compare")},
 }
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from msgspec import Struct, UnsetType
 
-from stellwerk.api.checks.names import check_duration, check_name, check_time
+from stellwerk.api.checks.names import check_choice, check_duration, check_name, check_time
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.stellwerk import Fleet, FleetNodeGroup, Interference, Money, Owned, Period
@@ -92,15 +92,8 @@ def _check_group(manifest: Manifest, path: str, group: FleetNodeGroup) -> None:
         )
     if isinstance(group.instance_type, UnsetType):
         _check_hardware(manifest, path, group)
-    if given(group.capacity_type, "on-demand") not in CAPACITY_TYPES:
-        raise InvalidInput(
-            "{value} is not one of {choices}",
-            fix="write {first}",
-            **manifest.at(f"{path}.capacityType"),
-            value=shown(given(group.capacity_type, "")) or '""',
-            choices=", ".join(CAPACITY_TYPES),
-            first=CAPACITY_TYPES[0],
-        )
+    capacity_type = given(group.capacity_type, CAPACITY_TYPES[0])
+    check_choice(manifest, f"{path}.capacityType", capacity_type, CAPACITY_TYPES)
     if not isinstance(group.price, UnsetType):
         _check_money(manifest, f"{path}.price", group.price)
     if not isinstance(group.owned, UnsetType):

@@ -87,8 +87,8 @@ def check_name(manifest: Manifest, path: str, name: str, label: bool = False) ->
 def check_annotations(manifest: Manifest, metadata: ObjectMeta) -> None:
     """What stellwerk.dev says of a workload: times, quantities and choices are readable and in range."""
     kind = given(metadata.labels, {}).get(WORKLOAD_KIND)
-    if kind is not None and kind not in WORKLOAD_KINDS:
-        raise _no_choice(manifest, "metadata.labels", WORKLOAD_KIND, kind, WORKLOAD_KINDS)
+    if kind is not None:
+        check_choice(manifest, key_path("metadata.labels", WORKLOAD_KIND), kind, WORKLOAD_KINDS)
     created = given(metadata.creation_timestamp, "")
     if created:
         check_time(manifest, "metadata.creationTimestamp", created)
@@ -96,8 +96,22 @@ def check_annotations(manifest: Manifest, metadata: ObjectMeta) -> None:
     for key in sorted(_ANNOTATIONS.keys() & annotations.keys()):
         _ANNOTATIONS[key](manifest, key_path("metadata.annotations", key), annotations[key])
     for key, choices in _CHOICES.items():
-        if annotations.get(key, choices[0]) not in choices:
-            raise _no_choice(manifest, "metadata.annotations", key, annotations[key], choices)
+        check_choice(
+            manifest, key_path("metadata.annotations", key), annotations.get(key, choices[0]), choices
+        )
+
+
+def check_choice(manifest: Manifest, path: str, value: str, choices: tuple[str, ...]) -> None:
+    """One of a few words."""
+    if value not in choices:
+        raise InvalidInput(
+            "{value} is not one of {choices}",
+            fix="write {first}",
+            **manifest.at(path),
+            value=shown(value) or '""',
+            choices=", ".join(choices),
+            first=choices[0],
+        )
 
 
 def check_time(manifest: Manifest, path: str, text: str) -> None:
@@ -140,17 +154,6 @@ def _check_share(manifest: Manifest, path: str, text: str) -> None:
             **manifest.at(path),
             value=shown(text) or '""',
         )
-
-
-def _no_choice(manifest: Manifest, path: str, key: str, value: str, choices: tuple[str, ...]) -> InvalidInput:
-    return InvalidInput(
-        "{value} is not one of {choices}",
-        fix="write {first}",
-        **manifest.at(key_path(path, key)),
-        value=shown(value) or '""',
-        choices=", ".join(choices),
-        first=choices[0],
-    )
 
 
 def _fails(parse: Callable[[str], Any], text: str) -> bool:

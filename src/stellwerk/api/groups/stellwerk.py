@@ -1,10 +1,12 @@
-"""stellwerk.dev/v1alpha1: Fleet (nodes with their cost), Period (what is replayed), Interference."""
+"""stellwerk.dev/v1alpha1: Fleet (nodes and cost), Period (of a replay), Interference, PartitionPlan."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from stellwerk.api.groups.meta import Int32, ObjectMeta
+from stellwerk.api.groups.meta import Int32, Int64, ObjectMeta
+from stellwerk.api.quantity import Quantity
 
 
 class Money(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -124,3 +126,88 @@ class Interference(Struct, frozen=True, kw_only=True, rename="camel"):
     kind: str
     metadata: ObjectMeta
     spec: InterferenceSpec
+
+
+class PlanInstance(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A GPU instance: a MIG profile at a memory slice, and the pod that has it."""
+
+    profile: str
+    start: Int32
+    tenant: str | UnsetType = UNSET
+
+
+class PlanTenant(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A pod on a GPU that is not cut, with its limits: memory, and compute as a share of the GPU ("250m")."""
+
+    name: str
+    memory: Quantity | UnsetType = UNSET
+    compute: Quantity | UnsetType = UNSET
+
+
+class PlanGpu(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """One GPU; `method`: whole, mig, mps, time-slicing, or none ("") where nobody is on it."""
+
+    node: str
+    index: Int32
+    model: str
+    method: str | UnsetType = UNSET
+    replicas: Int32 | UnsetType = UNSET
+    instances: tuple[PlanInstance, ...] | UnsetType = UNSET
+    tenants: tuple[PlanTenant, ...] | UnsetType = UNSET
+
+
+class PlanStep(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """One thing to do: `action` is drain, destroy, mode, create, share or place."""
+
+    action: str
+    node: str
+    gpu: Int32
+    subject: str
+    start: Int32 | UnsetType = UNSET
+    pod: str | UnsetType = UNSET
+    seconds: Int64 | UnsetType = UNSET
+
+
+class PlanReason(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Why not: a code for programs, and a text with places for the values."""
+
+    code: str
+    text: str
+    values: Mapping[str, str | Int64] | UnsetType = UNSET
+
+
+class PlanUnserved(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Pods of a request without a place, and why."""
+
+    request: str
+    pods: Int32
+    reason: PlanReason
+
+
+class PartitionPlanSpec(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The target per GPU and the steps to it; `executor` is dra (the default) or device-plugin."""
+
+    gpus: tuple[PlanGpu, ...]
+    executor: str | UnsetType = UNSET
+    steps: tuple[PlanStep, ...] | UnsetType = UNSET
+    drained: tuple[str, ...] | UnsetType = UNSET
+    unserved: tuple[PlanUnserved, ...] | UnsetType = UNSET
+
+
+class PartitionPlanStatus(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """GPUs in use by the plan and before it, and what no plan goes below."""
+
+    gpus_used: Int32
+    gpus_before: Int32
+    bound: Int32
+    gap: Int32 | UnsetType = UNSET
+
+
+class PartitionPlan(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """How each GPU is given out: today's state, or a plan."""
+
+    api_version: str
+    kind: str
+    metadata: ObjectMeta = ObjectMeta()
+    spec: PartitionPlanSpec
+    status: PartitionPlanStatus | UnsetType = UNSET

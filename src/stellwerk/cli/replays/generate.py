@@ -15,6 +15,6 @@ def command(demand: str, output: str, seed: int, lang: str | None) -> int:
     from stellwerk.adapters.output import write_folder
     from stellwerk.sim.demand.builtin import write_manifests
 
-    for path in write_folder(output, "-o", write_manifests(demand, seed)):
+    for path, _ in write_folder(output, "-o", write_manifests(demand, seed)):
         click.echo(path)
     return 0

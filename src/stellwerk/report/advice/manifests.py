@@ -3,19 +3,22 @@
 An instance is made for each pod (ResourceClaimTemplate); MPS and time-slicing share one ResourceClaim.
 """
 
-import hashlib
-import re
 from typing import Any
 
 from stellwerk.engine.advice.verdict import Share
 from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING
 from stellwerk.report.advice.verdicts import saving_text
+from stellwerk.report.partition.claims import (
+    TIME_SLICING_SHARING,
+    commented,
+    gpu_devices,
+    mig_devices,
+    mps_sharing,
+    object_name,
+    resource_claim,
+)
 from stellwerk.report.text import number
 from stellwerk.sim.advice import Advice, Advised
-
-DRIVER = "gpu.nvidia.com"
-CONFIG_API = "resource.nvidia.com/v1beta1"
-MIB = 1024 * 1024
 
 
 def advice_manifests(advice: Advice) -> list[tuple[str, str]]:
@@ -29,20 +32,9 @@ def advice_manifests(advice: Advice) -> list[tuple[str, str]]:
     return found
 
 
-def object_name(workload: str) -> str:
-    """A DNS label for a workload's name; a digest keeps names apart that differ only in other letters."""
-    plain = re.sub(r"[^a-z0-9]+", "-", workload.lower()).strip("-")[:45].strip("-") or "workload"
-    if plain == workload.replace("/", "-"):
-        return plain
-    return f"{plain}-{hashlib.sha256(workload.encode()).hexdigest()[:8]}"
-
-
 def _file(name: str, each: Advised, share: Share, currency: str) -> str:
-    import yaml
-
     kind = "ResourceClaimTemplate" if share.method == MIG else "ResourceClaim"
     field = "resourceClaimTemplateName" if share.method == MIG else "resourceClaimName"
-    devices = {"devices": _devices(share)}
     reasons = "; ".join(str(reason) for reason in each.verdict.reasons)
     risks = "; ".join(str(reason) for reason in each.verdict.risks)
     before, after = (number(held, "en") for held in (each.held_before_milli, each.held_after_milli))
@@ -56,21 +48,10 @@ def _file(name: str, each: Advised, share: Share, currency: str) -> str:
         f"In the pod: spec.resourceClaims: [{{name: gpu, {field}: {name}}}];",
         "in its container: resources.claims: [{name: gpu}].",
     ]
-    metadata: dict[str, Any] = {"name": name}
+    metadata = {"name": name}
     if each.profile.namespace:
         metadata["namespace"] = each.profile.namespace
-    document = {
-        "apiVersion": "resource.k8s.io/v1",
-        "kind": kind,
-        "metadata": metadata,
-        "spec": {"spec": devices} if share.method == MIG else devices,
-    }
-    lines = "".join(f"# {_one_line(comment)}\n" for comment in comments)
-    return lines + str(yaml.safe_dump(document, sort_keys=False, width=1_000))
-
-
-def _one_line(text: str) -> str:
-    return "".join(char if char.isprintable() else " " for char in text)
+    return commented(comments, resource_claim(metadata, _devices(share), template=share.method == MIG))
 
 
 def _node(share: Share) -> list[str]:
@@ -96,23 +77,7 @@ def _node(share: Share) -> list[str]:
 
 def _devices(share: Share) -> dict[str, Any]:
     if share.method == MIG:
-        expression = f"device.attributes['{DRIVER}'].profile == '{share.profile}'"
-        exactly: dict[str, Any] = {
-            "deviceClassName": "mig.nvidia.com",
-            "selectors": [{"cel": {"expression": expression}}],
-        }
-        return {"requests": [{"name": "gpu", "exactly": exactly}]}
-    sharing: dict[str, Any] = {"strategy": "TimeSlicing", "timeSlicingConfig": {"interval": "Default"}}
-    if share.method != TIME_SLICING:
-        sharing = {
-            "strategy": "MPS",
-            "mpsConfig": {
-                "defaultActiveThreadPercentage": -(-share.compute_milli // 10),
-                "defaultPinnedDeviceMemoryLimit": f"{-(-share.memory_bytes // MIB)}Mi",
-            },
-        }
-    parameters = {"apiVersion": CONFIG_API, "kind": "GpuConfig", "sharing": sharing}
-    return {
-        "requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com"}}],
-        "config": [{"requests": ["gpu"], "opaque": {"driver": DRIVER, "parameters": parameters}}],
-    }
+        return mig_devices(share.profile)
+    if share.method == TIME_SLICING:
+        return gpu_devices(TIME_SLICING_SHARING)
+    return gpu_devices(mps_sharing(share.memory_bytes, share.compute_milli))

@@ -11,14 +11,13 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stellwerk.adapters.files import expand, list_manifest_files, read_raw, sha256
+from stellwerk.adapters.files import sha256
 from stellwerk.adapters.traces import GPU_MEMORY_BYTES
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups import stellwerk as api
 from stellwerk.api.groups.core import Node
 from stellwerk.api.groups.meta import ObjectMeta
 from stellwerk.api.manifests import Manifest, load_manifests
-from stellwerk.api.validation import validate
 from stellwerk.catalog.gpus import gpu_memory_bytes
 from stellwerk.catalog.node_types import node_type
 from stellwerk.catalog.prices import ExchangeRate
@@ -28,6 +27,7 @@ from stellwerk.engine.money.node_fleet import price_nodes
 from stellwerk.engine.snapshot import Fleet
 from stellwerk.sim.demand.builtin import BUILTIN, fleet_file
 from stellwerk.sim.demand.load import FLEET_KINDS, Input, LoadedDemand
+from stellwerk.sim.intake.manifests import read_manifests
 
 SHORT = re.compile(r"([1-9][0-9]{0,3})x([A-Za-z0-9-]+)/([^@\s]+)(?:@(.+))?", re.ASCII)
 # Where a list of jobs comes without a fleet: one GPU of this type for each job that would run at once.
@@ -80,14 +80,7 @@ def named_fleet(argument: str, rates: Sequence[ExchangeRate]) -> FoundFleet:
 
 
 def _from_files(argument: str, rates: Sequence[ExchangeRate]) -> FoundFleet:
-    files = [str(path) for path in list_manifest_files(argument)] if Path(argument).is_dir() else [argument]
-    manifests: list[Manifest] = []
-    inputs: list[Input] = []
-    for file in files:
-        raw = read_raw(file)
-        inputs.append(Input("fleet", file, sha256(raw)))
-        manifests += load_manifests(expand(raw, file), file)
-    validate(manifests)
+    manifests, inputs = read_manifests(argument, "fleet")
     found = [manifest for manifest in manifests if manifest.kind in FLEET_KINDS]
     if not found:
         raise InvalidInput(
@@ -96,7 +89,7 @@ def _from_files(argument: str, rates: Sequence[ExchangeRate]) -> FoundFleet:
             source=argument,
             name=argument,
         )
-    return FoundFleet(fleet=price_manifests(found, rates), inputs=tuple(inputs))
+    return FoundFleet(fleet=price_manifests(found, rates), inputs=inputs)
 
 
 def price_manifests(manifests: Sequence[Manifest], rates: Sequence[ExchangeRate]) -> Fleet:

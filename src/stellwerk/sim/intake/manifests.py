@@ -1,0 +1,24 @@
+"""The objects of an argument: one file, or all manifests of a folder, read and checked together."""
+
+from pathlib import Path
+
+from stellwerk.adapters.files import expand, list_manifest_files, read_raw, sha256
+from stellwerk.api.manifests import Manifest, load_manifests
+from stellwerk.api.validation import validate
+from stellwerk.sim.demand.load import Input
+
+
+def read_manifests(argument: str, role: str) -> tuple[list[Manifest], tuple[Input, ...]]:
+    """The valid objects of a file or folder, and what was read, each as an input with `role`.
+
+    Raises InvalidInput.
+    """
+    files = [str(path) for path in list_manifest_files(argument)] if Path(argument).is_dir() else [argument]
+    manifests: list[Manifest] = []
+    inputs: list[Input] = []
+    for file in files:
+        raw = read_raw(file)
+        inputs.append(Input(role, file, sha256(raw)))
+        manifests += load_manifests(expand(raw, file), file)
+    validate(manifests)
+    return manifests, tuple(inputs)
