@@ -93,7 +93,7 @@ def test_the_picture_is_an_svg(capsys: pytest.CaptureFixture[str], pods: str, tm
     target = tmp_path / "plan.svg"
     run(capsys, "-f", pods, "--fleet", "4xscaleway/H100-1-80G", "--picture", str(target))
     text = target.read_text()
-    assert text.startswith("<svg") and "3g.40gb" in text and "default/c" in text
+    assert text.startswith("<svg") and "3g.40gb" in text and "1g.10gb" in text
 
 
 def test_use_planned_ahead_is_judged_on_the_rest(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -49,8 +49,9 @@ def _plan(target: str, path: str | None) -> "PartitionPlan":
     # The planner's module is not in this tree yet, so its name is looked up when it is asked for.
     from stellwerk.sim.partitions.plan_job import demo_plan
 
-    plan = demo_plan(DRA if target == DRA else DEVICE_PLUGIN)
-    return plan
+    # mig-parted cuts GPUs and does nothing else: its example is a plan of instances.
+    methods = ("mig",) if target == MIG_PARTED else ()
+    return demo_plan(DRA if target == DRA else DEVICE_PLUGIN, methods)
 
 
 def _export(target: str) -> Export:

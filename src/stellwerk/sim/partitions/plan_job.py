@@ -104,9 +104,9 @@ def plan_job(arguments: PartitionArguments) -> Partitioned:
     )
 
 
-def demo_plan(executor: str) -> PartitionPlan:
+def demo_plan(executor: str, methods: tuple[str, ...] = ()) -> PartitionPlan:
     """The plan of the demo's busiest moment on the demo's fleet."""
-    return plan_job(PartitionArguments(demand="demo", executor=executor)).plan
+    return plan_job(PartitionArguments(demand="demo", executor=executor, methods=methods)).plan
 
 
 def _limits(arguments: PartitionArguments) -> Limits:
