@@ -25,7 +25,7 @@ ACTIONS = {
 def render_partition(found: Partitioned, lang: Language, width: int = 100) -> str:
     """All of it, at most `width` characters wide where words allow."""
     _ = translator(lang)
-    lines = [fill(first_line(found, lang), width), ""]
+    lines = [first_line(found, lang), ""]
     lines += [*picture(found.plan.gpus, lang), ""]
     lines += [_("Steps"), *_steps(found.plan.steps, lang), ""] if found.plan.steps else []
     lines += [fill(f"- {note}", width, subsequent_indent="  ") for note in notes(found, lang)]
