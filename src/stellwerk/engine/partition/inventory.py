@@ -80,7 +80,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     executor: str = DRA
     replicas: int = 4
     drain: bool = False
-    node_limit: int = 2000
+    node_limit: int = 200
 
 
 class Step(Struct, frozen=True, kw_only=True):

@@ -89,6 +89,7 @@ def _share(target: list[Gpu], requests: Sequence[PartitionRequest], limits: Limi
             for instance in split(gpu)[0]:
                 counts.setdefault(moved_shape(instance), 0)
     ordered = dict(sorted(counts.items(), key=lambda item: _order(item[0])))
+    coarse = coarser(list(ordered), min((gpu.model for gpu in target), default=""))
     classes: tuple[NodeClass, ...] = ()
     if limits.executor == DEVICE_PLUGIN:
         classes, pools = node_classes(target, pools, list(ordered), limits.replicas)

@@ -10,7 +10,7 @@ from msgspec import Struct
 Packing = tuple[tuple[int, int], ...]  # (position of the shape, how many of it), by position.
 MOST_PACKINGS = 4_000
 MEMORY_WEIGHTS = (1.0, 0.85, 0.7, 0.5, 0.3, 0.15, 0.0)  # Compute has the rest.
-SEARCH_LIMIT = 20_000  # Steps of one search; past that its bound, not its optimum, is what counts.
+SEARCH_LIMIT = 30_000  # Steps of one search; past that its bound, not its optimum, is what counts.
 
 
 class Capacity(Struct, frozen=True):
@@ -129,13 +129,13 @@ class _Search:
             self.value, self.best = value, tuple(sorted(chosen))
         for at in range(first, len(self.items) if left[2] else 0):
             item, worth = self.items[at], self.rows[at][1]
+            self.steps += 1
             most = _most(item, left)
             if not most or (self.floor is None and worth <= 1e-9):
                 continue
             bound = value + self.bound(at, left)
             if bound <= self.value + 1e-9 if self.floor is None else bound < self.floor - 1e-9:
                 return
-            self.steps += 1
             if self.steps > SEARCH_LIMIT or len(self.found) > MOST_PACKINGS:
                 self.unsearched, self.overrun = max(self.unsearched, bound), True
                 return

@@ -198,7 +198,8 @@ class Problem:
         for instance in choice.drained:
             row = self.demand_rows[self.shapes.index(moved_shape(instance))]
             rows[row] = rows.get(row, 0) - 1
-        self.choices[self.program.column(choice.cost, self.pools[choice.pool], rows)] = choice
+        # The pool's row bounds it: a bound of its own would hide what the column gains.
+        self.choices[self.program.column(choice.cost, INFINITE, rows)] = choice
         return True
 
     def packed_methods(self, pool: Pool) -> tuple[str, ...]:

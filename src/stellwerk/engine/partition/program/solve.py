@@ -6,13 +6,15 @@ from msgspec import Struct
 
 from stellwerk.engine.partition.facts import mig_table
 from stellwerk.engine.partition.geometry import MigProfile, MigTable
-from stellwerk.engine.partition.policy import WHOLE
+from stellwerk.engine.partition.policy import MPS, TIME_SLICING, WHOLE
 from stellwerk.engine.partition.program.node_methods import replicas_of
 from stellwerk.engine.partition.program.packing import Packing, best_packing, worthy_packings
 from stellwerk.engine.partition.program.problem import SHARED, Answer, Choice, Problem
 from stellwerk.engine.partition.program.shapes import Pool, profiles_of
 from stellwerk.engine.partition.program.solver import INFINITE, Program, Solution
 
+MOST_SETTLED = 60  # Shapes of tenants up to which the second objective is worth its time.
+GAIN = 1e-6  # Below this a column gains nothing.
 MOST_ROUNDS = 400  # Of column generation; each adds columns for every pool that gains by them.
 
 
@@ -27,9 +29,12 @@ def solve(problem: Problem) -> Answer:
         converged = bound >= relaxed.objective - 1e-4
         slack = round(best.objective) - 1 - relaxed.objective
         complete = converged and _complete(problem, relaxed, slack)
-        best = program.integral(node_limit, start=_padded(best.values, program))
+        if complete:
+            best = program.integral(node_limit, start=_padded(best.values, program))
     bound = max(bound, best.bound) if complete else bound
     total = round(best.objective)
+    if len(problem.items(MPS)) + len(problem.items(TIME_SLICING)) > MOST_SETTLED:
+        return _answer(problem, best.values, total, min(total, _rounded_up(bound)))
     costs = list(program.costs)
     row = program.row(-INFINITE, total)
     for column, cost in enumerate(costs):
@@ -94,20 +99,39 @@ def _beyond(table: MigTable, least: MigProfile, taken: MigProfile | None) -> int
 def _generate(problem: Problem) -> tuple[float, Solution]:
     """Add columns while the relaxation gains by one; a bound for every column there is, and the last one."""
     best = -INFINITE
+    pairs = [(pool, method) for pool in problem.pools for method in problem.packed_methods(pool)]
     for _ in range(MOST_ROUNDS):
         relaxed = problem.program.relaxed()
-        gained, slack = False, 0.0
-        pairs = [(pool, method) for pool in problem.pools for method in problem.packed_methods(pool)]
-        for pool, method in pairs:
-            priced = _price(problem, relaxed, pool, method)
-            slack += problem.pools[pool] * max(0.0, priced[0].bound)
-            for found in (found for found in priced if found.value > 1e-6):
-                gained |= problem.add(Choice(pool=pool, method=method, packing=found.packing))
-        # Lagrange: no column not yet there can gain more than `slack` in all.
-        best = max(best, relaxed.bound - slack)
-        if not gained:
+        priced = [(pair, _price(problem, relaxed, *pair)) for pair in pairs]
+        gained = [
+            problem.add(Choice(pool=pool, method=method, packing=found.packing))
+            for (pool, method), columns in priced
+            for found in columns
+            if found.value > GAIN
+        ]
+        best = max(best, _bound(problem, relaxed, [(pool, columns[0]) for (pool, _), columns in priced]))
+        if not any(gained):
             break
     return best, relaxed
+
+
+def _bound(problem: Problem, relaxed: Solution, best: Sequence[tuple[Pool, "_Priced"]]) -> float:
+    """What no solution goes below, although columns are missing: the better of two classic bounds.
+
+    Lagrange: each GPU of a pool gains at most what the best missing column gains. Farley: with all duals scaled
+    down until no missing column gains, they are feasible, so their value bounds (not where pods are drained,
+    since a column may then cost less than nothing).
+    """
+    gains = [(problem.pools[pool], max(0.0, found.bound)) for pool, found in best]
+    lagrange = relaxed.objective - sum(count * gain for count, gain in gains)
+    if problem.limits.drain:
+        return lagrange
+    scale = 1.0
+    for pool, found in best:
+        cost = 1 if pool.unused else 0
+        if found.bound > 1e-9:
+            scale = min(scale, cost / (cost + found.bound))
+    return max(lagrange, scale * relaxed.objective)
 
 
 class _Priced(Struct, frozen=True):
@@ -122,7 +146,7 @@ def _price(problem: Problem, relaxed: Solution, pool: Pool, method: str) -> list
     worth = [relaxed.duals[row] for row in problem.demand_rows]
     fixed = (1 if pool.unused else 0) - relaxed.duals[problem.pool_rows[pool]]
     priced: list[_Priced] = []
-    while not priced or (items and priced[-1].value > 1e-6):
+    while not priced or (items and priced[-1].value > GAIN):
         found = best_packing(items, worth, capacity)
         priced.append(_Priced(found.packing, found.value - fixed, found.bound - fixed))
         taken = {position for position, _ in found.packing}

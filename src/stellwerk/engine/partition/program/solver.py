@@ -54,18 +54,22 @@ class Program:
         return Solution(tuple(found.col_value), value, value, tuple(found.row_dual))
 
     def integral(
-        self, node_limit: int, costs: Sequence[float] | None = None, start: Sequence[float] | None = None
+        self,
+        node_limit: int,
+        costs: Sequence[float] | None = None,
+        start: Sequence[float] | None = None,
+        gap: float = ABSOLUTE_GAP,
     ) -> Solution:
         """The best whole-numbered solution within `node_limit` nodes, from `start` where one is known.
 
-        `costs` stands in for the columns' own costs.
+        `costs` stands in for the columns' own costs; `gap` is how far from the optimum it may stay.
         """
         if not self.costs:
             return Solution((), 0.0, 0.0)
         solver = self._solver(self.costs if costs is None else costs, integral=True)
         solver.setOptionValue("mip_max_nodes", node_limit)
         solver.setOptionValue("mip_rel_gap", 0.0)
-        solver.setOptionValue("mip_abs_gap", ABSOLUTE_GAP)
+        solver.setOptionValue("mip_abs_gap", gap)
         if start is not None:
             given = highspy.HighsSolution()
             given.col_value = list(start)
@@ -73,7 +77,7 @@ class Program:
         solver.run()
         info = solver.getInfo()
         values = tuple(float(round(value)) for value in solver.getSolution().col_value)
-        return Solution(values, round(info.objective_function_value), info.mip_dual_bound)
+        return Solution(values, info.objective_function_value, info.mip_dual_bound)
 
     def _solver(self, costs: Sequence[float], integral: bool) -> highspy.Highs:
         solver = highspy.Highs()
