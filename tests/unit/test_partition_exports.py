@@ -320,6 +320,20 @@ def test_any_name_of_a_pod_becomes_a_valid_object_and_no_comment_ends_early() ->
     assert sum(each.kind == "ResourceClaimTemplate" for each in objects(dra_files(plan(*gpus)))) == len(odd)
 
 
+def test_claims_go_where_their_pods_are_and_none_is_shared_across_namespaces() -> None:
+    cuts = (GpuInstance(profile="3g.40gb", start=0, tenant="lab/chat/0"),)
+    made = plan(
+        cut("n", 0, cuts),
+        gpu("n", 1, "mps", "lab/a/0", "lab/b"),
+        gpu("n", 2, "mps", "lab/a/1", "web/c", "d/0"),
+    )
+    found = by_name(made)
+    spaces = {name: each.raw["metadata"].get("namespace") for name, each in found.items()}
+    assert (spaces["chat-3g-40gb"], spaces["n-gpu-1"], spaces["n-gpu-2"]) == ("lab", "lab", None)
+    text = dict(dra_files(made))["dra-claims.yaml"]
+    assert text.count("NOT POSSIBLE AS IT IS") == 1 and "namespaces (unknown, lab, web)" in text
+
+
 def test_profiles_with_and_without_media_get_templates_of_their_own() -> None:
     rtx = "RTX-PRO-6000-BSE"
     cuts = (

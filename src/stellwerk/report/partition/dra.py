@@ -4,6 +4,7 @@ A pod that has a GPU or a GPU instance to itself gets its own claim (ResourceCla
 GPU refer to one ResourceClaim. Which gates exclude one another: dra.json of the catalog.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -34,6 +35,7 @@ from stellwerk.report.partition.yaml_text import yaml_text
 CLASSES, CLAIMS = "dra-device-classes.yaml", "dra-claims.yaml"
 CLUSTER, VALUES = "dra-gpu-cluster.yaml", "dra-helm-values.yaml"
 SHOWN = 8
+_NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class _Wanted(Struct, frozen=True, order=True):
@@ -151,10 +153,23 @@ def _request(tenant: str) -> str:
     return request if request and number.isdecimal() else tenant
 
 
+def _metadata(request: str, *suffixes: str) -> dict[str, str]:
+    """`lab/chat` is in the namespace lab, as all of Stellwerk names workloads; `chat` says no namespace."""
+    namespace = _namespace(request)
+    own = request.partition("/")[2] if namespace else request
+    metadata = {"name": "-".join(filter(None, (object_name(own), *suffixes)))}
+    return metadata | ({"namespace": namespace} if namespace else {})
+
+
+def _namespace(request: str) -> str:
+    namespace, slash, _ = request.partition("/")
+    return namespace if slash and _NAMESPACE.fullmatch(namespace) else ""
+
+
 def _template(wanted: _Wanted, places: Sequence[str]) -> str:
     cut = wanted.profile.replace("-", "-no-").replace("+", "-").replace(".", "-")  # `-me`: without media.
     suffix = cut or ("gpu" if wanted.count == 1 else f"{wanted.count}-gpus")
-    name = "-".join(filter(None, (object_name(wanted.request), suffix, wanted.model.lower())))
+    metadata = _metadata(wanted.request, suffix, wanted.model.lower())
     selectors = _selectors(wanted.model)
     if wanted.profile:
         devices = mig_devices(wanted.profile, selectors)
@@ -162,9 +177,9 @@ def _template(wanted: _Wanted, places: Sequence[str]) -> str:
         devices = gpu_devices(None, selectors, wanted.count)
     comments = [
         f"{wanted.request}: {_some(places)}.",
-        f"Pod: spec.resourceClaims: [{{name: gpu, resourceClaimTemplateName: {name}}}].",
+        f"Pod: spec.resourceClaims: [{{name: gpu, resourceClaimTemplateName: {metadata['name']}}}].",
     ]
-    return commented(comments, resource_claim({"name": name}, devices, template=True))
+    return commented(comments, resource_claim(metadata, devices, template=True))
 
 
 def _selectors(model: str) -> tuple[str, ...]:
@@ -184,6 +199,10 @@ def _shared(plan: PartitionPlan) -> list[str]:
             if gpu.method not in (MPS, TIME_SLICING) or not gpu.tenants:
                 continue
             name = f"{object_name(gpu.node)}-gpu-{gpu.index}"
+            namespaces = sorted({_namespace(_request(tenant.name)) for tenant in gpu.tenants})
+            metadata = {"name": name}
+            if len(namespaces) == 1 and namespaces[0]:
+                metadata["namespace"] = namespaces[0]
             devices = gpu_devices(_sharing(gpu), _selectors(gpu.model if mixed else ""))
             pods = _some([tenant.name for tenant in gpu.tenants])
             comments = [
@@ -191,9 +210,21 @@ def _shared(plan: PartitionPlan) -> list[str]:
                 f"Pods: spec.nodeSelector: {{kubernetes.io/hostname: {gpu.node}}},",
                 f"spec.resourceClaims: [{{name: gpu, resourceClaimName: {name}}}].",
                 *_own_limits(gpu),
+                *_apart(namespaces),
             ]
-            found.append(commented(comments, resource_claim({"name": name}, devices, template=False)))
+            found.append(commented(comments, resource_claim(metadata, devices, template=False)))
     return found
+
+
+def _apart(namespaces: Sequence[str]) -> list[str]:
+    """Pods refer to claims of their own namespace only (Kubernetes, PodResourceClaim)."""
+    names = _some([each or "unknown" for each in namespaces])
+    if len(namespaces) < 2:
+        return []
+    return [
+        f"NOT POSSIBLE AS IT IS: its pods are of several namespaces ({names}),",
+        "and a pod can use claims of its own namespace only. Put them into one, or use the device plugin.",
+    ]
 
 
 def _sharing(gpu: Gpu) -> dict[str, Any]:
@@ -246,8 +277,8 @@ def _claim_head(plan: PartitionPlan) -> list[str]:
     return [
         CLUSTER_ONLY,
         "Claims of the plan's pods: what each gets; which device it is, the scheduler chooses.",
-        f"Apply in the pods' namespace: kubectl apply -n NAMESPACE -f {CLAIMS}",
-        f"Undo: kubectl delete -n NAMESPACE -f {CLAIMS}; pods that use a claim keep it until they end.",
+        f"Apply: kubectl apply -f {CLAIMS} (with -n NAMESPACE where a claim says no namespace)",
+        f"Undo: kubectl delete -f {CLAIMS}; pods that use a claim keep it until they end.",
         "In the container: resources.claims: [{name: gpu}].",
         *([] if any(gpu.busy for gpu in plan.gpus) else ["Nobody is on a GPU: there is nothing to apply."]),
     ]
