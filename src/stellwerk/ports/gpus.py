@@ -43,6 +43,7 @@ class MemoryGpus:
         self.sites, self._at_once = sites, at_once
         self.layouts: list[Layout] = [first_layout(site) for site in sites]
         self.tenants: list[list[tuple[str, Grant]]] = [[] for _ in sites]
+        self.touched: set[int] = set()  # GPUs that changed since somebody cleared it.
         self._held: dict[str, tuple[Grant, ...]] = {}
         self.down: set[int] = set()
 
@@ -62,6 +63,7 @@ class MemoryGpus:
             self._shape(tenant, gpu, [grant for grant in grants if grant.gpu == gpu])
         for grant in grants:
             self.tenants[grant.gpu].append((tenant, grant))
+            self.touched.add(grant.gpu)
         self._held[tenant] = tuple(grants)
 
     def unprepare(self, tenant: str) -> None:
@@ -70,6 +72,7 @@ class MemoryGpus:
             raise Conflict(f"{tenant} has no GPU to give back")
         for grant in self._held.pop(tenant):
             self.tenants[grant.gpu].remove((tenant, grant))
+            self.touched.add(grant.gpu)
 
     def configure(self, gpu: int, cut: Cut) -> None:
         """Cut a GPU; raises Conflict and changes nothing where `refusal` says why not."""
@@ -77,6 +80,7 @@ class MemoryGpus:
         if problem:
             raise Conflict(f"GPU {gpu}: {problem}")
         self.layouts[gpu] = after(self.layouts[gpu], cut)
+        self.touched.add(gpu)
 
     def refusal(self, gpu: int, cut: Cut) -> str:
         """Why the GPU cannot be cut so now; "" when it can."""
@@ -103,6 +107,7 @@ class MemoryGpus:
     def reset(self, gpu: int) -> None:
         """Another GPU comes in its place, as new."""
         self.layouts[gpu] = first_layout(self.sites[gpu])
+        self.touched.add(gpu)
 
     def _shape(self, tenant: str, gpu: int, grants: Sequence[Grant]) -> None:
         """Cut the GPU for the tenant; raises Conflict where that is not to be done here."""

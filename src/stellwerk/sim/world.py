@@ -318,6 +318,7 @@ class World:
 
     def _mark(self, node: int, lost: bool, now: int) -> None:
         gpus = {gpu for gpu, site in enumerate(self._sites) if site.node == node}
+        self.gpus.touched |= gpus
         if not lost:
             self.gpus.down -= gpus
             return
