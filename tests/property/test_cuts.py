@@ -67,7 +67,8 @@ def test_an_idle_instance_of_the_profile_is_preferred_and_needs_no_cut(
     assert chosen.profile == grant.profile and not chosen.mask & used
     idle = [one for one in layout.instances if one.profile == grant.profile and one not in busy]
     assert (cut_for(site, layout, [chosen]) is None) == bool(idle)
-    assert chosen.start_milli * (site.facts.mig.memory_slices if site.facts.mig else 0) // 1000 <= 8
+    assert site.facts.mig is not None
+    assert chosen.start_milli == instance_of(site, chosen).start * 1000 // site.facts.mig.memory_slices
 
 
 @given(gpus())

@@ -59,7 +59,7 @@ class MemoryGpus:
                 problem = "its node is lost"
             if problem:
                 raise Conflict(f"{tenant} on GPU {grant.gpu}: {problem}")
-        for gpu in {grant.gpu for grant in grants}:
+        for gpu in {grant.gpu for grant in grants if grant.method == MIG or self.layouts[grant.gpu].mig}:
             self._shape(tenant, gpu, [grant for grant in grants if grant.gpu == gpu])
         for grant in grants:
             self.tenants[grant.gpu].append((tenant, grant))
@@ -111,8 +111,6 @@ class MemoryGpus:
 
     def _shape(self, tenant: str, gpu: int, grants: Sequence[Grant]) -> None:
         """Cut the GPU for the tenant; raises Conflict where that is not to be done here."""
-        if not self.layouts[gpu].mig and grants[0].method != MIG:
-            return
         cut = cut_for(self.sites[gpu], self.layouts[gpu], grants)
         if cut is None:
             return

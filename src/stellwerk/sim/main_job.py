@@ -178,7 +178,12 @@ def _notes(demand: Demand, fleet: Fleet, policies: tuple[Policy, ...]) -> Iterat
             f"{Decimal(time) / NS_PER_S:f}" for time in (law.create_ns, law.destroy_ns, law.mode_ns)
         )
         failures = law.failures_per_thousand
-        values = {"create": create, "destroy": destroy, "mode": mode, "failures": failures}
+        values: dict[str, str | int] = {
+            "create": create,
+            "destroy": destroy,
+            "mode": mode,
+            "failures": failures,
+        }
         yield str(Reason("Cutting", CUTTING_TEXT, values))
 
 

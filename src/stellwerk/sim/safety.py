@@ -8,7 +8,8 @@ That no instance is destroyed under its tenant, and each layout is valid, the GP
 from stellwerk.control.admission import Admission
 from stellwerk.control.events import PeriodEnded
 from stellwerk.engine.demand import Demand
-from stellwerk.engine.placement.cuts import cut_for
+from stellwerk.engine.partition.policy import MIG
+from stellwerk.engine.placement.cuts import instance_of
 from stellwerk.sim.world import Violation, World
 
 FULL_CHECK_EVERY = 64  # The whole comparison is linear in the fleet; the counts are checked at each event.
@@ -61,10 +62,13 @@ class Safety:
         """A tenant without its instance, or a whole GPU in MIG mode."""
         gpus = self._world.gpus
         for name, progress in self._world.running.items():
-            for gpu in {grant.gpu for grant in progress.grants}:
-                mine = [grant for grant in progress.grants if grant.gpu == gpu]
-                if cut_for(gpus.sites[gpu], gpus.layouts[gpu], mine) is not None:
-                    return f"{name} runs on GPU {gpu}, which is not cut for it"
+            for grant in progress.grants:
+                layout = gpus.layouts[grant.gpu]
+                is_mig = grant.method == MIG
+                if is_mig != layout.mig or (
+                    is_mig and instance_of(gpus.sites[grant.gpu], grant) not in layout.instances
+                ):
+                    return f"{name} runs on GPU {grant.gpu}, which is not cut for it"
         return ""
 
     def _other_layout(self) -> str:
