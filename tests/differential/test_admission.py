@@ -30,7 +30,7 @@ def plain(self: Admission, nodes: set[int], now: int) -> list[Effect]:
         self._waiting[shape].remove(ticket)
         heapq.heapify(self._waiting[shape])
         self._waiting_count -= 1
-        effects.append(self._start(job, granted))
+        effects += self._start(job, granted)
     return effects
 
 

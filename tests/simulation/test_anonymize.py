@@ -136,3 +136,23 @@ def test_the_real_pods_without_names_get_the_same_advice(
     fleet = "112xscaleway/H100-1-80G"
     before, after = plain_advice(str(REAL), fleet, capsys), plain_advice("case.json", fleet, capsys)
     assert nameless(after) == nameless(before) and before["gpusAfter"] < before["gpusBefore"]
+
+
+def test_a_fleet_with_faults_by_chance_is_refused_and_times_of_cutting_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "apiVersion: stellwerk.dev/v1alpha1\nkind: Fleet\nmetadata: {name: f}\nspec:\n"
+    text += "  nodes: [{name: g, gpuModel: H100-PCIE-80GB, gpus: 8}]\n"
+    Path("slow.yaml").write_text(text + "  mig: {create: 90s, mode: 4s}\n")
+    Path("faulty.yaml").write_text(text + "  faults: {reconfigurationFailuresPerThousand: 5}\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["anonymize", "demo", "--fleet", "faulty.yaml", "-o", "case.json"])
+    assert ended.value.code == 2 and "by chance" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["anonymize", "demo", "--fleet", "slow.yaml", "-o", "case.json"])
+    assert ended.value.code == 0
+    original = run(prepare(Arguments(demand="demo", fleet="slow.yaml")), lambda *progress: None)
+    again = run(prepare(Arguments(demand="case.json")), lambda *progress: None)
+    assert figures(again) == figures(original)
+    assert again.outcomes[4].runs[0].reconfigurations == original.outcomes[4].runs[0].reconfigurations

@@ -15,10 +15,12 @@ from stellwerk.catalog.dra import dra_facts
 from stellwerk.catalog.gpus import gpu_memory_bytes, gpu_model, gpu_models
 from stellwerk.catalog.interference import interference
 from stellwerk.catalog.labels import label_facts
-from stellwerk.catalog.mig import MigModel, MigProfile, mig_model, mig_models
+from stellwerk.catalog.mig import MigModel, MigProfile, left_sms, mig_model, mig_models
 from stellwerk.catalog.node_types import find_node_types, node_type, node_types
 from stellwerk.catalog.ownership import exchange_rate, ownership
 from stellwerk.catalog.prices import Price
+from stellwerk.catalog.sharing.cutting import cutting_note, cutting_times
+from stellwerk.catalog.sharing.ways import sharing_ways
 from stellwerk.catalog.vram import vram_published
 
 COLLECTED = Path(__file__).parents[3] / "shared" / "data" / "catalog"
@@ -243,3 +245,41 @@ def test_a_node_type_that_is_not_one_is_refused_with_the_next_step(
 def test_rows_are_found_by_name_alone() -> None:
     assert len(find_node_types("Standard_NC24ads_A100_v4", provider="azure")) == 12
     assert find_node_types("nothing-like-it") == ()
+
+
+def test_lost_sms_are_those_of_no_instance() -> None:
+    # H100 SXM: seven of 16 SMs are 112 of 132. A100: seven of 14 are 98 of 108.
+    lost = {}
+    for gpu in ("H100-SXM5-80GB", "A100-SXM4-80GB", "A30"):
+        model = mig_model(gpu)
+        assert model is not None
+        lost[gpu] = left_sms(gpu, model.profiles[0])
+    assert lost == {"H100-SXM5-80GB": 20, "A100-SXM4-80GB": 10, "A30": 0}
+    unknown = mig_model("B300-SXM-288GB")
+    assert unknown is not None and left_sms("B300-SXM-288GB", unknown.profiles[0]) is None
+
+
+def test_no_model_has_more_sms_in_instances_than_on_the_gpu() -> None:
+    for model in mig_models():
+        for gpu in model.applies_to:
+            for profile in mig_model(gpu).profiles:  # type: ignore[union-attr]
+                left = left_sms(gpu, profile)
+                assert left is None or left >= 0, f"{gpu} {profile.name}"
+
+
+def test_each_way_of_sharing_has_its_limits_with_sources() -> None:
+    ways = {way.name: way for way in sharing_ways()}
+    names = {way: {limit.name for limit in ways[way].limits} for way in ("time-slicing", "mps", "mig")}
+    assert names["mps"] == {"clients", "pinned memory limit", "active thread percentage"}
+    assert {"cuts", "lost SMs", "peer-to-peer"} <= names["mig"]
+    assert ways["time-slicing"].memory.answer == ways["time-slicing"].faults.answer == "no"
+    assert ways["mig"].memory.answer == ways["mig"].faults.answer == "yes"
+    assert ways["mig"].peer_to_peer.answer == "no"
+    assert all("https://" in limit.source for way in ways.values() for limit in way.limits)
+
+
+def test_a_time_of_cutting_is_published_or_missing_and_never_a_default() -> None:
+    (found,) = cutting_times("NVIDIA-A100-SXM4-80GB")
+    assert (found.step, found.least_seconds, found.most_seconds) == ("mode", 4, 5)
+    assert found.source.startswith("https://") and found.date and found.conditions
+    assert cutting_times("H100-SXM5-80GB") == () and "No figure for creating" in cutting_note()

@@ -61,6 +61,16 @@ class MigProfile(Struct, frozen=True, kw_only=True):
         return None if self.memory_mib is None else self.memory_mib * MIB
 
 
+def left_sms(gpu: str, profile: MigProfile) -> int | None:
+    """SMs of a GPU model outside its instances where it holds as many of the profile as it can.
+
+    None: the profile's SMs are not published, or it takes engines that only few instances can have.
+    """
+    if profile.sm_count is None or profile.me or profile.graphics or profile.name.endswith("-me"):
+        return None
+    return gpu_model(gpu).sm_count - profile.max_instances * profile.sm_count
+
+
 class MigCounts(Struct, frozen=True, kw_only=True):
     """How many maximal geometries there are, to check an enumeration by (NVIDIA shows 19 for an A100)."""
 

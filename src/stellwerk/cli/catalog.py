@@ -1,9 +1,12 @@
 """`stellwerk catalog`: the facts that figures rest on, each with date and source."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from stellwerk.catalog.mig import MigProfile
 
 
 @click.group("catalog", short_help="List GPU models, MIG profiles, node types with prices, fleets, rates.")
@@ -41,9 +44,10 @@ def gpus() -> None:
 @command.command("mig")
 @click.argument("model")
 def mig(model: str) -> None:
-    """MIG profiles of a GPU MODEL, with their placements."""
+    """MIG profiles of a GPU MODEL, with their placements, lost SMs, and published times of cutting."""
     from stellwerk.api.errors import InvalidInput
-    from stellwerk.catalog.mig import mig_model
+    from stellwerk.catalog.mig import left_sms, mig_model
+    from stellwerk.catalog.sharing.cutting import cutting_times
 
     found = mig_model(model)
     if found is None:
@@ -56,11 +60,34 @@ def mig(model: str) -> None:
             _or_unknown(profile.memory_mib),
             _or_unknown(profile.sm_count),
             str(profile.max_instances),
+            _or_dash(left_sms(model, profile)),
             " ".join(f"{place.start}+{place.size}" for place in profile.placements) or "unknown",
         )
         for profile in found.profiles
     ]
-    _table(("PROFILE", "MIB", "SMS", "MOST", "PLACEMENTS (START+SIZE)"), rows)
+    _table(("PROFILE", "MIB", "SMS", "MOST", "SMS LEFT", "PLACEMENTS (START+SIZE)"), rows)
+    click.echo()
+    for line in _lost_sms(model, found.profiles):
+        click.echo(line)
+    for time in cutting_times(model):
+        click.echo(f"{time.step}: {time.least_seconds} to {time.most_seconds} s ({time.conditions})")
+        click.echo(f"  source: {time.source} of {time.date}")
+    if not cutting_times(model):
+        click.echo("how long a cut takes: nothing published was found for this model")
+
+
+def _lost_sms(model: str, profiles: Sequence["MigProfile"]) -> Iterator[str]:
+    """What is lost where the GPU is cut into as many instances as it can hold."""
+    from stellwerk.catalog.gpus import gpu_model
+    from stellwerk.catalog.mig import left_sms
+
+    smallest = profiles[0]
+    lost = left_sms(model, smallest)
+    if lost is None or smallest.sm_count is None:
+        yield "lost SMs: unknown, since the SMs of an instance are not published"
+        return
+    used, total = smallest.max_instances * smallest.sm_count, gpu_model(model).sm_count
+    yield f"lost SMs: {smallest.max_instances} x {smallest.name} have {used} of {total} SMs, {lost} are lost"
 
 
 @command.command("node-types")
@@ -118,9 +145,19 @@ def rates() -> None:
 
 @command.command("sharing")
 def sharing() -> None:
-    """Published measurements of sharing, with their conditions: what a file for --slowdown may cite."""
+    """Ways of sharing with their limits, and published measurements: what a file for --slowdown may cite."""
     from stellwerk.catalog.interference import interference
+    from stellwerk.catalog.sharing.ways import sharing_ways
 
+    for way in sharing_ways():
+        click.echo(f"{way.name}  (as of {way.date})")
+        answers = {"memory apart": way.memory, "faults apart": way.faults, "speed apart": way.performance}
+        for name, answer in {**answers, "peer-to-peer": way.peer_to_peer}.items():
+            click.echo(f"  {name}: {answer.answer}, {answer.why}\n    source: {answer.source}")
+        click.echo(f"  most tenants: {way.most_tenants}")
+        for limit in way.limits:
+            click.echo(f"  {limit.name}: {limit.value}\n    source: {limit.source}")
+    click.echo()
     for found in interference():
         click.echo(f"{found.gpu}  {found.method}\n  {found.workload}")
         for name, values in found.figures.items():
@@ -134,3 +171,7 @@ def _price(price: Any) -> str:
 
 def _or_unknown(value: object) -> str:
     return "unknown" if value is None else str(value)
+
+
+def _or_dash(value: object) -> str:
+    return "-" if value is None else str(value)

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from stellwerk.engine.decision import Reason
+from stellwerk.engine.placement.cuts import Cut, Layout
 from stellwerk.engine.placement.place import Grant
 
 
@@ -28,6 +29,29 @@ class NodeReady(Struct, frozen=True):
     """A lost node is back, empty."""
 
     node: int
+
+
+class Configured(Struct, frozen=True):
+    """A cut reports success; `published` is what the GPU shows now, which may be another thing."""
+
+    gpu: int
+    attempt: int
+    published: Layout
+
+
+class ConfigureFailed(Struct, frozen=True):
+    """A cut reports that it failed, or did not answer in time; `published` is what the GPU shows now."""
+
+    gpu: int
+    attempt: int
+    published: Layout
+
+
+class GpuRepaired(Struct, frozen=True):
+    """A GPU that could not be cut is in order again."""
+
+    gpu: int
+    attempt: int
 
 
 class PeriodEnded(Struct, frozen=True):
@@ -60,5 +84,21 @@ class ReplaceNode(Struct, frozen=True):
     node: int
 
 
-Event = JobArrived | JobFinished | NodeLost | NodeReady | PeriodEnded
-Effect = StartJob | StopJob | RejectJob | ReplaceNode
+class ConfigureGpu(Struct, frozen=True):
+    """Cut a GPU; ends in one Configured or ConfigureFailed of the same attempt, or with its node."""
+
+    gpu: int
+    attempt: int
+    cut: Cut
+
+
+class RepairGpu(Struct, frozen=True):
+    """Have a GPU repaired that could not be cut; ends in GpuRepaired."""
+
+    gpu: int
+    attempt: int
+
+
+CutEvent = Configured | ConfigureFailed
+Event = JobArrived | JobFinished | NodeLost | NodeReady | CutEvent | GpuRepaired | PeriodEnded
+Effect = StartJob | StopJob | RejectJob | ReplaceNode | ConfigureGpu | RepairGpu

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 
 class CostTerm(Struct, frozen=True, kw_only=True):
@@ -48,13 +48,31 @@ class Faults(Struct, frozen=True, kw_only=True):
     repair_ns: int = 3_600_000_000_000
 
 
+class Reconfiguration(Struct, frozen=True, kw_only=True):
+    """What cutting a GPU by MIG takes, and how often it fails (of a thousand cuts).
+
+    Times are for one instance that is created or destroyed, for MIG mode switched on or off, and until a cut
+    that does not answer is given up.
+    """
+
+    create_ns: int = 0
+    destroy_ns: int = 0
+    mode_ns: int = 0
+    failures_per_thousand: int = 0
+    timeout_ns: int = 300_000_000_000
+
+
 class Fleet(Struct, frozen=True, kw_only=True):
-    """Nodes in declared order: the last is the first to go when a smaller fleet is tried."""
+    """Nodes in declared order: the last is the first to go when a smaller fleet is tried.
+
+    `reconfiguration` is not set where a GPU is cut at once and without fail.
+    """
 
     name: str
     currency: str
     nodes: tuple[FleetNode, ...]
     faults: Faults = Faults()
+    reconfiguration: Reconfiguration | UnsetType = UNSET
     notes: tuple[str, ...] = ()
 
     @property

@@ -9,6 +9,9 @@ class Cloud(Protocol):
     def replace(self, node: int, now: int) -> int:
         """Order a node in place of a lost one; returns when it will be ready (ns)."""
 
+    def repair(self, gpu: int, now: int) -> int:
+        """Have a GPU repaired that could not be cut; returns when it is in order (ns)."""
+
 
 class MemoryCloud:
     """Every node comes `delay_ns` after it was asked for; `ordered` counts them."""
@@ -20,4 +23,8 @@ class MemoryCloud:
     def replace(self, node: int, now: int) -> int:
         """Ready after the delay."""
         self.ordered += 1
+        return now + self._delay_ns
+
+    def repair(self, gpu: int, now: int) -> int:
+        """In order after the same delay."""
         return now + self._delay_ns

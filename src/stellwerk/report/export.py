@@ -1,5 +1,6 @@
 """A Replay for programs: JSON and YAML, English, camelCase, exact figures as decimal strings."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -32,8 +33,23 @@ def to_json(replay: Replay) -> bytes:
 
 def to_yaml(replay: Replay) -> str:
     """The same as YAML; decimal strings stay quoted, so that no reader turns them into floats."""
+    return _dumped([to_plain(replay)])
+
+
+def objects_yaml(objects: Sequence[Mapping[str, Any]]) -> str:
+    """Kubernetes objects as YAML documents, as a file for kubectl holds them."""
+    return _dumped(objects)
+
+
+def objects_json(objects: Sequence[Mapping[str, Any]]) -> str:
+    """Kubernetes objects as a List."""
+    found = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
+
+
+def _dumped(documents: Sequence[Mapping[str, Any]]) -> str:
     import yaml
 
     # libyaml's emitter where the wheel brings it: a month of samples would take seconds in pure Python.
     dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return str(yaml.dump(to_plain(replay), Dumper=dumper, sort_keys=False, allow_unicode=True, width=110))
+    return str(yaml.dump_all(documents, Dumper=dumper, sort_keys=False, allow_unicode=True, width=110))

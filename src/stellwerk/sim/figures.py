@@ -5,13 +5,15 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
+from msgspec import UNSET, UnsetType
+
 from stellwerk.engine.demand import NS_PER_HOUR, Demand
 from stellwerk.engine.money.bill import amount, bill, cost_per_gpu_hour, month_cost_cents, period_cost_cents
 from stellwerk.engine.money.exact import rounded
 from stellwerk.engine.snapshot import Fleet
 from stellwerk.sim.ledger import Ledger
 from stellwerk.sim.pictures import busiest, samples
-from stellwerk.sim.result import Cost, GpuHours, Jobs, Overflow, Rejected, Run, Team, Waits
+from stellwerk.sim.result import Cost, GpuHours, Jobs, Overflow, Reconfigurations, Rejected, Run, Team, Waits
 
 GIB = 1024**3
 
@@ -47,6 +49,18 @@ def run_figures(demand: Demand, fleet: Fleet, ledger: Ledger, slowdown: str) -> 
         rejected=_rejected(ledger),
         samples=samples(ledger, period),
         busiest=busiest(ledger, fleet),
+        reconfigurations=_reconfigurations(fleet, ledger),
+    )
+
+
+def _reconfigurations(fleet: Fleet, ledger: Ledger) -> Reconfigurations | UnsetType:
+    if isinstance(fleet.reconfiguration, UnsetType):
+        return UNSET
+    return Reconfigurations(
+        cuts=ledger.cuts,
+        failed=ledger.cuts_failed,
+        repairs=ledger.gpu_repairs,
+        time_ns=ledger.cutting_ns,
     )
 
 

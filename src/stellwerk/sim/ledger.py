@@ -37,6 +37,8 @@ class Ledger:
         self.slowed: set[str] = set()
         self.overflowed: set[str] = set()
         self.overflow_byte_ns = 0
+        self.cuts = self.cuts_failed = self.gpu_repairs = 0
+        self.cutting_ns = 0
 
     @property
     def all_whole(self) -> bool:

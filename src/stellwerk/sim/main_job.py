@@ -1,6 +1,7 @@
 """The main job: from what the user typed to a replay of all policies; run again, it gives the same bytes."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from stellwerk.api.errors import InvalidInput
 from stellwerk.catalog.nearest import nearest
 from stellwerk.engine.decision import Reason
-from stellwerk.engine.demand import Demand
+from stellwerk.engine.demand import NS_PER_S, Demand
 from stellwerk.engine.money.exchange import parse_rate
 from stellwerk.engine.partition.facts import gpu_facts
 from stellwerk.engine.partition.geometry import lay_out
@@ -171,8 +172,26 @@ def _notes(demand: Demand, fleet: Fleet, policies: tuple[Policy, ...]) -> Iterat
     yield from (str(note) for note in (SHARING_NOTE, UNKNOWN_NOTE) if len(policies) > 1)
     if len({node.gpu_model for node in fleet.nodes}) > 1:
         yield str(MODELS_NOTE)
+    law = fleet.reconfiguration
+    if law:
+        create, destroy, mode = (
+            f"{Decimal(time) / NS_PER_S:f}" for time in (law.create_ns, law.destroy_ns, law.mode_ns)
+        )
+        failures = law.failures_per_thousand
+        values: dict[str, str | int] = {
+            "create": create,
+            "destroy": destroy,
+            "mode": mode,
+            "failures": failures,
+        }
+        yield str(Reason("Cutting", CUTTING_TEXT, values))
 
 
+CUTTING_TEXT = (
+    "Jobs wait until their GPU is cut by MIG: {create} s to create an instance, {destroy} s to destroy one, "
+    "{mode} s to switch MIG mode; of 1000 cuts {failures} fail. "
+    "A time of 0 s is one that the fleet does not state."
+)
 SHARING_NOTE = Reason(
     "PerClaim",
     "A GPU takes another way of sharing whenever it is empty, as NVIDIA's DRA driver does for each claim; "

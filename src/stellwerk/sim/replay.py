@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, UnsetType
 from msgspec.structs import replace
 
 from stellwerk.control.admission import Admission
 from stellwerk.control.events import JobArrived, NodeLost, PeriodEnded
+from stellwerk.control.preparation import Preparation
 from stellwerk.engine.demand import Demand
 from stellwerk.engine.partition.policy import Policy
-from stellwerk.engine.placement.sites import Plan, plan_sites
+from stellwerk.engine.placement.sites import plan_sites
 from stellwerk.engine.snapshot import Fleet
 from stellwerk.ports.clock import VirtualClock
 from stellwerk.ports.cloud import MemoryCloud
 from stellwerk.runtime.loop import run
-from stellwerk.sim.faults import node_losses
+from stellwerk.sim.faults import Cutting, node_losses
 from stellwerk.sim.figures import run_figures
 from stellwerk.sim.ledger import Ledger
 from stellwerk.sim.result import Outcome, Run
@@ -24,12 +25,16 @@ from stellwerk.sim.world import World
 
 
 class Scenario(Struct, frozen=True, kw_only=True):
-    """What a replay takes besides the policy: demand, fleet, what sharing costs, and the seed of faults."""
+    """What a replay takes besides the policy: demand, fleet, what sharing costs, and the seed of faults.
+
+    From `faults_until_ns` on no node is lost and no cut fails.
+    """
 
     demand: Demand
     fleet: Fleet
     slowdowns: tuple[Slowdown, ...]
     seed: int = 1
+    faults_until_ns: int = 2**63
 
     def slowdowns_plain(self) -> list[dict[str, str]]:
         """The slowdowns as plain data, for a receipt's hash."""
@@ -70,6 +75,35 @@ def label_of(policy: Policy, slowdown: Slowdown) -> str:
     return "given" if methods and methods <= set(slowdown.factors) else slowdown.rest
 
 
+class Stage(Struct, frozen=True):
+    """A world and its controller before the first event, and what must hold between them."""
+
+    world: World
+    controller: Admission
+    safety: Safety
+
+
+def stage(scenario: Scenario, policy: Policy, slowdown: Slowdown) -> Stage:
+    """Everything that a run needs, with all arrivals and faults on the agenda."""
+    demand, fleet = scenario.demand, scenario.fleet
+    plan = plan_sites(fleet, demand.jobs, policy)
+    jobs = {job.name: job for job in demand.jobs}
+    law, cloud = fleet.reconfiguration, MemoryCloud(fleet.faults.repair_ns)
+    preparation = None if isinstance(law, UnsetType) else Preparation(plan.sites)
+    arrivals = {name: job.arrival_ns for name, job in jobs.items()}
+    controller = Admission(plan, arrivals, demand.period_ns, preparation)
+    cutting = (
+        None if isinstance(law, UnsetType) else Cutting(law, fleet, scenario.seed, scenario.faults_until_ns)
+    )
+    world = World(plan.sites, jobs, slowdown, cloud, cutting)
+    for job in demand.jobs:
+        world.post(job.arrival_ns, JobArrived(job.name))
+    for at, node in node_losses(fleet, min(demand.period_ns, scenario.faults_until_ns), scenario.seed):
+        world.post(at, NodeLost(node))
+    world.post(demand.period_ns, PeriodEnded())
+    return Stage(world, controller, Safety(world, controller, demand))
+
+
 def simulate(
     scenario: Scenario, policy: Policy, slowdown: Slowdown, watch: Watch | None = None
 ) -> Ledger | None:
@@ -77,17 +111,18 @@ def simulate(
 
     Raises Violation when a safety property breaks.
     """
-    demand = scenario.demand
-    plan = plan_sites(scenario.fleet, demand.jobs, policy)
-    arrivals = {job.name: job.arrival_ns for job in demand.jobs}
-    controller = Admission(plan, arrivals, demand.period_ns)
-    world = _world(scenario, plan, slowdown)
-    safety = Safety(world, controller, demand)
+    staged = stage(scenario, policy, slowdown)
+    return staged.world.ledger if play(staged, watch) else None
+
+
+def play(staged: Stage, watch: Watch | None = None) -> bool:
+    """Run a stage; False when `watch` stopped it before the end of the period. Raises Violation."""
+    world, controller = staged.world, staged.controller
     stopped = False
 
     def check(event: object, now: int) -> bool:
         nonlocal stopped
-        safety.check(event, now)
+        staged.safety.check(event, now)
         if isinstance(event, PeriodEnded):
             return False
         stopped = watch is not None and not watch(world, now)
@@ -100,20 +135,7 @@ def simulate(
         world.perform,
         check,
     )
-    return None if stopped else world.ledger
-
-
-def _world(scenario: Scenario, plan: Plan, slowdown: Slowdown) -> World:
-    demand, fleet = scenario.demand, scenario.fleet
-    world = World(
-        plan.sites, {job.name: job for job in demand.jobs}, slowdown, MemoryCloud(fleet.faults.repair_ns)
-    )
-    for job in demand.jobs:
-        world.post(job.arrival_ns, JobArrived(job.name))
-    for at, node in node_losses(fleet, demand.period_ns, scenario.seed):
-        world.post(at, NodeLost(node))
-    world.post(demand.period_ns, PeriodEnded())
-    return world
+    return not stopped
 
 
 def with_fleet(scenario: Scenario, fleet: Fleet) -> Scenario:

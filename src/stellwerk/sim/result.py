@@ -6,7 +6,7 @@ decimals, money two. A figure that cannot be known is None.
 
 from decimal import Decimal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from stellwerk.engine.demand import LeftOut
 from stellwerk.engine.snapshot import Fleet
@@ -113,8 +113,20 @@ class SliceMap(Struct, frozen=True, kw_only=True, rename="camel"):
     slices: tuple[Slice, ...]
 
 
+class Reconfigurations(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Cuts of GPUs that were begun, those that did not do what was asked, GPUs cordoned, time of all cuts."""
+
+    cuts: int
+    failed: int
+    repairs: int
+    time_ns: int
+
+
 class Run(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A policy under one assumption on slowdown: "none", "proportional", or "given" (from a sourced file)."""
+    """A policy under one assumption on slowdown: "none", "proportional", or "given" (from a sourced file).
+
+    `reconfigurations` are counted where the fleet says that a cut takes time or may fail.
+    """
 
     slowdown: str
     jobs: Jobs
@@ -127,6 +139,7 @@ class Run(Struct, frozen=True, kw_only=True, rename="camel"):
     rejected: tuple[Rejected, ...]
     samples: tuple[Sample, ...]
     busiest: SliceMap
+    reconfigurations: Reconfigurations | UnsetType = UNSET
 
 
 class Sized(Struct, frozen=True, kw_only=True, rename="camel"):

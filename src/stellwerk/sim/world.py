@@ -10,29 +10,38 @@ from msgspec import Struct
 
 from stellwerk.control.admission import Admission
 from stellwerk.control.events import (
+    Configured,
+    ConfigureFailed,
+    ConfigureGpu,
     Effect,
     Event,
+    GpuRepaired,
     JobArrived,
     JobFinished,
     NodeLost,
     NodeReady,
     PeriodEnded,
     RejectJob,
+    RepairGpu,
     ReplaceNode,
     StartJob,
     StopJob,
 )
 from stellwerk.engine.demand import Job
 from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING, WHOLE
+from stellwerk.engine.placement.cuts import Cut
 from stellwerk.engine.placement.place import Grant, Site
 from stellwerk.ports.cloud import Cloud
 from stellwerk.ports.gpus import Conflict, MemoryGpus
 from stellwerk.runtime.agenda import Agenda
+from stellwerk.sim.faults import CutOutcome, Cutting
 from stellwerk.sim.ledger import Ledger, Stay
 from stellwerk.sim.slowdown import FULL, Slowdown, Tenants, limit_of, load_milli, slower, speed
 
 # At one instant: what frees GPUs comes before what asks for them, and the end of the period is last.
-RANKS = {NodeReady: 1, NodeLost: 2, JobArrived: 3, PeriodEnded: 9}
+RANKS = {NodeReady: 1, GpuRepaired: 1, NodeLost: 2, JobArrived: 3, PeriodEnded: 9}
+
+CUT_RANK = 1
 
 
 class Violation(Exception):
@@ -44,6 +53,14 @@ class Completion(Struct, frozen=True):
 
     job: str
     version: int
+
+
+class CutEnd(Struct, frozen=True):
+    """A cut of a GPU ends now, if its node was not lost since."""
+
+    gpu: int
+    attempt: int
+    outcome: CutOutcome
 
 
 class Progress:
@@ -78,14 +95,24 @@ class Progress:
 
 
 class World:
-    """Simulated GPUs under virtual time. `handle` and `perform` are what the loop calls."""
+    """Simulated GPUs under virtual time. `handle` and `perform` are what the loop calls.
+
+    With `cutting`, a GPU is cut before a job starts on it, which takes its time and may fail.
+    """
 
     def __init__(
-        self, sites: Sequence[Site], jobs: Mapping[str, Job], slowdown: Slowdown, cloud: Cloud
+        self,
+        sites: Sequence[Site],
+        jobs: Mapping[str, Job],
+        slowdown: Slowdown,
+        cloud: Cloud,
+        cutting: Cutting | None = None,
     ) -> None:
-        self.agenda: Agenda[Event | Completion] = Agenda()
+        self.agenda: Agenda[Event | Completion | CutEnd] = Agenda()
         self.ledger = Ledger()
-        self.gpus = MemoryGpus(sites)
+        self.gpus = MemoryGpus(sites, at_once=cutting is None)
+        self.cutting: dict[int, ConfigureGpu] = {}  # By GPU: what is cut there now.
+        self._cutting = cutting
         self.running: dict[str, Progress] = {}
         self.arrived = 0
         self._sites, self._jobs, self._slowdown, self._cloud = sites, jobs, slowdown, cloud
@@ -102,7 +129,7 @@ class World:
         """Jobs that arrived, or lost their node, and have no GPU."""
         return set(self._waiting_since)
 
-    def handle(self, controller: Admission, event: Event | Completion, now: int) -> list[Effect]:
+    def handle(self, controller: Admission, event: Event | Completion | CutEnd, now: int) -> list[Effect]:
         """Let the world feel the event, then ask the controller."""
         if isinstance(event, Completion):
             progress = self.running.get(event.job)
@@ -111,6 +138,11 @@ class World:
             self._end(progress, now)
             self.ledger.finished.add(event.job)
             event = JobFinished(event.job)
+        elif isinstance(event, CutEnd):
+            doing = self.cutting.get(event.gpu)
+            if doing is None or doing.attempt != event.attempt:
+                return []  # Its node was lost: that has ended it.
+            event = self._cut_ended(event)
         elif isinstance(event, JobArrived):
             self.arrived += 1
             self._waiting_since[event.job] = now
@@ -135,6 +167,41 @@ class World:
                 del self._waiting_since[job]
             case ReplaceNode(node):
                 self.post(self._cloud.replace(node, now), NodeReady(node))
+            case ConfigureGpu():
+                self._configure(effect, now)
+            case RepairGpu(gpu, attempt):
+                self.ledger.gpu_repairs += 1
+                self.post(self._cloud.repair(gpu, now), GpuRepaired(gpu, attempt))
+
+    def _configure(self, asked: ConfigureGpu, now: int) -> None:
+        """Begin a cut; its end is on the agenda from now on."""
+        problem = self.gpus.refusal(asked.gpu, asked.cut)
+        if asked.gpu in self.cutting:
+            problem = "it is being cut already"
+        if problem or self._cutting is None:
+            raise Violation(f"cut {asked.attempt} of GPU {asked.gpu}: {problem or 'nobody cuts here'}")
+        outcome = self._cutting.outcome(asked.gpu, self.gpus.layouts[asked.gpu], asked.cut, now)
+        self.cutting[asked.gpu] = asked
+        self.ledger.cuts += 1
+        self.ledger.cutting_ns += outcome.duration_ns
+        self.agenda.post(now + outcome.duration_ns, CutEnd(asked.gpu, asked.attempt, outcome), CUT_RANK)
+
+    def _cut_ended(self, end: CutEnd) -> Configured | ConfigureFailed:
+        """Let the GPU have what the cut really did, and say what it reports."""
+        asked = self.cutting.pop(end.gpu)
+        if end.outcome.done is not None:
+            self._cut(end.gpu, end.outcome.done)
+        self.ledger.cuts_failed += end.outcome.done != asked.cut
+        published = self.gpus.layouts[end.gpu]
+        if end.outcome.success:
+            return Configured(end.gpu, end.attempt, published)
+        return ConfigureFailed(end.gpu, end.attempt, published)
+
+    def _cut(self, gpu: int, cut: Cut) -> None:
+        try:
+            self.gpus.configure(gpu, cut)
+        except Conflict as error:
+            raise Violation(str(error)) from error
 
     def _start(self, job: Job, grants: tuple[Grant, ...], now: int) -> None:
         try:
@@ -251,6 +318,7 @@ class World:
 
     def _mark(self, node: int, lost: bool, now: int) -> None:
         gpus = {gpu for gpu, site in enumerate(self._sites) if site.node == node}
+        self.gpus.touched |= gpus
         if not lost:
             self.gpus.down -= gpus
             return
@@ -258,6 +326,9 @@ class World:
         hit = {name for gpu in gpus for name, _ in self.gpus.tenants[gpu]}
         for name in sorted(hit):
             self._end(self.running[name], now, lost=True)
+        for gpu in gpus:
+            self.gpus.reset(gpu)
+            self.cutting.pop(gpu, None)
 
     def _close(self, now: int) -> None:
         """The period is over: count what still runs up to here; it stays counted as running."""

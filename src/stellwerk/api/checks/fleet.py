@@ -9,11 +9,20 @@ from msgspec import Struct, UnsetType
 from stellwerk.api.checks.names import check_choice, check_duration, check_name, check_time
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.meta import given
-from stellwerk.api.groups.stellwerk import Fleet, FleetNodeGroup, Interference, Money, Owned, Period
+from stellwerk.api.groups.stellwerk import (
+    Fleet,
+    FleetFaults,
+    FleetNodeGroup,
+    Interference,
+    Money,
+    Owned,
+    Period,
+)
 from stellwerk.api.manifests import Manifest
 from stellwerk.api.mismatch import shown
 
 MAX_COUNT, MAX_NODES, MAX_GPUS = 10_000, 100_000, 1_024
+MAX_FAILURES = 900  # Of a thousand cuts: what always fails never ends.
 MAX_AMOUNT, MAX_PLACES = Decimal(10) ** 15, 12
 CAPACITY_TYPES = ("on-demand", "spot")
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -61,10 +70,32 @@ def check_fleet(manifest: Manifest, fleet: Fleet) -> None:
         _check_group(manifest, f"spec.nodes[{i}]", group)
     _check_node_names(manifest, spec.nodes)
     if not isinstance(spec.faults, UnsetType):
-        losses = spec.faults.losses_per_node_month
-        _check_number(manifest, _Field("spec.faults.lossesPerNodeMonth", losses, most=Decimal(1000)))
-        if not isinstance(spec.faults.repair, UnsetType):
-            check_duration(manifest, "spec.faults.repair", spec.faults.repair)
+        _check_faults(manifest, spec.faults)
+    if not isinstance(spec.mig, UnsetType):
+        for field in ("create", "destroy", "mode"):
+            text = getattr(spec.mig, field)
+            if not isinstance(text, UnsetType) and text not in ("0", "0s"):
+                check_duration(manifest, f"spec.mig.{field}", text)
+
+
+def _check_faults(manifest: Manifest, faults: FleetFaults) -> None:
+    losses = faults.losses_per_node_month
+    _check_number(manifest, _Field("spec.faults.lossesPerNodeMonth", losses, most=Decimal(1000)))
+    for field, text in (
+        ("repair", faults.repair),
+        ("reconfigurationTimeout", faults.reconfiguration_timeout),
+    ):
+        if not isinstance(text, UnsetType):
+            check_duration(manifest, f"spec.faults.{field}", text)
+    failures = given(faults.reconfiguration_failures_per_thousand, 0)
+    if not 0 <= failures <= MAX_FAILURES:
+        raise InvalidInput(
+            "{number} is out of range",
+            fix="write an integer from 0 to {most}",
+            **manifest.at("spec.faults.reconfigurationFailuresPerThousand"),
+            number=failures,
+            most=MAX_FAILURES,
+        )
 
 
 def node_names(group: FleetNodeGroup) -> list[str]:

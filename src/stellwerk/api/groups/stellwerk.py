@@ -63,10 +63,24 @@ class FleetNodeGroup(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class FleetFaults(Struct, frozen=True, kw_only=True, rename="camel"):
-    """How often a node is lost in a month, and the Go duration that it stays away."""
+    """How often a node is lost in a month, how often a cut of a GPU fails, and Go durations.
+
+    `repair`: how long a lost node, or a GPU that cannot be cut, stays away. `reconfigurationTimeout`: when a
+    cut that does not answer is given up.
+    """
 
     losses_per_node_month: Decimal | UnsetType = UNSET
     repair: str | UnsetType = UNSET
+    reconfiguration_failures_per_thousand: Int32 | UnsetType = UNSET
+    reconfiguration_timeout: str | UnsetType = UNSET
+
+
+class FleetMig(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Go durations: to create an instance, to destroy one, to switch a GPU's MIG mode on or off."""
+
+    create: str | UnsetType = UNSET
+    destroy: str | UnsetType = UNSET
+    mode: str | UnsetType = UNSET
 
 
 class FleetSpec(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -76,6 +90,7 @@ class FleetSpec(Struct, frozen=True, kw_only=True, rename="camel"):
     currency: str | UnsetType = UNSET
     exchange_rates: tuple[FleetExchangeRate, ...] | UnsetType = UNSET
     faults: FleetFaults | UnsetType = UNSET
+    mig: FleetMig | UnsetType = UNSET
 
 
 class Fleet(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -20,6 +20,14 @@ class Answer(Struct, frozen=True, kw_only=True):
     source: str
 
 
+class Limit(Struct, frozen=True, kw_only=True):
+    """A bound of a way of sharing, or a setting of it: its name, its values in words, where that is said."""
+
+    name: str
+    value: str
+    source: str
+
+
 class Way(Struct, frozen=True, kw_only=True):
     """What tenants on one GPU may expect. `virtual_machines`: serves desktops (VDI) as well as containers."""
 
@@ -33,6 +41,7 @@ class Way(Struct, frozen=True, kw_only=True):
     most_tenants: str
     conditions: tuple[str, ...]
     against: tuple[str, ...]
+    limits: tuple[Limit, ...] = ()
     date: str = ""
 
 

@@ -6,7 +6,7 @@ Rates in order: the user's own (`--rate`), the Fleet's, then the catalog's, whic
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from msgspec import Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from stellwerk.api.duration import parse_duration
 from stellwerk.api.errors import InvalidInput
@@ -26,7 +26,7 @@ from stellwerk.engine.money.checked import (
 from stellwerk.engine.money.exchange import Quote
 from stellwerk.engine.money.node_cost import Target, own, rent
 from stellwerk.engine.money.node_group import Offer, check_nodes, counted, gpus_of, model_of, offer_of
-from stellwerk.engine.snapshot import Faults, Fleet, FleetNode, NodeCost
+from stellwerk.engine.snapshot import Faults, Fleet, FleetNode, NodeCost, Reconfiguration
 
 LIST_PRICES = Reason("ListPrices", "Catalog prices are list prices without VAT, storage and egress.")
 OLD_RATE = (
@@ -63,6 +63,7 @@ def price_fleet(manifest: api.Fleet, rates: Sequence[ExchangeRate] = ()) -> Flee
         currency=target.currency,
         nodes=nodes,
         faults=_faults(spec.faults),
+        reconfiguration=_reconfiguration(spec),
         notes=tuple(dict.fromkeys((*notes, *rate_notes(nodes)))),
     )
 
@@ -158,19 +159,38 @@ def _faults(faults: api.FleetFaults | UnsetType) -> Faults:
             path="spec.faults.lossesPerNodeMonth",
             value=str(losses),
         )
-    return Faults(losses_per_node_month_milli=int(milli), repair_ns=_repair_ns(given(faults.repair, "1h")))
+    return Faults(
+        losses_per_node_month_milli=int(milli),
+        repair_ns=_duration_ns(given(faults.repair, "1h"), "spec.faults.repair"),
+    )
 
 
-def _repair_ns(text: str) -> int:
+def _reconfiguration(spec: api.FleetSpec) -> Reconfiguration | UnsetType:
+    """What cutting a GPU takes; not set where that is no time, and never fails."""
+    mig, faults = given(spec.mig, api.FleetMig()), given(spec.faults, api.FleetFaults())
+    found = Reconfiguration(
+        create_ns=_duration_ns(given(mig.create, "0"), "spec.mig.create"),
+        destroy_ns=_duration_ns(given(mig.destroy, "0"), "spec.mig.destroy"),
+        mode_ns=_duration_ns(given(mig.mode, "0"), "spec.mig.mode"),
+        failures_per_thousand=given(faults.reconfiguration_failures_per_thousand, 0),
+        timeout_ns=_duration_ns(
+            given(faults.reconfiguration_timeout, "5m"), "spec.faults.reconfigurationTimeout"
+        ),
+    )
+    takes = found.create_ns + found.destroy_ns + found.mode_ns
+    return found if takes or found.failures_per_thousand else UNSET
+
+
+def _duration_ns(text: str, path: str) -> int:
     try:
-        repair_ns = parse_duration(text)
+        duration_ns = parse_duration(text)
     except ValueError:
-        repair_ns = -1
-    if repair_ns < 0:
+        duration_ns = -1
+    if duration_ns < 0:
         raise InvalidInput(
             '"{value}" is not a duration',
             fix='write hours and minutes: "1h30m"',
-            path="spec.faults.repair",
+            path=path,
             value=text[:40],
         )
-    return repair_ns
+    return duration_ns

@@ -3,6 +3,8 @@
 Memory is bytes, compute thousandths of a GPU ("milli"), times seconds.
 """
 
+import re
+
 from msgspec import Struct
 
 from stellwerk.engine.decision import Reason
@@ -10,6 +12,21 @@ from stellwerk.engine.partition.policy import MIG, MPS, WHOLE
 
 DRA, DEVICE_PLUGIN = "dra", "device-plugin"
 EXECUTORS = (DRA, DEVICE_PLUGIN)
+
+
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def request_name(pod: str) -> str:
+    """The request of a pod: a plan numbers the pods of one, so `chat/0` is of `chat`; else the pod itself."""
+    request, _, number = pod.rpartition("/")
+    return request if request and number.isdecimal() else pod
+
+
+def namespace_of(pod: str) -> str:
+    """The namespace in a pod's or a request's name: `lab/chat` is in lab; "": the name says none."""
+    namespace, slash, _ = request_name(pod).partition("/")
+    return namespace if slash and _NAMESPACE.fullmatch(namespace) else ""
 
 
 class GpuInstance(Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from stellwerk.engine.partition.inventory import (
 )
 from stellwerk.engine.partition.policy import WHOLE
 from stellwerk.engine.partition.program.assign import Seating, seat_pods
+from stellwerk.engine.partition.program.bound import least_gpus
 from stellwerk.engine.partition.program.node_methods import NodeClass, node_classes
 from stellwerk.engine.partition.program.problem import Answer, Problem, moved_shape
 from stellwerk.engine.partition.program.shapes import Shape, pod_names, pools_of, shape_of, split, takes_whole
@@ -54,9 +55,13 @@ def plan_partition(
         unserved=_unserved(requests, refused, gpus, seating.gpus),
         gpus_used=used,
         gpus_before=before,
-        bound=max(0, used - (answer.objective - answer.bound)),
+        bound=_bound(answer, used, least_gpus(requests, gpus, limits, bool(refused))),
         drained=tuple(sorted(seating.moved)),
     )
+
+
+def _bound(answer: Answer, used: int, least: int) -> int:
+    return least if answer.bound is None else max(0, used - (answer.objective - answer.bound), least)
 
 
 def _place_gang(target: list[Gpu], request: PartitionRequest) -> int:
@@ -82,14 +87,14 @@ def _place_gang(target: list[Gpu], request: PartitionRequest) -> int:
 def _share(target: list[Gpu], requests: Sequence[PartitionRequest], limits: Limits) -> tuple[Answer, Seating]:
     counts: dict[Shape, int] = {}
     for request in sorted(requests, key=lambda item: item.name):
-        counts[shape_of(request)] = counts.get(shape_of(request), 0) + request.pods
+        shape = shape_of(request, limits.executor)
+        counts[shape] = counts.get(shape, 0) + request.pods
     pools = pools_of(target, limits.replicas)
     if limits.drain:
         for gpu in target:
             for instance in split(gpu)[0]:
                 counts.setdefault(moved_shape(instance), 0)
     ordered = dict(sorted(counts.items(), key=lambda item: _order(item[0])))
-    coarse = coarser(list(ordered), min((gpu.model for gpu in target), default=""))
     classes: tuple[NodeClass, ...] = ()
     if limits.executor == DEVICE_PLUGIN:
         classes, pools = node_classes(target, pools, list(ordered), limits.replicas)
@@ -101,7 +106,7 @@ def _share(target: list[Gpu], requests: Sequence[PartitionRequest], limits: Limi
 def _order(shape: Shape) -> tuple[object, ...]:
     memory, compute = shape.memory_bytes, shape.compute_milli
     known = (memory is not None, memory or 0, compute is not None, compute or 0)
-    return shape.moved, shape.profile, known, shape.methods
+    return shape.moved, shape.profile, shape.namespace, known, shape.methods
 
 
 def _unserved(

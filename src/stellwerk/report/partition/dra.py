@@ -4,7 +4,6 @@ A pod that has a GPU or a GPU instance to itself gets its own claim (ResourceCla
 GPU refer to one ResourceClaim. Which gates exclude one another: dra.json of the catalog.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from msgspec import Struct
 
 from stellwerk.api.errors import InvalidInput
 from stellwerk.catalog.gpus import gpu_model
-from stellwerk.engine.partition.inventory import DRA, Gpu, PartitionPlan, Tenant
+from stellwerk.engine.partition.inventory import DRA, Gpu, PartitionPlan, Tenant, namespace_of, request_name
 from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING, WHOLE
 from stellwerk.report.partition.claims import (
     DRIVER,
@@ -35,7 +34,6 @@ from stellwerk.report.partition.yaml_text import yaml_text
 CLASSES, CLAIMS = "dra-device-classes.yaml", "dra-claims.yaml"
 CLUSTER, VALUES = "dra-gpu-cluster.yaml", "dra-helm-values.yaml"
 SHOWN = 8
-_NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class _Wanted(Struct, frozen=True, order=True):
@@ -131,7 +129,7 @@ def _templates(plan: PartitionPlan) -> list[str]:
     for pod, profile, gpus in _alone(plan):
         model = gpus[0].model if mixed else ""
         where = f"{pod} on {gpus[0].node} GPU {', '.join(str(gpu.index) for gpu in gpus)}"
-        places.setdefault(_Wanted(_request(pod), profile, len(gpus), model), []).append(where)
+        places.setdefault(_Wanted(request_name(pod), profile, len(gpus), model), []).append(where)
     return [_template(wanted, found) for wanted, found in sorted(places.items())]
 
 
@@ -147,23 +145,12 @@ def _alone(plan: PartitionPlan) -> Iterator[tuple[str, str, list[Gpu]]]:
         yield from ((pod, "", found) for pod, found in whole.items())
 
 
-def _request(tenant: str) -> str:
-    """A plan numbers the pods of a request: `chat/0` is of `chat`; any other name stands for itself."""
-    request, _, number = tenant.rpartition("/")
-    return request if request and number.isdecimal() else tenant
-
-
 def _metadata(request: str, *suffixes: str) -> dict[str, str]:
     """`lab/chat` is in the namespace lab, as all of Stellwerk names workloads; `chat` says no namespace."""
-    namespace = _namespace(request)
+    namespace = namespace_of(request)
     own = request.partition("/")[2] if namespace else request
     metadata = {"name": "-".join(filter(None, (object_name(own), *suffixes)))}
     return metadata | ({"namespace": namespace} if namespace else {})
-
-
-def _namespace(request: str) -> str:
-    namespace, slash, _ = request.partition("/")
-    return namespace if slash and _NAMESPACE.fullmatch(namespace) else ""
 
 
 def _template(wanted: _Wanted, places: Sequence[str]) -> str:
@@ -199,7 +186,7 @@ def _shared(plan: PartitionPlan) -> list[str]:
             if gpu.method not in (MPS, TIME_SLICING) or not gpu.tenants:
                 continue
             name = f"{object_name(gpu.node)}-gpu-{gpu.index}"
-            namespaces = sorted({_namespace(_request(tenant.name)) for tenant in gpu.tenants})
+            namespaces = sorted({namespace_of(tenant.name) for tenant in gpu.tenants})
             metadata = {"name": name}
             if len(namespaces) == 1 and namespaces[0]:
                 metadata["namespace"] = namespaces[0]

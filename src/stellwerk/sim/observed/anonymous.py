@@ -18,8 +18,16 @@ NOTE = "stellwerk.dev/"
 def anonymous_case(demand: Demand, fleet: Fleet) -> list[Manifest]:
     """The Period, the Fleet and one Job for each job, as Kubernetes JSON.
 
-    Raises InvalidInput for what a manifest cannot say: judged memory, and use measured on a part of a GPU.
+    Raises InvalidInput for what a manifest cannot say: judged memory, use measured on a part of a GPU, and
+    faults by chance, since each node draws by its name.
     """
+    law = fleet.reconfiguration
+    if fleet.faults.losses_per_node_month_milli or (law and law.failures_per_thousand):
+        raise InvalidInput(
+            "the fleet {name} has faults by chance, and each node draws by its name",
+            fix="set lossesPerNodeMonth and reconfigurationFailuresPerThousand to 0",
+            name=fleet.name,
+        )
     for job in demand.jobs:
         if job.judged_memory_bytes is not None or job.observed_share_milli != 1000:
             raise InvalidInput(
@@ -68,8 +76,16 @@ def _fleet(fleet: Fleet) -> Manifest:
         "apiVersion": "stellwerk.dev/v1alpha1",
         "kind": "Fleet",
         "metadata": {"name": "case"},
-        "spec": {"currency": fleet.currency, "nodes": nodes},
+        "spec": {"currency": fleet.currency, "nodes": nodes, **_mig(fleet)},
     }
+
+
+def _mig(fleet: Fleet) -> Manifest:
+    law = fleet.reconfiguration
+    if not law:
+        return {}
+    times = {"create": law.create_ns, "destroy": law.destroy_ns, "mode": law.mode_ns}
+    return {"mig": {name: _duration(time) for name, time in times.items()}}
 
 
 def _job(job: Job, team: str, name: str, start_ns: int) -> Manifest:

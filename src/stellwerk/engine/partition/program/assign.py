@@ -29,11 +29,13 @@ class Seating(Struct, frozen=True):
 class _Pods:
     """The pods of each shape that still need a seat, with what they take; in order of name."""
 
-    def __init__(self, requests: Sequence[PartitionRequest], shapes: Sequence[Shape]) -> None:
-        self.shapes = shapes
+    def __init__(self, requests: Sequence[PartitionRequest], problem: Problem) -> None:
+        shapes = self.shapes = problem.shapes
         self.queues: dict[Shape, list[tuple[str, PartitionRequest | None]]] = {shape: [] for shape in shapes}
         for request in sorted(requests, key=lambda item: item.name):
-            self.queues[shape_of(request)] += [(name, request) for name in pod_names(request)]
+            self.queues[shape_of(request, problem.limits.executor)] += [
+                (name, request) for name in pod_names(request)
+            ]
 
     def take(self, at: int) -> Tenant:
         """The next pod of the shape at this position."""
@@ -59,7 +61,7 @@ def seat_pods(
     answer: Answer,
 ) -> Seating:
     """Carry the answer out on the GPUs, in their order."""
-    target, pods, classes = list(gpus), _Pods(requests, problem.shapes), problem.classes
+    target, pods, classes = list(gpus), _Pods(requests, problem), problem.classes
     chosen = _spread(gpus, pools, answer, classes)
     moved: list[str] = []
     for at, choice in sorted(chosen.items()):

@@ -31,46 +31,61 @@ class Item(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True):
-    """The best packing found, its value, and what no packing exceeds."""
+    """The best packing found, its value, what no packing exceeds, and how many steps it took."""
 
     packing: Packing
     value: float
     bound: float
+    steps: int = 0
 
 
-def first_fit(items: Sequence[Item], capacity: Capacity) -> list[Packing]:
-    """Packings that together hold every pod that fits at all: first fit, largest memory first."""
-    bins: list[tuple[list[int], dict[int, int]]] = []
-    order = sorted(items, key=lambda item: (-item.memory_bytes, -item.compute_milli, item.position))
-    for item in order:
-        if not _fits(item, [capacity.memory_bytes, capacity.compute_milli, capacity.tenants]):
-            continue
-        for _ in range(item.count):
-            left, held = next(
-                (each for each in bins if _fits(item, each[0])),
-                ([capacity.memory_bytes, capacity.compute_milli, capacity.tenants], {}),
+def filled(items: Sequence[Item], capacity: Capacity) -> list[Packing]:
+    """Packings that together hold every pod that fits at all, one GPU filled after another.
+
+    Next comes the pod that takes most of what there is most of: the dot product of need and room, each kind
+    weighed by how much of it all pods want (Panigrahy et al., Heuristics for Vector Bin Packing, 2011).
+    """
+    counts = {item.position: item.count for item in items if _fits(item, _left(capacity))}
+    known = {item.position: item for item in items}
+    packings: list[Packing] = []
+    while counts:
+        memory = sum(known[at].memory_bytes * count for at, count in counts.items())
+        compute = sum(known[at].compute_milli * count for at, count in counts.items())
+        weights = memory / capacity.memory_bytes**3, compute / capacity.compute_milli**3
+        left, held = _left(capacity), dict[int, int]()
+        while fitting := [at for at in counts if _fits(known[at], left)]:
+            by_memory, by_compute = weights[0] * left[0], weights[1] * left[1]
+            best = max(
+                fitting,
+                key=lambda at, m=by_memory, c=by_compute: (  # type: ignore[misc]
+                    known[at].memory_bytes * m + known[at].compute_milli * c,
+                    -at,
+                ),
             )
-            if not held:
-                bins.append((left, held))
-            left[0] -= item.memory_bytes
-            left[1] -= item.compute_milli
-            left[2] -= 1
-            held[item.position] = held.get(item.position, 0) + 1
-    return [tuple(sorted(held.items())) for _, held in bins]
+            left = _without(left, known[best], 1)
+            held[best] = held.get(best, 0) + 1
+            counts[best] -= 1
+            if not counts[best]:
+                del counts[best]
+        packings.append(tuple(sorted(held.items())))
+    return packings
 
 
 def _fits(item: Item, left: Sequence[int]) -> bool:
     return item.memory_bytes <= left[0] and item.compute_milli <= left[1] and left[2] >= 1
 
 
-def best_packing(items: Sequence[Item], worth: Sequence[float], capacity: Capacity) -> Found:
+def best_packing(
+    items: Sequence[Item], worth: Sequence[float], capacity: Capacity, limit: int = SEARCH_LIMIT
+) -> Found:
     """The packing of the highest worth (by the shape's position): branch and bound, densest shape first.
 
-    Where the search runs into its limit, `bound` is that of what was not searched.
+    Where the search runs into its `limit` of steps, `bound` is that of what was not searched.
     """
     search = _search(items, worth, capacity)
+    search.limit = limit
     search.go(0, search.full, 0.0, ())
-    return Found(search.best, search.value, max(search.value, search.unsearched))
+    return Found(search.best, search.value, max(search.value, search.unsearched), search.steps)
 
 
 def worthy_packings(
@@ -116,7 +131,7 @@ class _Search:
         self.rows = [(weights[i.position], worth[i.position], i.count) for i in ordered]
         self.best: Packing = ()
         self.value = self.unsearched = 0.0
-        self.steps = 0
+        self.steps, self.limit = 0, SEARCH_LIMIT
         self.floor: float | None = None  # Set: all packings worth that are wanted, not only the best.
         self.found: list[Packing] = []
         self.overrun = False
@@ -136,7 +151,7 @@ class _Search:
             bound = value + self.bound(at, left)
             if bound <= self.value + 1e-9 if self.floor is None else bound < self.floor - 1e-9:
                 return
-            if self.steps > SEARCH_LIMIT or len(self.found) > MOST_PACKINGS:
+            if self.steps > self.limit or len(self.found) > MOST_PACKINGS:
                 self.unsearched, self.overrun = max(self.unsearched, bound), True
                 return
             for count in range(most, 0, -1):

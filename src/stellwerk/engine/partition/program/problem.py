@@ -19,7 +19,7 @@ from stellwerk.engine.partition.program.packing import (
     Capacity,
     Item,
     Packing,
-    first_fit,
+    filled,
 )
 from stellwerk.engine.partition.program.shapes import Pool, Shape, capacity_of, profiles_of, takes_whole
 from stellwerk.engine.partition.program.solver import INFINITE, Program
@@ -67,7 +67,7 @@ class Answer(Struct, frozen=True):
     seated: tuple[tuple[int, str, str, int], ...]
     unserved: tuple[tuple[int, int], ...]
     objective: int
-    bound: int
+    bound: int | None  # None: too large to be proven.
 
 
 class Problem:
@@ -120,12 +120,13 @@ class Problem:
                 self.seats[column] = at, model, seat
 
     def _add_packings(self, pool: Pool, method: str) -> None:
-        """The first sets of tenants: those of first fit, and each shape alone."""
-        items, capacity = self.items(method), self.capacity(pool, method)
-        packings = first_fit(items, capacity)
-        packings += [((item.position, 1),) for item in items if _alone(item, capacity)]
-        for packing in packings:
-            self.add(Choice(pool=pool, method=method, packing=packing))
+        """The first sets of tenants: GPUs filled one after another, and each shape alone."""
+        capacity = self.capacity(pool, method)
+        for items in self.item_sets(pool, method):
+            packings = filled(items, capacity)
+            packings += [((item.position, 1),) for item in items if _alone(item, capacity)]
+            for packing in packings:
+                self.add(Choice(pool=pool, method=method, packing=packing))
 
     def _add_class(self, each: NodeClass) -> None:
         """One column for each method of the class: how many of its nodes have it."""
@@ -213,13 +214,17 @@ class Problem:
         used = {method for shape in self.shapes for method in shape.methods}
         return tuple(method for method in (MPS, TIME_SLICING) if method in used)
 
-    def items(self, method: str) -> list[Item]:
-        """The shapes that this method may serve."""
-        return [
-            Item(at, shape.memory_bytes or 0, shape.compute_milli or 0, self.counts[at])
-            for at, shape in enumerate(self.shapes)
-            if method in shape.methods and shape.known and shape.gpus == 1 and self.counts[at]
-        ]
+    def item_sets(self, pool: Pool, method: str) -> list[list[Item]]:
+        """The shapes that may share a GPU of the pool by this method: those of each namespace."""
+        found: dict[str, list[Item]] = {}
+        for at, shape in enumerate(self.shapes):
+            if method not in shape.methods or not shape.known or shape.gpus > 1 or not self.counts[at]:
+                continue
+            if pool.method and pool.namespace != shape.namespace:
+                continue
+            item = Item(at, shape.memory_bytes or 0, shape.compute_milli or 0, self.counts[at])
+            found.setdefault(shape.namespace, []).append(item)
+        return [found[namespace] for namespace in sorted(found)]
 
     def capacity(self, pool: Pool, method: str) -> Capacity:
         """What a GPU of the pool offers to the method's tenants."""

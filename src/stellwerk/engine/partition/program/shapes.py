@@ -6,19 +6,25 @@ from msgspec import Struct
 
 from stellwerk.engine.partition.facts import gpu_facts, mig_table
 from stellwerk.engine.partition.geometry import Instance, MigProfile
-from stellwerk.engine.partition.inventory import Gpu, PartitionRequest
+from stellwerk.engine.partition.inventory import DRA, Gpu, PartitionRequest, namespace_of
 from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING, WHOLE
 from stellwerk.engine.partition.program.packing import Capacity
 
+SHARED = {MPS, TIME_SLICING}
+
 
 class Shape(Struct, frozen=True, kw_only=True):
-    """What a pod asks, without its name. `moved`: it runs now, and has to leave its instance."""
+    """What a pod asks, without its name. `moved`: it runs now, and has to leave its instance.
+
+    `namespace`: with whom it may share a claim ("" where it shares none, or its name says none).
+    """
 
     gpus: int = 1
     profile: str = ""
     memory_bytes: int | None = None
     compute_milli: int | None = None
     methods: tuple[str, ...] = ()
+    namespace: str = ""
     moved: bool = False
 
     @property
@@ -27,8 +33,11 @@ class Shape(Struct, frozen=True, kw_only=True):
         return self.memory_bytes is not None and self.compute_milli is not None
 
 
-def shape_of(request: PartitionRequest) -> Shape:
-    """The request's shape; only whole GPUs for several of them, or for what was not measured."""
+def shape_of(request: PartitionRequest, executor: str = DRA) -> Shape:
+    """The request's shape; only whole GPUs for several of them, or for what was not measured.
+
+    Under DRA the tenants of a GPU share a ResourceClaim, and a pod refers to those of its own namespace only.
+    """
     if request.profile:
         return Shape(profile=request.profile, methods=(MIG,))
     known = request.memory_bytes is not None and request.compute_milli is not None
@@ -38,6 +47,7 @@ def shape_of(request: PartitionRequest) -> Shape:
         memory_bytes=request.memory_bytes,
         compute_milli=request.compute_milli,
         methods=methods,
+        namespace=namespace_of(request.name) if executor == DRA and SHARED & set(methods) else "",
     )
 
 
@@ -79,7 +89,8 @@ def takes_whole(shape: Shape, model: str) -> bool:
 
 class Pool(Struct, frozen=True, kw_only=True):
     """GPUs in the same state. `kept` are instances in use, `idle` those without a pod; `method` is that of
-    the tenants there (""; then nobody is on it, or it is cut). `node`: of which node, where that matters.
+    the tenants there (""; then nobody is on it, or it is cut), `namespace` theirs. `node`: of which node,
+    where that matters.
     """
 
     model: str
@@ -88,6 +99,7 @@ class Pool(Struct, frozen=True, kw_only=True):
     kept: tuple[Instance, ...] = ()
     idle: tuple[Instance, ...] = ()
     room: Capacity | None = None
+    namespace: str = ""
 
     @property
     def unused(self) -> bool:
@@ -108,7 +120,10 @@ def pools_of(gpus: Sequence[Gpu], replicas: int) -> dict[Pool, list[int]]:
 def _pool(gpu: Gpu, replicas: int) -> Pool | None:
     if gpu.tenants:
         room = room_of(gpu, replicas)
-        return None if room is None else Pool(model=gpu.model, method=gpu.method, room=room)
+        if room is None:
+            return None
+        namespace = namespace_of(gpu.tenants[0].name)
+        return Pool(model=gpu.model, method=gpu.method, room=room, namespace=namespace)
     kept, idle = split(gpu)
     return Pool(model=gpu.model, kept=kept, idle=idle, room=capacity_of(gpu.model, MPS, replicas))
 

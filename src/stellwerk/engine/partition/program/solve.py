@@ -6,25 +6,36 @@ from msgspec import Struct
 
 from stellwerk.engine.partition.facts import mig_table
 from stellwerk.engine.partition.geometry import MigProfile, MigTable
-from stellwerk.engine.partition.policy import MPS, TIME_SLICING, WHOLE
+from stellwerk.engine.partition.policy import WHOLE
 from stellwerk.engine.partition.program.node_methods import replicas_of
-from stellwerk.engine.partition.program.packing import Packing, best_packing, worthy_packings
+from stellwerk.engine.partition.program.packing import SEARCH_LIMIT, Packing, best_packing, worthy_packings
 from stellwerk.engine.partition.program.problem import SHARED, Answer, Choice, Problem
+from stellwerk.engine.partition.program.shapes import SHARED as SHARED_METHODS
 from stellwerk.engine.partition.program.shapes import Pool, profiles_of
 from stellwerk.engine.partition.program.solver import INFINITE, Program, Solution
 
+MOST_PROVEN = 120  # Shapes of tenants up to which columns are generated.
 MOST_SETTLED = 60  # Shapes of tenants up to which the second objective is worth its time.
+PROOF_LIMIT = 600_000  # Steps of a search that is to prove that no column gains.
 GAIN = 1e-6  # Below this a column gains nothing.
-MOST_ROUNDS = 400  # Of column generation; each adds columns for every pool that gains by them.
+MOST_STEPS = 3_000_000  # Of all searches together; what is proven by then is the bound.
 
 
 def solve(problem: Problem) -> Answer:
-    """Columns until none helps, then the integer program, then the second objective at the same first one."""
-    bound, relaxed = _generate(problem)
+    """Columns until none helps, then the integer program, then the second objective at the same first one.
+
+    Where more different tenants are asked than can be proven, the columns are those of GPUs filled one after
+    another, and there is no bound.
+    """
     program, node_limit = problem.program, problem.limits.node_limit
+    tenants = sum(bool(SHARED_METHODS & set(shape.methods)) for shape in problem.shapes)
+    if tenants > MOST_PROVEN:
+        best = program.integral(1)
+        return _answer(problem, best.values, round(best.objective), None)
+    bound, relaxed = _generate(problem)
     best = program.integral(node_limit)
     complete = not any(choice.packing for choice in problem.choices.values())
-    if not complete and _rounded_up(bound) < best.objective:
+    if not complete and _rounded_up(bound) < round(best.objective):
         # Only where no column that is missing gains anything do reduced costs bound a solution.
         converged = bound >= relaxed.objective - 1e-4
         slack = round(best.objective) - 1 - relaxed.objective
@@ -33,16 +44,20 @@ def solve(problem: Problem) -> Answer:
             best = program.integral(node_limit, start=_padded(best.values, program))
     bound = max(bound, best.bound) if complete else bound
     total = round(best.objective)
-    if len(problem.items(MPS)) + len(problem.items(TIME_SLICING)) > MOST_SETTLED:
-        return _answer(problem, best.values, total, min(total, _rounded_up(bound)))
+    values = best.values if tenants > MOST_SETTLED else _settled(problem, total, best.values)
+    return _answer(problem, values, total, min(total, _rounded_up(bound)))
+
+
+def _settled(problem: Problem, total: int, known: Sequence[float]) -> Sequence[float]:
+    """The best by the second objective among those as good by the first."""
+    program = problem.program
     costs = list(program.costs)
     row = program.row(-INFINITE, total)
     for column, cost in enumerate(costs):
         if cost:
             program.entries[column][row] = cost
-    settled = program.integral(node_limit, _second(problem), best.values)
-    values = settled.values if _value(costs, settled.values) == total else best.values
-    return _answer(problem, values, total, min(total, _rounded_up(bound)))
+    settled = program.integral(problem.limits.node_limit, _second(problem), known)
+    return settled.values if _value(costs, settled.values) == total else known
 
 
 def _rounded_up(bound: float) -> int:
@@ -64,10 +79,11 @@ def _complete(problem: Problem, relaxed: Solution, slack: float) -> bool:
     for pool in problem.pools:
         fixed = (1 if pool.unused else 0) - relaxed.duals[problem.pool_rows[pool]]
         for method in problem.packed_methods(pool):
-            items, capacity = problem.items(method), problem.capacity(pool, method)
-            found = worthy_packings(items, worth, capacity, fixed - slack)
-            complete = complete and found is not None
-            for packing in found or ():
+            capacity = problem.capacity(pool, method)
+            sets = problem.item_sets(pool, method)
+            found = [worthy_packings(items, worth, capacity, fixed - slack) for items in sets]
+            complete = complete and None not in found
+            for packing in (packing for each in found for packing in each or ()):
                 problem.add(Choice(pool=pool, method=method, packing=packing))
     return complete
 
@@ -100,9 +116,10 @@ def _generate(problem: Problem) -> tuple[float, Solution]:
     """Add columns while the relaxation gains by one; a bound for every column there is, and the last one."""
     best = -INFINITE
     pairs = [(pool, method) for pool in problem.pools for method in problem.packed_methods(pool)]
-    for _ in range(MOST_ROUNDS):
+    limit, steps = SEARCH_LIMIT, 0
+    while True:
         relaxed = problem.program.relaxed()
-        priced = [(pair, _price(problem, relaxed, *pair)) for pair in pairs]
+        priced = [(pair, _price(problem, relaxed, pair, limit)) for pair in pairs]
         gained = [
             problem.add(Choice(pool=pool, method=method, packing=found.packing))
             for (pool, method), columns in priced
@@ -110,7 +127,14 @@ def _generate(problem: Problem) -> tuple[float, Solution]:
             if found.value > GAIN
         ]
         best = max(best, _bound(problem, relaxed, [(pool, columns[0]) for (pool, _), columns in priced]))
-        if not any(gained):
+        steps += sum(found.steps for _, columns in priced for found in columns)
+        if steps > MOST_STEPS:
+            break
+        if any(gained):
+            limit = SEARCH_LIMIT
+        elif limit == SEARCH_LIMIT and best < relaxed.objective - 1e-4:
+            limit = PROOF_LIMIT  # A longer search finds a column, or that there is none.
+        else:
             break
     return best, relaxed
 
@@ -118,9 +142,9 @@ def _generate(problem: Problem) -> tuple[float, Solution]:
 def _bound(problem: Problem, relaxed: Solution, best: Sequence[tuple[Pool, "_Priced"]]) -> float:
     """What no solution goes below, although columns are missing: the better of two classic bounds.
 
-    Lagrange: each GPU of a pool gains at most what the best missing column gains. Farley: with all duals scaled
-    down until no missing column gains, they are feasible, so their value bounds (not where pods are drained,
-    since a column may then cost less than nothing).
+    Lagrange: each GPU of a pool gains at most what the best missing column gains. Farley: with all duals
+    scaled down until no missing column gains, they are feasible, so their value bounds (not where pods are
+    drained, since a column may then cost less than nothing).
     """
     gains = [(problem.pools[pool], max(0.0, found.bound)) for pool, found in best]
     lagrange = relaxed.objective - sum(count * gain for count, gain in gains)
@@ -138,23 +162,31 @@ class _Priced(Struct, frozen=True):
     packing: Packing
     value: float  # By how much the relaxation gains a GPU of this packing.
     bound: float
+    steps: int = 0
 
 
-def _price(problem: Problem, relaxed: Solution, pool: Pool, method: str) -> list[_Priced]:
-    """The packing that gains most, then the best of the other shapes, and so on: many columns a round."""
-    items, capacity = problem.items(method), problem.capacity(pool, method)
+def _price(problem: Problem, relaxed: Solution, pair: tuple[Pool, str], limit: int) -> list[_Priced]:
+    """The packing that gains most, then the best of the other shapes, and so on: many columns a round.
+
+    The first of the list has the highest bound.
+    """
+    pool, method = pair
+    capacity = problem.capacity(pool, method)
     worth = [relaxed.duals[row] for row in problem.demand_rows]
     fixed = (1 if pool.unused else 0) - relaxed.duals[problem.pool_rows[pool]]
-    priced: list[_Priced] = []
-    while not priced or (items and priced[-1].value > GAIN):
-        found = best_packing(items, worth, capacity)
-        priced.append(_Priced(found.packing, found.value - fixed, found.bound - fixed))
-        taken = {position for position, _ in found.packing}
-        items = [item for item in items if item.position not in taken]
-    return priced
+    priced = [_Priced((), -fixed, -fixed)]
+    for items in problem.item_sets(pool, method):
+        while items:
+            found = best_packing(items, worth, capacity, limit)
+            priced.append(_Priced(found.packing, found.value - fixed, found.bound - fixed, found.steps))
+            taken = {position for position, _ in found.packing}
+            items = [item for item in items if item.position not in taken]
+            if priced[-1].value <= GAIN:
+                break
+    return sorted(priced, key=lambda each: (-each.bound, each.packing))
 
 
-def _answer(problem: Problem, values: Sequence[float], objective: int, bound: int) -> Answer:
+def _answer(problem: Problem, values: Sequence[float], objective: int, bound: int | None) -> Answer:
     return Answer(
         tuple((choice, int(values[at])) for at, choice in problem.choices.items() if values[at] > 0.5),
         tuple((*node, int(values[at])) for at, node in problem.nodes.items() if values[at] > 0.5),
