@@ -6,6 +6,7 @@ A GPU's state is (method, who is on it); equal states in another order are looke
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import product
 
 from stellwerk.engine.partition.facts import gpu_facts, mig_table
 from stellwerk.engine.partition.geometry import Instance
@@ -75,3 +76,56 @@ def _after(state: State, request: PartitionRequest, replicas: int) -> Iterator[S
         fits = sum(m for m, _ in everybody) <= facts.memory_bytes and sum(c for _, c in everybody) <= 1000
         if fits and len(everybody) <= most:
             yield model, sharing, (), everybody
+
+
+def fewest_by_node(
+    gpus: Sequence[Gpu], requests: Sequence[PartitionRequest], replicas: int
+) -> tuple[int, int]:
+    """The same under the device plugin: every method for every node, and the best of all combinations.
+
+    No GPU has tenants of MPS or time-slicing yet. Replicas above 8 are not tried: needs are larger than that.
+    """
+    nodes = sorted({gpu.node for gpu in gpus})
+    shared = [("mps", count) for count in range(2, 9)] + [("time-slicing", replicas)]
+    found = []
+    for methods in product([("plain", 1), *shared], repeat=len(nodes)):
+        method_of = dict(zip(nodes, methods, strict=True))
+        if any(gpu.busy and method_of[gpu.node][0] != "plain" for gpu in gpus):
+            continue
+        found.append(_fewest_under(gpus, requests, [method_of[gpu.node] for gpu in gpus]))
+    return min(found)
+
+
+def _fewest_under(
+    gpus: Sequence[Gpu], requests: Sequence[PartitionRequest], methods: Sequence[tuple[str, int]]
+) -> tuple[int, int]:
+    pods = [request for request in requests for _ in range(request.pods)]
+
+    @cache
+    def best(at: int, states: tuple[tuple[State, tuple[str, int]], ...]) -> tuple[int, int]:
+        if at == len(pods):
+            return 0, sum(bool(state[1]) for state, _ in states)
+        unserved, used = best(at + 1, states)
+        found = [(unserved + 1, used)]
+        for position, (state, method) in enumerate(states):
+            if (state, method) in states[:position]:
+                continue
+            for after in _after_under(state, pods[at], method):
+                others = (*states[:position], (after, method), *states[position + 1 :])
+                found.append(best(at + 1, tuple(sorted(others))))
+        return min(found)
+
+    return best(0, tuple(sorted(zip((_state(gpu) for gpu in gpus), methods, strict=True))))
+
+
+def _after_under(state: State, request: PartitionRequest, method: tuple[str, int]) -> Iterator[State]:
+    sharing, count = method
+    if sharing == "plain":
+        yield from (after for after in _after(state, request, 1) if after[1] in ("whole", "mig"))
+        return
+    memory, compute = request.memory_bytes, request.compute_milli
+    if request.profile or memory is None or compute is None or sharing not in request.methods:
+        return
+    fits = memory <= gpu_facts(state[0]).memory_bytes // count and compute <= 1000 // count
+    if fits and len(state[3]) < count:
+        yield state[0], sharing, (), tuple(sorted([*state[3], (memory, compute)]))

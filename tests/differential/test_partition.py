@@ -7,13 +7,14 @@ import os
 import random
 
 import pytest
+from msgspec.structs import replace
 
 from stellwerk.engine.partition.facts import gpu_facts, mig_table
 from stellwerk.engine.partition.geometry import Instance
 from stellwerk.engine.partition.inventory import Gpu, GpuInstance, Limits, PartitionRequest, Tenant
 from stellwerk.engine.partition.layouts import Room
 from stellwerk.engine.partition.plan import plan_partition
-from tests.differential.partition_twin import fewest
+from tests.differential.partition_twin import fewest, fewest_by_node
 
 CASES = int(os.environ.get("STELLWERK_CASES", "400"))
 BATCH = 100
@@ -90,3 +91,19 @@ def test_plan_is_as_good_as_trying_everything(batch: int) -> None:
         found = sum(item.pods for item in plan.unserved), plan.gpus_used
         assert found == fewest(gpus, requests, replicas), f"seed {seed}: {gpus} {requests}"
         assert plan.gap == 0, f"seed {seed}: what is optimal is also proven"
+
+
+@pytest.mark.parametrize("batch", range(-(-CASES // (4 * BATCH))))
+def test_a_plan_for_the_device_plugin_is_as_good_as_trying_everything(batch: int) -> None:
+    for seed in range(batch * BATCH, (batch + 1) * BATCH):
+        gpus, requests, replicas = random_case(100_000 + seed)
+        gpus = [replace(gpu, node=f"n{gpu.index % 2}") for gpu in gpus]
+        gpus = [replace(gpu, method="", tenants=()) if gpu.method == "mps" else gpu for gpu in gpus]
+        requests = [request if request.pods < 3 else replace(request, pods=2) for request in requests]
+        plan = plan_partition(gpus, requests, Limits(executor="device-plugin", replicas=replicas))
+        found = sum(item.pods for item in plan.unserved), plan.gpus_used
+        assert found == fewest_by_node(gpus, requests, replicas), f"seed {seed}: {gpus} {requests}"
+        methods = {
+            (gpu.node, gpu.method) for gpu in plan.gpus if gpu.busy and gpu.method not in ("whole", "mig")
+        }
+        assert len({node for node, _ in methods}) == len(methods), f"seed {seed}: two ways on one node"

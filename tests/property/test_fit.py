@@ -1,7 +1,7 @@
 """What holds for every model and plan: bars around the estimate, and more work is never less memory."""
 
 import msgspec
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stellwerk.api.errors import InvalidInput
@@ -90,6 +90,8 @@ VALUES = st.one_of(
 )
 
 
+# A busy machine makes slow examples, which says nothing of the reader.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(sorted(FAMILIES)), st.dictionaries(FIELDS, VALUES))
 def test_any_config_is_read_or_refused_with_a_next_step(family: str, fields: dict[str, object]) -> None:
     base = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128,

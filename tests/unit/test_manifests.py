@@ -80,11 +80,11 @@ HOSTILE: list[tuple[str, bytes, str]] = [
 
 
 def failure_of(data: bytes, source: str = "broken.yaml") -> InvalidInput:
-    """The error of loading and validating, within 5 s of CPU."""
+    """The error of loading and validating, within 20 s of CPU."""
     begun = time.process_time()
     with pytest.raises(InvalidInput) as caught:
         validate(load_manifests(data, source))
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < 20  # Seconds of CPU: bounded, on a busy machine too.
     return caught.value
 
 

@@ -166,3 +166,24 @@ def test_a_plan_is_the_same_each_time() -> None:
     fleet = [cut(0, ("1g.10gb", 0, "a"), ("2g.20gb", 2, "")), *[replace(g, node="n1") for g in empty(20, 20)]]
     plans = {repr(plan_partition(fleet, order)) for order in (requests, requests[::-1]) for _ in range(2)}
     assert len(plans) == 1
+
+
+def test_tenants_of_one_gpu_are_of_one_namespace_under_dra() -> None:
+    """A pod refers to ResourceClaims of its own namespace only; the device plugin has no claims."""
+    need = {"memory_bytes": 20 * GIB, "compute_milli": 100, "methods": ("mps",)}
+    requests = [PartitionRequest(name=f"{team}/chat", pods=1, **need) for team in ("a", "b")]  # type: ignore[arg-type]
+    dra = plan_partition(empty(2), requests)
+    assert sorted(len(gpu.tenants) for gpu in dra.gpus) == [1, 1] and dra.gap == 0
+    plugin = plan_partition(empty(2), requests, Limits(executor="device-plugin"))
+    assert sorted(len(gpu.tenants) for gpu in plugin.gpus) == [0, 2]
+
+
+def test_many_different_tenants_are_packed_without_a_proof() -> None:
+    requests = [
+        PartitionRequest(
+            name=f"r{n}", memory_bytes=GIB + n * 80_000_000, compute_milli=20 + n, methods=("mps",)
+        )
+        for n in range(300)
+    ]
+    plan = plan_partition(empty(300), requests)
+    assert plan.unserved == () and plan.bound <= plan.gpus_used <= plan.bound * 1.1
