@@ -4,7 +4,9 @@ GPUs from which nobody moves come first, so that there is room for who moves; th
 last the pods go to their places. Within a GPU: drain, destroy, change the mode, create.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec import structs
 
 from stellwerk.engine.partition.inventory import Gpu, GpuInstance, Step
 from stellwerk.engine.partition.policy import MIG, WHOLE
@@ -19,6 +21,24 @@ def steps_between(before: Sequence[Gpu], after: Sequence[Gpu]) -> tuple[Step, ..
     for old, new in pairs:
         steps += _place(old, new)
     return tuple(steps)
+
+
+def timed(
+    steps: Sequence[Step], seconds: Mapping[str, int], published: Mapping[tuple[str, int], int]
+) -> tuple[Step, ...]:
+    """The steps with how long each takes: `seconds` by action, else what was `published` for a mode by GPU.
+
+    A step that nobody gave a time for keeps None.
+    """
+    return tuple(
+        structs.replace(
+            step,
+            seconds=seconds.get(
+                step.action, published.get((step.node, step.gpu)) if step.action == "mode" else None
+            ),
+        )
+        for step in steps
+    )
 
 
 def _leaving(old: Gpu, new: Gpu) -> list[GpuInstance]:

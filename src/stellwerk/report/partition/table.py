@@ -7,7 +7,7 @@ from textwrap import fill
 from stellwerk.engine.partition.facts import mig_table
 from stellwerk.engine.partition.inventory import Gpu, Step
 from stellwerk.engine.partition.policy import MIG, WHOLE
-from stellwerk.report.text import Language, money, msg, number, say, translator
+from stellwerk.report.text import Language, duration, money, msg, number, say, translator
 from stellwerk.sim.partitions.plan_job import Moves, Partitioned, pays
 
 BAR = 48  # Characters of a whole GPU: a multiple of 4, 8 and 12 memory slices.
@@ -108,6 +108,29 @@ def _steps(steps: Sequence[Step], lang: Language) -> Iterator[str]:
         yield _("then {count} pods take their places", count=number(placed, lang))
 
 
+def _duration(steps: Sequence[Step], lang: Language) -> Iterator[str]:
+    """How long the steps take one after another, as far as anybody said."""
+    _ = translator(lang)
+    acting = [step for step in steps if step.action != "place"]
+    known = [step.seconds for step in acting if step.seconds is not None]
+    if not acting:
+        return
+    unknown = len(acting) - len(known)
+    if unknown:
+        yield _(
+            "How long {count} of {all} steps take is not known: say it with spec.mig of the Fleet.",
+            count=number(unknown, lang),
+            all=number(len(acting), lang),
+        )
+    if known:
+        took = duration(sum(known) * 1_000_000_000, lang)
+        yield (
+            _("The other steps take {time}, one after another.", time=took)
+            if unknown
+            else _("The steps take {time}, one after another.", time=took)
+        )
+
+
 def notes(found: Partitioned, lang: Language) -> Iterator[str]:
     """Who has no place and why, what moving would bring, overflow and hindsight, and what was assumed."""
     _ = translator(lang)
@@ -115,6 +138,7 @@ def notes(found: Partitioned, lang: Language) -> Iterator[str]:
         yield _(
             "{request}: {pods} pods have no place", request=item.request, pods=number(item.pods, lang)
         ) + (f": {say(str(item.reason), lang)}")
+    yield from _duration(found.plan.steps, lang)
     if found.moves is not None:
         yield from _moving(found, found.moves, lang)
     if found.overflows is not None:
@@ -145,7 +169,7 @@ def _moving(found: Partitioned, moves: Moves, lang: Language) -> Iterator[str]:
         "gpus": number(found.plan.gpus_used - moves.plan.gpus_used, lang),
         "served": number(served, lang),
     }
-    if found.plan is moves.plan:
+    if found.plan.drained:
         yield _("{pods} pods move: {minutes} minutes of restarts, {hours} GPU-hours, {cost}.", **values)
     elif pays(found.plan, moves):
         yield _(

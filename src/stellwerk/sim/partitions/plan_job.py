@@ -4,17 +4,20 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-from msgspec import Struct, structs
+from msgspec import UNSET, Struct, structs
 
 from stellwerk.api.errors import InvalidInput
 from stellwerk.catalog.nearest import nearest
+from stellwerk.catalog.sharing.cutting import cutting_times
+from stellwerk.engine.demand import NS_PER_S
 from stellwerk.engine.money.bill import HOURS_PER_MONTH
 from stellwerk.engine.money.exact import fraction, rounded
 from stellwerk.engine.money.exchange import parse_rate
 from stellwerk.engine.partition.facts import gpu_facts, mig_table
-from stellwerk.engine.partition.inventory import DRA, Gpu, Limits, PartitionPlan, PartitionRequest
+from stellwerk.engine.partition.inventory import DRA, Gpu, Limits, PartitionPlan, PartitionRequest, Step
 from stellwerk.engine.partition.plan import plan_partition
 from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING, WHOLE
+from stellwerk.engine.partition.steps import timed
 from stellwerk.engine.snapshot import Fleet
 from stellwerk.sim.intake.fleets import FoundFleet, fleet_beside, named_fleet, share_memory_bytes
 from stellwerk.sim.partitions.requests import Asked, asked_of
@@ -93,7 +96,7 @@ def plan_job(arguments: PartitionArguments) -> Partitioned:
         name=asked.name,
         requests=requests,
         fleet=fleet,
-        plan=chosen,
+        plan=structs.replace(chosen, steps=_timed(chosen, gpus, fleet, arguments.restart_minutes)),
         whole_gpus=whole,
         whole_month=_whole_month(fleet, whole),
         month=month_of(fleet, chosen.gpus),
@@ -107,6 +110,21 @@ def plan_job(arguments: PartitionArguments) -> Partitioned:
 def demo_plan(executor: str, methods: tuple[str, ...] = ()) -> PartitionPlan:
     """The plan of the demo's busiest moment on the demo's fleet."""
     return plan_job(PartitionArguments(demand="demo", executor=executor, methods=methods)).plan
+
+
+def _timed(plan: PartitionPlan, gpus: Sequence[Gpu], fleet: Fleet, restart: int) -> tuple[Step, ...]:
+    """The steps with the times of the fleet (`spec.mig`), else with what was published for the model."""
+    seconds = {"drain": restart * 60}
+    if fleet.reconfiguration is not UNSET:
+        cuts = fleet.reconfiguration
+        given = {"create": cuts.create_ns, "destroy": cuts.destroy_ns, "mode": cuts.mode_ns}
+        seconds.update({action: -(-took // NS_PER_S) for action, took in given.items() if took})
+    published = {
+        gpu.key: max(time.most_seconds for time in times)
+        for gpu in gpus
+        if (times := [time for time in cutting_times(gpu.model) if time.step == "mode"])
+    }
+    return timed(plan.steps, seconds, published)
 
 
 def _limits(arguments: PartitionArguments) -> Limits:
