@@ -29,6 +29,12 @@ def namespace_of(pod: str) -> str:
     return namespace if slash and _NAMESPACE.fullmatch(namespace) else ""
 
 
+def request_namespace(request: str) -> str:
+    """The namespace in a request's name (`lab/chat`, `lab/7`); "": the name says none."""
+    namespace, slash, _ = request.partition("/")
+    return namespace if slash and _NAMESPACE.fullmatch(namespace) else ""
+
+
 class GpuInstance(Struct, frozen=True, kw_only=True):
     """A GPU instance in place: MIG `profile` at memory slice `start`; `tenant` is its pod ("": nobody)."""
 

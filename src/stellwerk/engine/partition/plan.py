@@ -5,12 +5,13 @@ fewest free ones that suffice); all others by the integer program in program/. W
 `Limits.drain` allows pods to move.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import structs
 
 from stellwerk.engine.partition.inventory import (
     DEVICE_PLUGIN,
+    DRA,
     Gpu,
     Limits,
     PartitionPlan,
@@ -18,10 +19,10 @@ from stellwerk.engine.partition.inventory import (
     Tenant,
     Unserved,
 )
-from stellwerk.engine.partition.policy import WHOLE
+from stellwerk.engine.partition.policy import MIG, WHOLE
 from stellwerk.engine.partition.program.assign import Seating, seat_pods
 from stellwerk.engine.partition.program.bound import least_gpus
-from stellwerk.engine.partition.program.node_methods import NodeClass, node_classes
+from stellwerk.engine.partition.program.node_methods import NodeClass, node_classes, shared_nodes
 from stellwerk.engine.partition.program.problem import Answer, Problem, moved_shape
 from stellwerk.engine.partition.program.shapes import Shape, pod_names, pools_of, shape_of, split, takes_whole
 from stellwerk.engine.partition.program.solve import solve
@@ -34,44 +35,70 @@ def plan_partition(
 ) -> PartitionPlan:
     """The plan with the fewest GPUs in use that leaves the fewest pods unserved. Nothing given is changed.
 
-    `gpus` were checked before (each layout valid, each model in the catalog); names of requests are unique.
+    `gpus` were checked before (each layout valid, each model in the catalog); names of requests are unique. A
+    pod that is on a GPU already, by its name, is not placed again.
     """
     limits = limits or Limits()
-    waiting = [request for request in requests if request.gpus == 1]
-    target = list(gpus)
+    names = _missing(gpus, requests)
+    target = [_plain(gpu) for gpu in gpus]
     refused: dict[str, int] = {}
     for request in sorted(requests, key=lambda item: (-item.gpus, item.name)):
         if request.gpus > 1:
-            left = _place_gang(target, request)
+            left = _place_gang(target, request, names[request.name], limits)
             refused.update({request.name: left} if left else {})
-    answer, seating = _share(target, waiting, limits)
+    waiting = [request for request in requests if request.gpus == 1]
+    answer, seating = _share(target, waiting, names, limits)
     refused.update(seating.unserved)
-    before = sum(gpu.busy for gpu in gpus)
     used = sum(gpu.busy for gpu in seating.gpus)
-    return PartitionPlan(
+    steps = steps_between(gpus, seating.gpus)
+    plan = PartitionPlan(
         executor=limits.executor,
         gpus=tuple(seating.gpus),
-        steps=steps_between(gpus, seating.gpus),
+        steps=steps,
         unserved=_unserved(requests, refused, gpus, seating.gpus),
         gpus_used=used,
-        gpus_before=before,
-        bound=_bound(answer, used, least_gpus(requests, gpus, limits, bool(refused))),
-        drained=tuple(sorted(seating.moved)),
+        gpus_before=sum(gpu.busy for gpu in gpus),
+        bound=0,
+        drained=tuple(sorted(step.pod for step in steps if step.action == "drain")),
     )
+    return structs.replace(plan, bound=_bound(answer, plan, requests, limits))
 
 
-def _bound(answer: Answer, used: int, least: int) -> int:
-    return least if answer.bound is None else max(0, used - (answer.objective - answer.bound), least)
+def _missing(gpus: Sequence[Gpu], requests: Sequence[PartitionRequest]) -> dict[str, list[str]]:
+    """The pods of each request that are on no GPU yet."""
+    there = {tenant.name for gpu in gpus for tenant in gpu.tenants}
+    there |= {instance.tenant for gpu in gpus for instance in gpu.instances}
+    return {item.name: [name for name in pod_names(item) if name not in there] for item in requests}
 
 
-def _place_gang(target: list[Gpu], request: PartitionRequest) -> int:
+def _plain(gpu: Gpu) -> Gpu:
+    """A GPU that is shared or given whole, but has nobody on it, is free for any method."""
+    return gpu if gpu.tenants or gpu.method == MIG else structs.replace(gpu, method="", replicas=1)
+
+
+def _bound(answer: Answer, plan: PartitionPlan, requests: Sequence[PartitionRequest], limits: Limits) -> int:
+    """GPUs that no plan goes below; 0 where that is not known.
+
+    Pods of several GPUs were placed before the program: that is no loss only where all GPUs are of one model,
+    nodes share no method, and everybody has a place.
+    """
+    refused = bool(plan.unserved)
+    least = least_gpus(requests, plan, limits)
+    gangs = any(request.gpus > 1 for request in requests)
+    alike = len({gpu.model for gpu in plan.gpus}) == 1 and limits.executor == DRA and not refused
+    if answer.bound is None or (gangs and not alike):
+        return least
+    return max(least, plan.gpus_used - (answer.objective - answer.bound))
+
+
+def _place_gang(target: list[Gpu], request: PartitionRequest, names: Sequence[str], limits: Limits) -> int:
     """Give each pod its whole GPUs on one node; returns how many pods found no node."""
     shape = shape_of(request)
-    names = pod_names(request)
+    closed = shared_nodes(target) if limits.executor == DEVICE_PLUGIN else set()
     for number, name in enumerate(names):
         free: dict[tuple[str, str], list[int]] = {}
         for at, gpu in enumerate(target):
-            if not gpu.busy and takes_whole(shape, gpu.model):
+            if not gpu.busy and gpu.node not in closed and takes_whole(shape, gpu.model):
                 free.setdefault((gpu.node, gpu.model), []).append(at)
         fitting = [(len(found), key) for key, found in free.items() if len(found) >= request.gpus]
         if not fitting:
@@ -84,12 +111,17 @@ def _place_gang(target: list[Gpu], request: PartitionRequest) -> int:
     return 0
 
 
-def _share(target: list[Gpu], requests: Sequence[PartitionRequest], limits: Limits) -> tuple[Answer, Seating]:
+def _share(
+    target: list[Gpu],
+    requests: Sequence[PartitionRequest],
+    names: Mapping[str, Sequence[str]],
+    limits: Limits,
+) -> tuple[Answer, Seating]:
     counts: dict[Shape, int] = {}
     for request in sorted(requests, key=lambda item: item.name):
         shape = shape_of(request, limits.executor)
-        counts[shape] = counts.get(shape, 0) + request.pods
-    pools = pools_of(target, limits.replicas)
+        counts[shape] = counts.get(shape, 0) + len(names[request.name])
+    pools = pools_of(target, limits)
     if limits.drain:
         for gpu in target:
             for instance in split(gpu)[0]:
@@ -100,7 +132,8 @@ def _share(target: list[Gpu], requests: Sequence[PartitionRequest], limits: Limi
         classes, pools = node_classes(target, pools, list(ordered), limits.replicas)
     problem = Problem(ordered, {pool: len(found) for pool, found in pools.items()}, limits, classes)
     answer = solve(problem)
-    return answer, seat_pods(target, pools, requests, problem, answer)
+    asked = [(request, names[request.name]) for request in requests]
+    return answer, seat_pods(target, pools, asked, problem, answer)
 
 
 def _order(shape: Shape) -> tuple[object, ...]:

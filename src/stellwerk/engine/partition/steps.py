@@ -70,7 +70,8 @@ def _reshape(old: Gpu, new: Gpu) -> Iterator[Step]:
         yield Step(action="mode", node=old.node, gpu=old.index, subject=mode)
     for profile, start in sorted(want - have, key=lambda item: item[1]):
         yield Step(action="create", node=old.node, gpu=old.index, subject=profile, start=start)
-    if new.method not in ("", MIG, WHOLE) and new.method != old.method:
+    shared = new.method not in ("", MIG, WHOLE)
+    if shared and (new.method, new.replicas) != (old.method, old.replicas):
         yield Step(action="share", node=old.node, gpu=old.index, subject=new.method)
 
 

@@ -15,7 +15,9 @@ from stellwerk.engine.partition.layouts import Room, cut
 from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING, WHOLE
 from stellwerk.engine.partition.program.node_methods import NodeClass, replicas_of
 from stellwerk.engine.partition.program.problem import Answer, Choice, Problem, moved_shape
-from stellwerk.engine.partition.program.shapes import Pool, Shape, pod_names, shape_of, split
+from stellwerk.engine.partition.program.shapes import Pool, Shape, shape_of, split
+
+Asked = tuple[PartitionRequest, Sequence[str]]  # A request, and its pods that need a place.
 
 
 class Seating(Struct, frozen=True):
@@ -29,13 +31,12 @@ class Seating(Struct, frozen=True):
 class _Pods:
     """The pods of each shape that still need a seat, with what they take; in order of name."""
 
-    def __init__(self, requests: Sequence[PartitionRequest], problem: Problem) -> None:
+    def __init__(self, asked: Sequence[Asked], problem: Problem) -> None:
         shapes = self.shapes = problem.shapes
         self.queues: dict[Shape, list[tuple[str, PartitionRequest | None]]] = {shape: [] for shape in shapes}
-        for request in sorted(requests, key=lambda item: item.name):
-            self.queues[shape_of(request, problem.limits.executor)] += [
-                (name, request) for name in pod_names(request)
-            ]
+        for request, names in sorted(asked, key=lambda item: item[0].name):
+            shape = shape_of(request, problem.limits.executor)
+            self.queues[shape] += [(name, request) for name in names]
 
     def take(self, at: int) -> Tenant:
         """The next pod of the shape at this position."""
@@ -56,13 +57,17 @@ class _Pods:
 def seat_pods(
     gpus: Sequence[Gpu],
     pools: Mapping[Pool, list[int]],
-    requests: Sequence[PartitionRequest],
+    asked: Sequence[Asked],
     problem: Problem,
     answer: Answer,
 ) -> Seating:
     """Carry the answer out on the GPUs, in their order."""
-    target, pods, classes = list(gpus), _Pods(requests, problem), problem.classes
+    target, pods, classes = list(gpus), _Pods(asked, problem), problem.classes
     chosen = _spread(gpus, pools, answer, classes)
+    shared = {gpus[at].node for at, choice in chosen.items() if replicas_of(choice.node_method)}
+    target = [
+        structs.replace(gpu, method="", instances=()) if _in_way(gpu, shared) else gpu for gpu in target
+    ]
     moved: list[str] = []
     for at, choice in sorted(chosen.items()):
         for instance in _drained(target[at], choice):
@@ -85,6 +90,11 @@ def seat_pods(
             at, start = open_seats[model, seat].pop(0)
             target[at] = _seated(target[at], start, pods.take(shape))
     return Seating(tuple(target), pods.left(), tuple(moved))
+
+
+def _in_way(gpu: Gpu, shared: set[str]) -> bool:
+    """An idle cut GPU on a node that the device plugin shares from now on: MIG is off there."""
+    return gpu.node in shared and gpu.method == MIG and not gpu.busy
 
 
 def _spread(
@@ -131,7 +141,9 @@ def _carry_out(
     if choice.method == WHOLE:
         if wanted:
             open_seats.setdefault((gpu.model, WHOLE), []).append((at, -1))
-        return structs.replace(gpu, method=WHOLE, instances=()) if wanted else gpu
+        if wanted or choice.drained:
+            return structs.replace(gpu, method=WHOLE if wanted else MIG, instances=())
+        return gpu
     drained = _drained(gpu, choice)
     if not wanted and not drained:
         return gpu

@@ -101,9 +101,14 @@ def node_classes(
     return tuple(classes), apart
 
 
+def shared_nodes(gpus: Sequence[Gpu]) -> set[str]:
+    """Nodes with tenants of MPS or time-slicing: under the device plugin they have no whole GPUs."""
+    return {gpu.node for gpu in gpus if gpu.tenants and gpu.method in (MPS, TIME_SLICING)}
+
+
 def _fixed(gpus: Sequence[Gpu]) -> str:
-    """The method that a node has already, since somebody is on it ("": none)."""
+    """The method that a node has already, since somebody is on it ("": none). States were checked before."""
     for gpu in gpus:
         if gpu.tenants and gpu.method in (MPS, TIME_SLICING):
-            return seat_name(gpu.method, max(2, gpu.replicas, len(gpu.tenants)))
+            return seat_name(gpu.method, gpu.replicas)
     return PLAIN if any(gpu.busy for gpu in gpus) else ""

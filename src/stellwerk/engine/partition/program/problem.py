@@ -146,9 +146,10 @@ class Problem:
                 named = replicas_of(seat)
                 if named is None or pool.kept or pool.method not in ("", named[0]):
                     continue
-                taken = pool.room.tenants if pool.method and pool.room else named[1]
-                count = min(named[1], taken)
-                if count:
+                if pool.method and pool.replicas != named[1]:
+                    continue
+                count = named[1] - pool.taken
+                if count > 0:
                     found.append(Choice(pool=pool, method=named[0], seats=((seat, count),), node_method=seat))
         return found
 
@@ -172,6 +173,9 @@ class Problem:
                 found.append(Choice(pool=pool, method=MIG, seats=seats, drained=drained, node_method=plain))
             if not kept:
                 found.append(Choice(pool=pool, drained=drained, node_method=plain))
+                found.append(
+                    Choice(pool=pool, method=WHOLE, seats=((WHOLE, 1),), drained=drained, node_method=plain)
+                )
         return found
 
     def _seats_of(self, shape: Shape, model: str) -> list[str]:

@@ -6,7 +6,15 @@ from msgspec import Struct
 
 from stellwerk.engine.partition.facts import gpu_facts, mig_table
 from stellwerk.engine.partition.geometry import Instance, MigProfile
-from stellwerk.engine.partition.inventory import DRA, Gpu, PartitionRequest, namespace_of
+from stellwerk.engine.partition.inventory import (
+    DEVICE_PLUGIN,
+    DRA,
+    Gpu,
+    Limits,
+    PartitionRequest,
+    namespace_of,
+    request_namespace,
+)
 from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING, WHOLE
 from stellwerk.engine.partition.program.packing import Capacity
 
@@ -47,7 +55,7 @@ def shape_of(request: PartitionRequest, executor: str = DRA) -> Shape:
         memory_bytes=request.memory_bytes,
         compute_milli=request.compute_milli,
         methods=methods,
-        namespace=namespace_of(request.name) if executor == DRA and SHARED & set(methods) else "",
+        namespace=request_namespace(request.name) if executor == DRA and SHARED & set(methods) else "",
     )
 
 
@@ -90,7 +98,7 @@ def takes_whole(shape: Shape, model: str) -> bool:
 class Pool(Struct, frozen=True, kw_only=True):
     """GPUs in the same state. `kept` are instances in use, `idle` those without a pod; `method` is that of
     the tenants there (""; then nobody is on it, or it is cut), `namespace` theirs. `node`: of which node,
-    where that matters.
+    where that matters. `replicas` of the device plugin's configuration, of which `taken` have a pod.
     """
 
     model: str
@@ -100,6 +108,8 @@ class Pool(Struct, frozen=True, kw_only=True):
     idle: tuple[Instance, ...] = ()
     room: Capacity | None = None
     namespace: str = ""
+    replicas: int = 1
+    taken: int = 0
 
     @property
     def unused(self) -> bool:
@@ -107,25 +117,38 @@ class Pool(Struct, frozen=True, kw_only=True):
         return not self.kept and not self.method
 
 
-def pools_of(gpus: Sequence[Gpu], replicas: int) -> dict[Pool, list[int]]:
+def pools_of(gpus: Sequence[Gpu], limits: Limits) -> dict[Pool, list[int]]:
     """Positions of the GPUs by pool, in order; a GPU that can take nobody any more is in none."""
     found: dict[Pool, list[int]] = {}
     for position, gpu in enumerate(gpus):
-        pool = _pool(gpu, replicas)
+        pool = _pool(gpu, limits)
         if pool is not None:
             found.setdefault(pool, []).append(position)
     return found
 
 
-def _pool(gpu: Gpu, replicas: int) -> Pool | None:
+def _pool(gpu: Gpu, limits: Limits) -> Pool | None:
+    if gpu.tenants and limits.executor == DEVICE_PLUGIN:
+        return _replica_pool(gpu)
     if gpu.tenants:
-        room = room_of(gpu, replicas)
+        room = room_of(gpu, limits.replicas)
         if room is None:
             return None
         namespace = namespace_of(gpu.tenants[0].name)
         return Pool(model=gpu.model, method=gpu.method, room=room, namespace=namespace)
     kept, idle = split(gpu)
-    return Pool(model=gpu.model, kept=kept, idle=idle, room=capacity_of(gpu.model, MPS, replicas))
+    return Pool(model=gpu.model, kept=kept, idle=idle, room=capacity_of(gpu.model, MPS, limits.replicas))
+
+
+def _replica_pool(gpu: Gpu) -> Pool | None:
+    """Free replicas: of MPS always, since each has its limits; of time-slicing where all known tenants keep to
+    their part of the GPU.
+    """
+    part = gpu_facts(gpu.model).memory_bytes // gpu.replicas
+    known = all(0 < tenant.memory_bytes <= part for tenant in gpu.tenants)
+    if gpu.method not in SHARED or len(gpu.tenants) >= gpu.replicas or (gpu.method != MPS and not known):
+        return None
+    return Pool(model=gpu.model, method=gpu.method, replicas=gpu.replicas, taken=len(gpu.tenants))
 
 
 def split(gpu: Gpu) -> tuple[tuple[Instance, ...], tuple[Instance, ...]]:
@@ -148,8 +171,11 @@ def capacity_of(model: str, method: str, replicas: int) -> Capacity:
 
 
 def room_of(gpu: Gpu, replicas: int) -> Capacity | None:
-    """What its tenants leave to others; None: nothing, or nobody may join."""
-    if gpu.method not in (MPS, TIME_SLICING):
+    """What its tenants leave to others; None: nothing, or nobody may join.
+
+    Nobody joins a tenant without limits: what was not measured is not shared.
+    """
+    if gpu.method not in SHARED or not all(t.memory_bytes and t.compute_milli for t in gpu.tenants):
         return None
     full = capacity_of(gpu.model, gpu.method, replicas)
     left = Capacity(
