@@ -36,7 +36,7 @@ def random_gpu(rng: random.Random, index: int, model: str) -> Gpu:
         return Gpu(node="n", index=index, model=model)
     if table is None or kind < 0.6:
         tenant = Tenant(
-            name=f"old-{index}", memory_bytes=rng.randint(1, 20) << 30, compute_milli=rng.randint(0, 600)
+            name=f"old-{index}", memory_bytes=rng.randint(1, 20) << 30, compute_milli=rng.randint(1, 600)
         )
         return Gpu(node="n", index=index, model=model, method=rng.choice(("mps", "whole")), tenants=(tenant,))
     room, found = Room(table), []

@@ -99,8 +99,8 @@ def _find(manifests: Sequence[Manifest], skipped: Counter[str]) -> Iterator[_Fou
         if not isinstance(item, batch.Job | core.Pod | apps.Deployment):
             skipped.update([OTHER_KIND] if manifest.kind in _NOT_READ else [])
             continue
-        gpus, pods = _gpus(manifest, item), _pods(manifest, item)
-        owned = isinstance(item, core.Pod) and _is_owned(item.metadata, owners)
+        gpus, pods = _gpus(manifest, item), pods_of(manifest, item)
+        owned = isinstance(item, core.Pod) and is_owned(item.metadata, owners)
         reason = OWNED if owned else NO_GPU if not gpus else NO_PODS if not pods else ""
         if reason:
             skipped[reason] += 1
@@ -116,7 +116,7 @@ def _find(manifests: Sequence[Manifest], skipped: Counter[str]) -> Iterator[_Fou
         )
 
 
-def _is_owned(metadata: ObjectMeta, owners: set[tuple[str, str, str]]) -> bool:
+def is_owned(metadata: ObjectMeta, owners: set[tuple[str, str, str]]) -> bool:
     """Whether the pod was made by one of the objects: by a Job, or by a Deployment's ReplicaSet."""
     namespace = given(metadata.namespace, "default")
     for reference in given(metadata.owner_references, ()):
@@ -128,7 +128,7 @@ def _is_owned(metadata: ObjectMeta, owners: set[tuple[str, str, str]]) -> bool:
     return False
 
 
-def _pods(manifest: Manifest, item: Workload) -> int:
+def pods_of(manifest: Manifest, item: Workload) -> int:
     """How many pods start together."""
     if isinstance(item, core.Pod):
         return 1
@@ -145,7 +145,7 @@ def _pods(manifest: Manifest, item: Workload) -> int:
     return count
 
 
-def _pod_spec(item: Workload) -> tuple[core.PodSpec | None, str]:
+def pod_spec(item: Workload) -> tuple[core.PodSpec | None, str]:
     """The pod's spec, and where it stands in the object."""
     if isinstance(item, core.Pod):
         return item.spec, "spec"
@@ -155,7 +155,7 @@ def _pod_spec(item: Workload) -> tuple[core.PodSpec | None, str]:
 
 def _gpus(manifest: Manifest, item: Workload) -> int:
     """GPUs of one pod."""
-    spec, path = _pod_spec(item)
+    spec, path = pod_spec(item)
     if spec is None:
         return 0
     if given(spec.resource_claims, ()):

@@ -92,9 +92,10 @@ def _text(found: "Partitioned", output: str, lang: "Language") -> str:
     import shutil
 
     if output != "table":
+        from stellwerk.report.partition.claims import object_name
         from stellwerk.report.partition.plan_file import plan_text
 
-        return plan_text(found.plan, found.name, output)
+        return plan_text(found.plan, object_name(found.name), output)
     from stellwerk.report.partition.table import render_partition
 
     return render_partition(found, lang, shutil.get_terminal_size((100, 24)).columns)

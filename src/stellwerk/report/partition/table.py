@@ -33,26 +33,48 @@ def render_partition(found: Partitioned, lang: Language, width: int = 100) -> st
 
 
 def first_line(found: Partitioned, lang: Language) -> str:
-    """GPUs in use, what whole ones would take, the saving, and what is proven."""
+    """GPUs in use, what whole ones would take, the saving, who has no place, and what is proven."""
     _ = translator(lang)
-    plan, currency = found.plan, found.fleet.currency
-    used, whole = number(plan.gpus_used, lang), number(found.whole_gpus + plan.gpus_before, lang)
-    left = sum(item.pods for item in plan.unserved)
-    saving = _("price unknown")
-    if found.month is not None and found.whole_month is not None:
-        less = found.whole_month - found.month
-        saving = _("{amount} a month less", amount=money(less, currency, lang, 0))
+    plan = found.plan
+    values = {
+        "used": number(plan.gpus_used, lang),
+        "before": number(plan.gpus_before, lang),
+        "whole": number(found.whole_gpus, lang),
+        "saving": _saving(found, lang),
+    }
     if plan.gpus_before:
-        text = _(
-            "{used} GPUs in use, {before} of them today", used=used, before=number(plan.gpus_before, lang)
-        )
-    elif left:
-        text = _("{used} GPUs; {left} pods have no place", used=used, left=number(left, lang))
+        text = _("{used} GPUs in use afterwards, {before} today", **values)
+    elif plan.unserved:
+        text = _("{used} GPUs in use", **values)
     else:
-        text = _("{used} instead of {whole} whole GPUs, {saving}", used=used, whole=whole, saving=saving)
-    if plan.gap:
-        return f"{text}; " + _("at least {bound} are needed", bound=number(plan.bound, lang))
-    return f"{text}; " + _("proven: no plan under these rules takes fewer")
+        text = _("{used} instead of {whole} whole GPUs, {saving}", **values)
+    if plan.unserved:
+        text += ", " + _(
+            "pods without a place: {pods}", pods=number(sum(i.pods for i in plan.unserved), lang)
+        )
+    return f"{text}; " + _proof(found, lang)
+
+
+def _saving(found: Partitioned, lang: Language) -> str:
+    _ = translator(lang)
+    if found.month is None or found.whole_month is None:
+        return _("price unknown")
+    less = found.whole_month - found.month
+    amount = money(abs(less), found.fleet.currency, lang, 0)
+    return (
+        _("{amount} a month less", amount=amount) if less >= 0 else _("{amount} a month more", amount=amount)
+    )
+
+
+def _proof(found: Partitioned, lang: Language) -> str:
+    """Whether the plan is an optimum, else what is known."""
+    _ = translator(lang)
+    plan = found.plan
+    if not plan.gap:
+        return _("proven: no plan under these rules takes fewer")
+    if plan.unserved or not plan.bound:
+        return _("not proven")
+    return _("not proven: at least {bound} are needed", bound=number(plan.bound, lang))
 
 
 def picture(gpus: Sequence[Gpu], lang: Language) -> Iterator[str]:
@@ -67,13 +89,13 @@ def picture(gpus: Sequence[Gpu], lang: Language) -> Iterator[str]:
             grouped.append((name, text, 1))
     wide = max((len(name) for name, _text, _count in grouped), default=0)
     for name, text, count in grouped[:MOST_LINES]:
-        more = "" if count == 1 else "  " + _("and {count} more like it", count=number(count - 1, lang))
+        more = "" if count == 1 else "  " + _("more like it: {count}", count=number(count - 1, lang))
         yield f"{name.ljust(wide)}  {text}{more}"
     if len(grouped) > MOST_LINES:
         yield _("... {count} more lines: -o json has all", count=number(len(grouped) - MOST_LINES, lang))
     free = sum(not (gpu.busy or gpu.instances) for gpu in gpus)
     if free:
-        yield _("{count} GPUs are free", count=number(free, lang))
+        yield _("free GPUs: {count}", count=number(free, lang))
 
 
 def bar(gpu: Gpu) -> str:
@@ -105,7 +127,7 @@ def _steps(steps: Sequence[Step], lang: Language) -> Iterator[str]:
         yield _("... {count} more steps: -o json has all", count=number(len(shown) - MOST_LINES, lang))
     placed = len(steps) - len(shown)
     if placed:
-        yield _("then {count} pods take their places", count=number(placed, lang))
+        yield _("then pods take their places: {count}", count=number(placed, lang))
 
 
 def _duration(steps: Sequence[Step], lang: Language) -> Iterator[str]:

@@ -8,21 +8,38 @@ from msgspec import UNSET, Struct, structs
 
 from stellwerk.api.errors import InvalidInput
 from stellwerk.catalog.nearest import nearest
+from stellwerk.catalog.prices import ExchangeRate
 from stellwerk.catalog.sharing.cutting import cutting_times
 from stellwerk.engine.demand import NS_PER_S
 from stellwerk.engine.money.bill import HOURS_PER_MONTH
 from stellwerk.engine.money.exact import fraction, rounded
 from stellwerk.engine.money.exchange import parse_rate
 from stellwerk.engine.partition.facts import gpu_facts, mig_table
-from stellwerk.engine.partition.inventory import DRA, Gpu, Limits, PartitionPlan, PartitionRequest, Step
+from stellwerk.engine.partition.inventory import (
+    DEVICE_PLUGIN,
+    DRA,
+    Gpu,
+    Limits,
+    PartitionPlan,
+    PartitionRequest,
+    Step,
+)
 from stellwerk.engine.partition.plan import plan_partition
 from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING, WHOLE
 from stellwerk.engine.partition.steps import timed
 from stellwerk.engine.snapshot import Fleet
-from stellwerk.sim.intake.fleets import FoundFleet, fleet_beside, named_fleet, share_memory_bytes
+from stellwerk.sim.intake.fleets import (
+    FoundFleet,
+    fleet_beside,
+    named_fleet,
+    price_manifests,
+    share_memory_bytes,
+)
 from stellwerk.sim.partitions.requests import Asked, asked_of
 
 METHODS = (WHOLE, MIG, MPS, TIME_SLICING)
+MOST_ASKED = 100  # GPUs in use up to which it is worked out unasked what moving pods would bring.
+MOST_PODS = 100_000
 DEFAULT_METHODS = (WHOLE, MIG, MPS)
 
 
@@ -87,8 +104,13 @@ def plan_job(arguments: PartitionArguments) -> Partitioned:
     gpus = gpus_of(fleet, arguments.state)
     requests = tuple(_with_headroom(request, arguments.headroom) for request in asked.requests)
     _check_profiles(requests, gpus)
+    _check_size(requests)
+    if limits.executor == DEVICE_PLUGIN:
+        check_node_methods(gpus)
     plan = plan_partition(gpus, requests, limits)
-    moves = _moves(gpus, requests, limits, _Restart(arguments.restart_minutes, gpu_hour_prices(fleet)))
+    restart = _Restart(arguments.restart_minutes, gpu_hour_prices(fleet))
+    asks = arguments.drain or sum(gpu.busy for gpu in gpus) <= MOST_ASKED
+    moves = _moves(gpus, requests, limits, restart) if asks else None
     chosen = moves.plan if moves is not None and arguments.drain and pays(plan, moves) else plan
     hindsight = plan_partition(gpus, asked.hindsight, limits).gpus_used if asked.hindsight else None
     whole = sum(request.pods * request.gpus for request in requests)
@@ -98,7 +120,7 @@ def plan_job(arguments: PartitionArguments) -> Partitioned:
         fleet=fleet,
         plan=structs.replace(chosen, steps=_timed(chosen, gpus, fleet, arguments.restart_minutes)),
         whole_gpus=whole,
-        whole_month=_whole_month(fleet, whole),
+        whole_month=_whole_month(fleet, gpus, requests),
         month=month_of(fleet, chosen.gpus),
         moves=moves,
         overflows=_overflows(chosen, asked.judged) if asked.judged else None,
@@ -160,9 +182,11 @@ def _methods(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*names, WHOLE))) if names else DEFAULT_METHODS
 
 
-def _fleet(asked: Asked, named: FoundFleet | None, rates: Sequence[object]) -> FoundFleet:
+def _fleet(asked: Asked, named: FoundFleet | None, rates: Sequence[ExchangeRate]) -> FoundFleet:
     if named is not None:
         return named
+    if asked.fleet_manifests:
+        return FoundFleet(fleet=price_manifests(asked.fleet_manifests, rates))
     if asked.loaded is None:
         raise InvalidInput(
             "{name} names no fleet, and a partition needs to know the GPUs",
@@ -170,7 +194,7 @@ def _fleet(asked: Asked, named: FoundFleet | None, rates: Sequence[object]) -> F
             path="--fleet",
             name=asked.name,
         )
-    return fleet_beside(asked.loaded, rates)  # type: ignore[arg-type]
+    return fleet_beside(asked.loaded, rates)
 
 
 def gpus_of(fleet: Fleet, state: str | None) -> tuple[Gpu, ...]:
@@ -288,14 +312,65 @@ def month_of(fleet: Fleet, gpus: Sequence[Gpu]) -> Decimal | None:
     return rounded(sum((price or Fraction(0) for price in used), Fraction(0)) * HOURS_PER_MONTH, 2)
 
 
-def _whole_month(fleet: Fleet, gpus: int) -> Decimal | None:
-    """A month of so many whole GPUs, the fleet's in their order, and more of the last node's kind."""
+def _whole_month(fleet: Fleet, gpus: Sequence[Gpu], requests: Sequence[PartitionRequest]) -> Decimal | None:
+    """A month of a whole GPU for each that is asked for: the cheapest free one that would do, largest first.
+
+    Where none is free, one more of the cheapest kind that would do. None where such a price is unknown.
+    """
     prices = gpu_hour_prices(fleet)
-    each = [prices[node.name] for node in fleet.nodes for _ in range(node.gpus)][:gpus]
-    each += [each[-1]] * (gpus - len(each)) if each else []
-    if any(price is None for price in each):
-        return None
-    return rounded(sum((price or Fraction(0) for price in each), Fraction(0)) * HOURS_PER_MONTH, 2)
+    free = [gpu for gpu in gpus if not gpu.busy]
+    total = Fraction(0)
+    for request in sorted(requests, key=lambda item: (-(item.memory_bytes or 0), item.name)):
+        for _ in range(request.pods * request.gpus):
+            fitting = [gpu for gpu in free if _would_do(request, gpu.model)]
+            every = fitting or [gpu for gpu in gpus if _would_do(request, gpu.model)]
+            priced = [(price, gpu.key, gpu) for gpu in every if (price := prices[gpu.node]) is not None]
+            if every and not priced:
+                return None
+            if priced:
+                price, _key, chosen = min(priced, key=lambda item: item[:2])
+                total += price
+                free = [gpu for gpu in free if gpu.key != chosen.key]
+    return rounded(total * HOURS_PER_MONTH, 2)
+
+
+def _would_do(request: PartitionRequest, model: str) -> bool:
+    """Whether a whole GPU of this model serves a pod: its memory, or the profile that it asks for by name."""
+    table = mig_table(model)
+    if request.profile:
+        return table is not None and table.profile(request.profile) is not None
+    return (request.memory_bytes or 0) <= gpu_facts(model).memory_bytes
+
+
+def _check_size(requests: Sequence[PartitionRequest]) -> None:
+    for request in requests:
+        if request.pods > MOST_PODS or sum(item.pods for item in requests) > MOST_PODS:
+            raise InvalidInput(
+                "{request} has {pods} pods, and at most {limit} are planned together",
+                fix="plan a part of them",
+                request=request.name,
+                pods=request.pods,
+                limit=MOST_PODS,
+            )
+
+
+def check_node_methods(gpus: Sequence[Gpu]) -> None:
+    """Raise InvalidInput where today's state is none that the device plugin can have: two ways on a node."""
+    seen: dict[str, tuple[str, int]] = {}
+    for gpu in gpus:
+        if not gpu.busy:
+            continue
+        shared = gpu.method in (MPS, TIME_SLICING)
+        way = (gpu.method, gpu.replicas) if shared else ("plain", 1)
+        if seen.setdefault(gpu.node, way) != way or (shared and len(gpu.tenants) > gpu.replicas):
+            raise InvalidInput(
+                "node {node} is shared in two ways, or its GPU {index} has more pods than replicas: "
+                "the device plugin has one configuration a node",
+                fix="set method and replicas alike on the node's GPUs, or plan with --executor dra",
+                path="--state",
+                node=gpu.node,
+                index=gpu.index,
+            )
 
 
 def _overflows(plan: PartitionPlan, judged: Mapping[str, int]) -> tuple[Overflow, ...]:
@@ -306,8 +381,9 @@ def _overflows(plan: PartitionPlan, judged: Mapping[str, int]) -> tuple[Overflow
         for instance in gpu.instances:
             profile = None if table is None else table.profile(instance.profile)
             taken = judged.get(instance.tenant, 0)
-            if profile is not None and taken > profile.memory_bytes:
-                found.append(Overflow(instance.tenant, taken, profile.memory_bytes))
+            limit = None if profile is None else profile.reported_bytes
+            if limit is not None and taken > limit:
+                found.append(Overflow(instance.tenant, taken, limit))
         for tenant in gpu.tenants:
             given = facts.memory_bytes if gpu.method == WHOLE else tenant.memory_bytes
             if judged.get(tenant.name, 0) > given:

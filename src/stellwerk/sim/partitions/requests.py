@@ -15,19 +15,20 @@ from stellwerk.adapters.parquet import MAGIC
 from stellwerk.adapters.rows import read_table
 from stellwerk.adapters.usage import known_usage
 from stellwerk.api.errors import InvalidInput
-from stellwerk.api.groups import apps, batch, core
-from stellwerk.api.groups.meta import given
 from stellwerk.api.manifests import Manifest
-from stellwerk.engine.annotations import DURATION, measured_job
 from stellwerk.engine.demand import Job
 from stellwerk.engine.partition.inventory import PartitionRequest
 from stellwerk.engine.partition.policy import MIG, WHOLE
 from stellwerk.sim.demand.builtin import BUILTIN
-from stellwerk.sim.demand.load import DemandOptions, LoadedDemand, is_manifest_file, load_demand, load_objects
-
-MIG_RESOURCE, GPU_RESOURCE = "nvidia.com/mig-", "nvidia.com/gpu"
-MOST_PODS = 100_000
-NANO = 1_000_000_000
+from stellwerk.sim.demand.load import (
+    FLEET_KINDS,
+    DemandOptions,
+    LoadedDemand,
+    is_manifest_file,
+    load_demand,
+    load_objects,
+)
+from stellwerk.sim.partitions.manifests import wanted_of
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -43,9 +44,12 @@ class Asked(Struct, frozen=True, kw_only=True):
     judged: dict[str, int] = {}
     hindsight: tuple[PartitionRequest, ...] = ()
     notes: tuple[str, ...] = ()
+    fleet_manifests: tuple[Manifest, ...] = ()
 
 
 BUSIEST = "The demand is planned as at its busiest moment: {count} pods at once."
+OTHERS = "{count} objects are of a kind that is not planned (StatefulSet, DaemonSet, CronJob, ReplicaSet)."
+OTHER_KINDS = frozenset({"StatefulSet", "DaemonSet", "CronJob", "ReplicaSet", "ReplicationController"})
 ALL_AT_ONCE = "All pods of the manifests are planned at once."
 
 
@@ -57,11 +61,9 @@ def asked_of(argument: str, methods: tuple[str, ...], plan_hours: int | None, gp
     if argument not in BUILTIN and _is_usage(argument):
         return _of_usage(argument, methods, plan_hours)
     if argument not in BUILTIN and (is_manifest_file(argument) or (argument and Path(argument).is_dir())):
-        manifests = load_objects(argument)
-        found = list(_of_manifests(manifests, methods))
-        if any(each.profile for each, _ in found) or not all(timed for _, timed in found):
-            requests = _combined(each for each, _ in found)
-            return Asked(name=Path(argument).name, requests=requests, notes=(ALL_AT_ONCE,))
+        asked = _at_once(argument, load_objects(argument), methods)
+        if asked is not None:
+            return asked
     loaded = load_demand(argument, options=DemandOptions(gpu_memory_bytes=gpu_memory))
     jobs = _busiest(loaded.demand.jobs)
     note = BUSIEST.format(count=sum(job.pods for job in jobs))
@@ -126,62 +128,32 @@ def _of_usage(argument: str, methods: tuple[str, ...], plan_hours: int | None) -
     )
 
 
-def _of_manifests(
-    manifests: Sequence[Manifest], methods: tuple[str, ...]
-) -> Iterable[tuple[PartitionRequest, bool]]:
-    """(request, whether a duration stands there) of each Job, Pod and Deployment that asks for a GPU."""
-    for manifest in manifests:
-        item = manifest.object
-        if not isinstance(item, batch.Job | core.Pod | apps.Deployment):
-            continue
-        spec, pods = _pods_of(item)
-        whole, profiles = _asked(manifest, spec)
-        if not whole and not profiles:
-            continue
-        metadata = item.metadata
-        name = f"{given(metadata.namespace, 'default')}/{given(metadata.name, '')}"
-        timed = DURATION in given(metadata.annotations, {})
-        for profile, count in sorted(profiles.items()):
-            own = name if len(profiles) == 1 else f"{name}/{profile}"
-            yield PartitionRequest(name=own, pods=pods * count, profile=profile), timed
-        if whole:
-            job = structs.replace(measured_job(manifest, metadata, 1), name=name, pods=pods, gpus=whole)
-            yield request_of(job, methods), timed
-
-
-def _pods_of(item: batch.Job | core.Pod | apps.Deployment) -> tuple[core.PodSpec | None, int]:
-    if isinstance(item, core.Pod):
-        return item.spec, 1
-    count = given(item.spec.parallelism, 1) if isinstance(item, batch.Job) else given(item.spec.replicas, 1)
-    spec = item.spec.template.spec
-    return (spec if isinstance(spec, core.PodSpec) else None), count
-
-
-def _asked(manifest: Manifest, spec: core.PodSpec | None) -> tuple[int, dict[str, int]]:
-    """Whole GPUs and MIG instances of one pod."""
-    whole, profiles = 0, dict[str, int]()
-    for position, container in enumerate(() if spec is None else spec.containers):
-        resources = given(container.resources, core.ResourceRequirements())
-        for resource, quantity in given(resources.limits, {}).items():
-            if not resource.startswith((MIG_RESOURCE, GPU_RESOURCE)):
-                continue
-            if quantity.nanos % NANO or not 0 <= quantity.nanos <= MOST_PODS * NANO:
-                raise InvalidInput(
-                    "{value} of {resource} is no whole number from 0 to {limit}",
-                    fix="ask for whole GPUs or instances; a share is measured use in an annotation",
-                    value=str(quantity),
-                    resource=resource,
-                    limit=MOST_PODS,
-                    **manifest.at(f"spec...containers[{position}].resources.limits[{resource}]"),
-                )
-            count = quantity.nanos // NANO
-            if resource == GPU_RESOURCE:
-                whole += count
-            elif resource.startswith(MIG_RESOURCE) and count:
-                # NVIDIA's resource names write 1g.10gb+me as 1g.10gb.me.
-                profile = resource.removeprefix(MIG_RESOURCE).replace("gb.", "gb+")
-                profiles[profile] = profiles.get(profile, 0) + count
-    return whole, profiles
+def _at_once(argument: str, manifests: Sequence[Manifest], methods: tuple[str, ...]) -> Asked | None:
+    """The manifests planned all at once; None where each says how long it runs, and none names a profile."""
+    found = list(wanted_of(manifests))
+    if found and all(each.timed and not each.profile for each in found):
+        return None
+    requests = _combined(
+        PartitionRequest(name=each.name, pods=each.pods, profile=each.profile)
+        if each.job is None
+        else request_of(each.job, methods)
+        for each in found
+    )
+    skipped = sum(manifest.kind in OTHER_KINDS for manifest in manifests)
+    name = Path(argument).resolve().name
+    if not requests:
+        raise InvalidInput(
+            "{name} has no Job, Pod or Deployment that asks for a GPU",
+            fix="add nvidia.com/gpu or nvidia.com/mig-PROFILE to the limits of a container",
+            source=argument,
+            name=name,
+        )
+    return Asked(
+        name=name,
+        requests=requests,
+        fleet_manifests=tuple(item for item in manifests if item.kind in FLEET_KINDS),
+        notes=(ALL_AT_ONCE, *([OTHERS.format(count=skipped)] if skipped else [])),
+    )
 
 
 def _combined(requests: Iterable[PartitionRequest]) -> tuple[PartitionRequest, ...]:

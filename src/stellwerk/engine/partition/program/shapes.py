@@ -141,9 +141,7 @@ def _pool(gpu: Gpu, limits: Limits) -> Pool | None:
 
 
 def _replica_pool(gpu: Gpu) -> Pool | None:
-    """Free replicas: of MPS always, since each has its limits; of time-slicing where all known tenants keep to
-    their part of the GPU.
-    """
+    """Free replicas: of MPS always, since each has limits; of time-slicing where all keep to their part."""
     part = gpu_facts(gpu.model).memory_bytes // gpu.replicas
     known = all(0 < tenant.memory_bytes <= part for tenant in gpu.tenants)
     if gpu.method not in SHARED or len(gpu.tenants) >= gpu.replicas or (gpu.method != MPS and not known):
