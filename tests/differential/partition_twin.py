@@ -13,13 +13,14 @@ from stellwerk.engine.partition.geometry import Instance
 from stellwerk.engine.partition.inventory import Gpu, PartitionRequest
 from stellwerk.engine.partition.layouts import is_valid
 
-# (model, method, MIG instances in place, (memory, compute) of tenants)
-State = tuple[str, str, tuple[tuple[str, int], ...], tuple[tuple[int, int], ...]]
+# (model, method, MIG instances in place, (memory, compute) of tenants, node where that matters)
+State = tuple[str, str, tuple[tuple[str, int], ...], tuple[tuple[int, int], ...], str]
 
 
 def fewest(gpus: Sequence[Gpu], requests: Sequence[PartitionRequest], replicas: int) -> tuple[int, int]:
     """(pods unserved, GPUs in use), as small as can be, in this order."""
     pods = [request for request in requests for _ in range(request.pods)]
+    gangs = any(request.gpus > 1 for request in requests)
 
     @cache
     def best(at: int, states: tuple[State, ...]) -> tuple[int, int]:
@@ -27,6 +28,10 @@ def fewest(gpus: Sequence[Gpu], requests: Sequence[PartitionRequest], replicas: 
             return 0, sum(bool(state[1]) for state in states)
         unserved, used = best(at + 1, states)
         found = [(unserved + 1, used)]
+        if pods[at].gpus > 1:
+            for after in _with_gang(states, pods[at]):
+                found.append(best(at + 1, after))
+            return min(found)
         for position, state in enumerate(states):
             if state in states[:position]:
                 continue
@@ -35,25 +40,36 @@ def fewest(gpus: Sequence[Gpu], requests: Sequence[PartitionRequest], replicas: 
                 found.append(best(at + 1, tuple(sorted(others))))
         return min(found)
 
-    return best(0, tuple(sorted(_state(gpu) for gpu in gpus)))
+    return best(0, tuple(sorted(_state(gpu, gpu.node if gangs else "") for gpu in gpus)))
 
 
-def _state(gpu: Gpu) -> State:
+def _with_gang(states: tuple[State, ...], request: PartitionRequest) -> Iterator[tuple[State, ...]]:
+    """Every node and model with enough GPUs that nobody uses."""
+    for node, model in sorted({(state[4], state[0]) for state in states}):
+        free = [at for at, state in enumerate(states) if (state[4], state[0], state[1]) == (node, model, "")]
+        if len(free) >= request.gpus and (request.memory_bytes or 0) <= gpu_facts(model).memory_bytes:
+            taken = set(free[: request.gpus])
+            yield tuple(
+                sorted((s[0], "whole", (), (), s[4]) if at in taken else s for at, s in enumerate(states))
+            )
+
+
+def _state(gpu: Gpu, node: str = "") -> State:
     """Today's state; instances that nobody uses do not count, since they may be destroyed."""
     busy = tuple(sorted((item.profile, item.start) for item in gpu.instances if item.tenant))
     tenants = tuple(sorted((tenant.memory_bytes, tenant.compute_milli) for tenant in gpu.tenants))
-    return gpu.model, "mig" if busy else gpu.method if tenants else "", busy, tenants
+    return gpu.model, "mig" if busy else gpu.method if tenants else "", busy, tenants, node
 
 
 def _after(state: State, request: PartitionRequest, replicas: int) -> Iterator[State]:
     """Every state that the GPU may have with one more pod of the request on it."""
-    model, method, instances, tenants = state
+    model, method, instances, tenants, node = state
     memory, compute = request.memory_bytes, request.compute_milli
     facts, table = gpu_facts(model), mig_table(model)
     measured = memory is not None and compute is not None
     methods = request.methods if measured or request.profile else ("whole",)
     if "whole" in methods and not request.profile and not method and (memory or 0) <= facts.memory_bytes:
-        yield model, "whole", (), ()
+        yield model, "whole", (), (), node
     if table is not None and method in ("", "mig") and ("mig" in methods or request.profile):
         there = [Instance(table.profile(name), start) for name, start in instances]  # type: ignore[arg-type]
         for profile in table.profiles:
@@ -68,14 +84,14 @@ def _after(state: State, request: PartitionRequest, replicas: int) -> Iterator[S
                 continue
             for start in profile.starts:
                 if is_valid(table, [*there, Instance(profile, start)]):
-                    yield model, "mig", tuple(sorted([*instances, (profile.name, start)])), ()
+                    yield model, "mig", tuple(sorted([*instances, (profile.name, start)])), (), node
     for sharing, most in (("mps", facts.mps_clients), ("time-slicing", replicas)):
         if request.profile or not measured or sharing not in methods or method not in ("", sharing):
             continue
         everybody = tuple(sorted([*tenants, (memory or 0, compute or 0)]))
         fits = sum(m for m, _ in everybody) <= facts.memory_bytes and sum(c for _, c in everybody) <= 1000
         if fits and len(everybody) <= most:
-            yield model, sharing, (), everybody
+            yield model, sharing, (), everybody, node
 
 
 def fewest_by_node(
@@ -128,4 +144,4 @@ def _after_under(state: State, request: PartitionRequest, method: tuple[str, int
         return
     fits = memory <= gpu_facts(state[0]).memory_bytes // count and compute <= 1000 // count
     if fits and len(state[3]) < count:
-        yield state[0], sharing, (), tuple(sorted([*state[3], (memory, compute)]))
+        yield state[0], sharing, (), tuple(sorted([*state[3], (memory, compute)])), ""

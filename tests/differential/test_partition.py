@@ -107,3 +107,23 @@ def test_a_plan_for_the_device_plugin_is_as_good_as_trying_everything(batch: int
             (gpu.node, gpu.method) for gpu in plan.gpus if gpu.busy and gpu.method not in ("whole", "mig")
         }
         assert len({node for node, _ in methods}) == len(methods), f"seed {seed}: two ways on one node"
+
+
+@pytest.mark.parametrize("batch", range(-(-CASES // (4 * BATCH))))
+def test_a_plan_with_pods_of_several_gpus_is_as_good_as_trying_everything(batch: int) -> None:
+    for seed in range(batch * BATCH, (batch + 1) * BATCH):
+        rng = random.Random(200_000 + seed)
+        models = [rng.choice(("A30", "H100-SXM5-80GB")) for _ in range(2)]
+        gpus = [
+            replace(random_gpu(rng, at, models[at // 2]), node=f"n{at // rng.choice((2, 3))}")
+            for at in range(4)
+        ]
+        requests = [
+            PartitionRequest(name=f"g{n}", pods=rng.choice((1, 1, 2)), gpus=2)
+            for n in range(rng.choice((1, 2)))
+        ]
+        requests += [random_request(rng, number, models) for number in range(rng.randint(0, 2))]
+        plan = plan_partition(gpus, requests, Limits(replicas=2))
+        found = sum(item.pods for item in plan.unserved), plan.gpus_used
+        assert found == fewest(gpus, requests, 2), f"seed {seed}: {gpus} {requests}"
+        assert plan.gap == 0, f"seed {seed}: what is optimal is also proven"

@@ -1,8 +1,8 @@
 """Plan a partition: how each GPU is cut or shared, who gets which part, and the steps from today to there.
 
-`plan_partition` is the entry. Pods of several GPUs are placed first (whole GPUs of one node, that with the
-fewest free ones that suffice); all others by the integer program in program/. What is in use stays, unless
-`Limits.drain` allows pods to move.
+`plan_partition` is the entry, the integer program in program/ decides. Under the device plugin pods of
+several GPUs are placed before it (on the node with the fewest free ones that suffice). What is in use stays,
+unless `Limits.drain` allows pods to move.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +22,7 @@ from stellwerk.engine.partition.inventory import (
 from stellwerk.engine.partition.policy import MIG, WHOLE
 from stellwerk.engine.partition.program.assign import Seating, seat_pods
 from stellwerk.engine.partition.program.bound import least_gpus
+from stellwerk.engine.partition.program.gangs import gang_room
 from stellwerk.engine.partition.program.node_methods import NodeClass, node_classes, shared_nodes
 from stellwerk.engine.partition.program.problem import Answer, Problem, moved_shape
 from stellwerk.engine.partition.program.shapes import Shape, pod_names, pools_of, shape_of, split, takes_whole
@@ -42,12 +43,14 @@ def plan_partition(
     names = _missing(gpus, requests)
     target = [_plain(gpu) for gpu in gpus]
     refused: dict[str, int] = {}
-    for request in sorted(requests, key=lambda item: (-item.gpus, item.name)):
-        if request.gpus > 1:
-            left = _place_gang(target, request, names[request.name], limits)
-            refused.update({request.name: left} if left else {})
-    waiting = [request for request in requests if request.gpus == 1]
-    answer, seating = _share(target, waiting, names, limits)
+    together = list(requests)
+    if limits.executor == DEVICE_PLUGIN:
+        together = [request for request in requests if request.gpus == 1]
+        for request in sorted(requests, key=lambda item: (-item.gpus, item.name)):
+            if request.gpus > 1:
+                left = _place_gang(target, request, names[request.name])
+                refused.update({request.name: left} if left else {})
+    answer, seating = _share(target, together, names, limits)
     refused.update(seating.unserved)
     used = sum(gpu.busy for gpu in seating.gpus)
     steps = steps_between(gpus, seating.gpus)
@@ -79,22 +82,19 @@ def _plain(gpu: Gpu) -> Gpu:
 def _bound(answer: Answer, plan: PartitionPlan, requests: Sequence[PartitionRequest], limits: Limits) -> int:
     """GPUs that no plan goes below; 0 where that is not known.
 
-    Pods of several GPUs were placed before the program: that is no loss only where all GPUs are of one model,
-    nodes share no method, and everybody has a place.
+    Under the device plugin pods of several GPUs were placed before the program, which proves nothing then.
     """
-    refused = bool(plan.unserved)
     least = least_gpus(requests, plan, limits)
-    gangs = any(request.gpus > 1 for request in requests)
-    alike = len({gpu.model for gpu in plan.gpus}) == 1 and limits.executor == DRA and not refused
-    if answer.bound is None or (gangs and not alike):
+    before = limits.executor == DEVICE_PLUGIN and any(request.gpus > 1 for request in requests)
+    if answer.bound is None or before:
         return least
     return max(least, plan.gpus_used - (answer.objective - answer.bound))
 
 
-def _place_gang(target: list[Gpu], request: PartitionRequest, names: Sequence[str], limits: Limits) -> int:
+def _place_gang(target: list[Gpu], request: PartitionRequest, names: Sequence[str]) -> int:
     """Give each pod its whole GPUs on one node; returns how many pods found no node."""
     shape = shape_of(request)
-    closed = shared_nodes(target) if limits.executor == DEVICE_PLUGIN else set()
+    closed = shared_nodes(target)
     for number, name in enumerate(names):
         free: dict[tuple[str, str], list[int]] = {}
         for at, gpu in enumerate(target):
@@ -130,7 +130,9 @@ def _share(
     classes: tuple[NodeClass, ...] = ()
     if limits.executor == DEVICE_PLUGIN:
         classes, pools = node_classes(target, pools, list(ordered), limits.replicas)
-    problem = Problem(ordered, {pool: len(found) for pool, found in pools.items()}, limits, classes)
+    room = gang_room(target, pools) if limits.executor == DRA else {}
+    sizes = {pool: len(found) for pool, found in pools.items()}
+    problem = Problem(ordered, sizes, limits, classes, room)
     answer = solve(problem)
     asked = [(request, names[request.name]) for request in requests]
     return answer, seat_pods(target, pools, asked, problem, answer)
@@ -139,7 +141,7 @@ def _share(
 def _order(shape: Shape) -> tuple[object, ...]:
     memory, compute = shape.memory_bytes, shape.compute_milli
     known = (memory is not None, memory or 0, compute is not None, compute or 0)
-    return shape.moved, shape.profile, shape.namespace, known, shape.methods
+    return shape.moved, shape.profile, shape.namespace, known, shape.methods, shape.gpus
 
 
 def _unserved(

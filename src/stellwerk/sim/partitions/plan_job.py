@@ -362,7 +362,7 @@ def check_node_methods(gpus: Sequence[Gpu]) -> None:
             continue
         shared = gpu.method in (MPS, TIME_SLICING)
         way = (gpu.method, gpu.replicas) if shared else ("plain", 1)
-        if seen.setdefault(gpu.node, way) != way or (shared and len(gpu.tenants) > gpu.replicas):
+        if seen.setdefault(gpu.node, way) != way or (shared and not len(gpu.tenants) <= gpu.replicas >= 2):
             raise InvalidInput(
                 "node {node} is shared in two ways, or its GPU {index} has more pods than replicas: "
                 "the device plugin has one configuration a node",

@@ -13,6 +13,7 @@ from stellwerk.engine.partition.geometry import Instance, MigProfile
 from stellwerk.engine.partition.inventory import Gpu, GpuInstance, PartitionRequest, Tenant
 from stellwerk.engine.partition.layouts import Room, cut
 from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING, WHOLE
+from stellwerk.engine.partition.program.gangs import Place
 from stellwerk.engine.partition.program.node_methods import NodeClass, replicas_of
 from stellwerk.engine.partition.program.problem import Answer, Choice, Problem, moved_shape
 from stellwerk.engine.partition.program.shapes import Pool, Shape, shape_of, split
@@ -63,7 +64,16 @@ def seat_pods(
 ) -> Seating:
     """Carry the answer out on the GPUs, in their order."""
     target, pods, classes = list(gpus), _Pods(asked, problem), problem.classes
-    chosen = _spread(gpus, pools, answer, classes)
+    reserved = _reserved(gpus, pools, answer)
+    taken = {at for members in reserved.values() for at in members}
+    free = {pool: [at for at in found if at not in taken] for pool, found in pools.items()}
+    for gang, place, count in answer.gangs:
+        for _ in range(count):
+            tenant = pods.take(gang)
+            for _gpu in range(problem.shapes[gang].gpus):
+                at = reserved[place].pop(0)
+                target[at] = structs.replace(target[at], method=WHOLE, instances=(), tenants=(tenant,))
+    chosen = _spread(gpus, free, answer, classes)
     shared = {gpus[at].node for at, choice in chosen.items() if replicas_of(choice.node_method)}
     target = [
         structs.replace(gpu, method="", instances=()) if _in_way(gpu, shared) else gpu for gpu in target
@@ -90,6 +100,15 @@ def seat_pods(
             at, start = open_seats[model, seat].pop(0)
             target[at] = _seated(target[at], start, pods.take(shape))
     return Seating(tuple(target), pods.left(), tuple(moved))
+
+
+def _reserved(gpus: Sequence[Gpu], pools: Mapping[Pool, list[int]], answer: Answer) -> dict[Place, list[int]]:
+    """The GPUs that each place gives to gangs, in order."""
+    found: dict[Place, list[int]] = {}
+    for place, pool, count in answer.reserved:
+        there = [at for at in pools[pool] if gpus[at].node == place.node]
+        found.setdefault(place, []).extend(there[:count])
+    return {place: sorted(positions) for place, positions in found.items()}
 
 
 def _in_way(gpu: Gpu, shared: set[str]) -> bool:

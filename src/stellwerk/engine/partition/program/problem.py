@@ -14,6 +14,7 @@ from stellwerk.engine.partition.geometry import Instance, MigTable
 from stellwerk.engine.partition.inventory import Limits
 from stellwerk.engine.partition.layouts import patterns
 from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING, WHOLE
+from stellwerk.engine.partition.program.gangs import Gangs, Place, Room
 from stellwerk.engine.partition.program.node_methods import PLAIN, NodeClass, holds, replicas_of
 from stellwerk.engine.partition.program.packing import (
     Capacity,
@@ -65,6 +66,8 @@ class Answer(Struct, frozen=True):
     choices: tuple[tuple[Choice, int], ...]
     nodes: tuple[tuple[str, str, int], ...]
     seated: tuple[tuple[int, str, str, int], ...]
+    gangs: tuple[tuple[int, Place, int], ...]
+    reserved: tuple[tuple[Place, Pool, int], ...]
     unserved: tuple[tuple[int, int], ...]
     objective: int
     bound: int | None  # None: too large to be proven.
@@ -79,10 +82,12 @@ class Problem:
         pools: dict[Pool, int],
         limits: Limits,
         classes: tuple[NodeClass, ...] = (),
+        room: Room | None = None,
     ) -> None:
         self.shapes, self.counts = list(shapes), list(shapes.values())
         self.pools, self.limits, self.classes = pools, limits, classes
         self.nodes: dict[int, tuple[str, str]] = {}
+        self.gangs = Gangs(room or {})
         self._node_rows: dict[tuple[Pool, str], int] = {}
         self.program = Program()
         self.choices: dict[int, Choice] = {}
@@ -101,6 +106,7 @@ class Problem:
                 self.slack[self.program.column(self.weight, INFINITE, {self.demand_rows[at]: 1})] = at
         for each in self.classes:
             self._add_class(each)
+        self.gangs.build(self.program, self.shapes, self.demand_rows, self.pool_rows)
         for pool in self.pools:
             for choice in self._fixed_choices(pool):
                 self.add(choice)
@@ -157,7 +163,7 @@ class Problem:
         """The columns that are known beforehand: the whole GPU, and each MIG pattern."""
         plain = PLAIN if self.classes else ""
         found: list[Choice] = self._replicas(pool)
-        if pool.unused and any(takes_whole(shape, pool.model) for shape in self.shapes):
+        if pool.unused and any(takes_whole(s, pool.model) and s.gpus == 1 for s in self.shapes):
             found.append(Choice(pool=pool, method=WHOLE, seats=((WHOLE, 1),), node_method=plain))
         table = mig_table(pool.model)
         if table is None or pool.method:

@@ -94,6 +94,8 @@ def _value(costs: Sequence[float], values: Sequence[float]) -> int:
 
 def _second(problem: Problem) -> list[float]:
     costs = [0.0] * len(problem.program.costs)
+    for column, cost in problem.gangs.second().items():
+        costs[column] = cost
     for column, choice in problem.choices.items():
         costs[column] = choice.second
     for column, (at, model, seat) in problem.seats.items():
@@ -191,6 +193,8 @@ def _answer(problem: Problem, values: Sequence[float], objective: int, bound: in
         tuple((choice, int(values[at])) for at, choice in problem.choices.items() if values[at] > 0.5),
         tuple((*node, int(values[at])) for at, node in problem.nodes.items() if values[at] > 0.5),
         tuple((*seat, int(values[at])) for at, seat in problem.seats.items() if values[at] > 0.5),
+        tuple((*gang, int(values[at])) for at, gang in problem.gangs.pods.items() if values[at] > 0.5),
+        tuple((*taken, int(values[at])) for at, taken in problem.gangs.gpus.items() if values[at] > 0.5),
         tuple((shape, int(values[at])) for at, shape in problem.slack.items() if values[at] > 0.5),
         objective,
         bound,
