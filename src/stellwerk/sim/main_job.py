@@ -19,6 +19,7 @@ from stellwerk.engine.partition.policy import ADVISED, POLICIES, Policy
 from stellwerk.engine.snapshot import Fleet
 from stellwerk.sim.demand.load import DemandOptions, Input, LoadedDemand, load_demand
 from stellwerk.sim.intake.fleets import FoundFleet, fleet_beside, named_fleet, share_memory_bytes
+from stellwerk.sim.intake.numbers import check_between
 from stellwerk.sim.intake.slowdowns import slowdowns_of
 from stellwerk.sim.replay import Scenario, replay
 from stellwerk.sim.result import Outcome, Replay
@@ -245,16 +246,8 @@ RANGES = {
 def _check_numbers(arguments: Arguments) -> None:
     for field, (option, low, high) in RANGES.items():
         value = getattr(arguments, field)
-        if value is not None and not low <= value <= high:
-            raise InvalidInput(
-                "{value} is not between {low} and {high}",
-                fix="give {option} a number between {low} and {high}",
-                path=option,
-                value=value,
-                low=low,
-                high=high,
-                option=option,
-            )
+        if value is not None:
+            check_between(option, value, low, high)
 
 
 def _geometry(text: str) -> dict[str, int]:

@@ -32,6 +32,7 @@ from stellwerk.engine.snapshot import Fleet, NodeCost
 from stellwerk.engine.workload import MAX_PODS, demand_from_manifests
 from stellwerk.sim.demand.load import FLEET_KINDS
 from stellwerk.sim.intake.fleets import IMPLIED, named_fleet, price_manifests
+from stellwerk.sim.intake.numbers import check_between
 from stellwerk.sim.intake.slowdowns import slowdowns_of
 from stellwerk.sim.slowdown import Slowdown, Tenants, load_milli, speed
 
@@ -81,17 +82,8 @@ def run_comparison(arguments: CompareArguments) -> Comparison:
 
 
 def _check_range(option: str, value: int | None, limits: tuple[int, int]) -> None:
-    low, high = limits
-    if value is not None and not low <= value <= high:
-        raise InvalidInput(
-            "{value} is not between {low} and {high}",
-            fix="give {option} a number between {low} and {high}",
-            path=option,
-            value=value,
-            low=low,
-            high=high,
-            option=option,
-        )
+    if value is not None:
+        check_between(option, value, *limits)
 
 
 def parse_licence_price(text: str) -> LicencePrice:

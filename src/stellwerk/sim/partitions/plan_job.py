@@ -35,6 +35,7 @@ from stellwerk.sim.intake.fleets import (
     price_manifests,
     share_memory_bytes,
 )
+from stellwerk.sim.intake.numbers import check_between
 from stellwerk.sim.partitions.requests import Asked, asked_of
 
 METHODS = (WHOLE, MIG, MPS, TIME_SLICING)
@@ -156,16 +157,7 @@ def _limits(arguments: PartitionArguments) -> Limits:
         ("--restart-minutes", arguments.restart_minutes, 0, 10_000),
         ("--plan-hours", 1 if arguments.plan_hours is None else arguments.plan_hours, 1, 8784),
     ):
-        if not low <= value <= high:
-            raise InvalidInput(
-                "{value} is not between {low} and {high}",
-                fix="give {option} a number between {low} and {high}",
-                path=option,
-                value=value,
-                low=low,
-                high=high,
-                option=option,
-            )
+        check_between(option, value, low, high)
     return Limits(executor=arguments.executor, replicas=arguments.replicas)
 
 
