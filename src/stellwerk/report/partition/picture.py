@@ -37,7 +37,7 @@ def partition_svg(gpus: Sequence[Gpu], lang: Language) -> str:
         used = [method for method in COLORS if any(gpu.method == method for gpu in shown)]
         handles = [Patch(color=COLORS[method], label=method) for method in used]
         handles.append(Patch(color=IDLE, label=_("idle instance")))
-        figure.legend(handles=handles, loc="lower center", ncols=len(handles))
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
         return svg_of(figure, "partition")
 
 
