@@ -187,3 +187,11 @@ def test_many_different_tenants_are_packed_without_a_proof() -> None:
     ]
     plan = plan_partition(empty(300), requests)
     assert plan.unserved == () and plan.bound <= plan.gpus_used <= plan.bound * 1.1
+
+
+def test_of_equal_plans_the_cheaper_gpu_is_taken() -> None:
+    fleet = [*empty(1), Gpu(node="l", index=0, model="L40S")]
+    request = PartitionRequest(name="r", memory_bytes=20 * GIB, compute_milli=900)
+    for prices, model in (((H100, 2000), ("L40S", 700)), "L40S"), (((H100, 700), ("L40S", 2000)), H100):
+        plan = plan_partition(fleet, [request], Limits(prices=prices))
+        assert [gpu.model for gpu in plan.gpus if gpu.busy] == [model]

@@ -98,12 +98,14 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     `executor`: under DRA each GPU has a method of its own; the device plugin has one a node. `replicas`:
     tenants of a time-sliced GPU at most. `drain`: pods may be moved. `node_limit`: of branch and bound.
+    `prices`: a month of a GPU by model, in whole units; of plans with as few GPUs the cheaper one is taken.
     """
 
     executor: str = DRA
     replicas: int = 4
     drain: bool = False
     node_limit: int = 200
+    prices: tuple[tuple[str, int], ...] = ()
 
 
 class Step(Struct, frozen=True, kw_only=True):

@@ -103,6 +103,7 @@ def plan_job(arguments: PartitionArguments) -> Partitioned:
     asked = asked_of(arguments.demand, methods, arguments.plan_hours, memory)
     fleet = _fleet(asked, named, rates).fleet
     gpus = gpus_of(fleet, arguments.state)
+    limits = structs.replace(limits, prices=_model_prices(fleet))
     requests = tuple(_with_headroom(request, arguments.headroom) for request in asked.requests)
     _check_profiles(requests, gpus)
     _check_size(requests)
@@ -293,6 +294,17 @@ def gpu_hour_prices(fleet: Fleet) -> Mapping[str, Fraction | None]:
         node.name: None if node.cost.per_hour is None else fraction(node.cost.per_hour) / node.gpus
         for node in fleet.nodes
     }
+
+
+def _model_prices(fleet: Fleet) -> tuple[tuple[str, int], ...]:
+    """A month of the cheapest GPU of each model, in whole units; () where one of the prices is unknown."""
+    found: dict[str, int] = {}
+    for node in fleet.nodes:
+        if node.cost.per_hour is None:
+            return ()
+        month = int(fraction(node.cost.per_hour) * HOURS_PER_MONTH / node.gpus)
+        found[node.gpu_model] = min(month, found.get(node.gpu_model, month))
+    return tuple(sorted(found.items()))
 
 
 def month_of(fleet: Fleet, gpus: Sequence[Gpu]) -> Decimal | None:

@@ -94,10 +94,11 @@ def _value(costs: Sequence[float], values: Sequence[float]) -> int:
 
 def _second(problem: Problem) -> list[float]:
     costs = [0.0] * len(problem.program.costs)
+    prices = dict(problem.limits.prices)
     for column, cost in problem.gangs.second().items():
-        costs[column] = cost
+        costs[column] = cost + prices.get(problem.gangs.gpus[column][0].model, 0)
     for column, choice in problem.choices.items():
-        costs[column] = choice.second
+        costs[column] = choice.second + choice.cost * prices.get(choice.pool.model, 0)
     for column, (at, model, seat) in problem.seats.items():
         table, offered = mig_table(model), profiles_of(problem.shapes[at], model)
         if replicas_of(seat):
