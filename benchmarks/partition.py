@@ -12,7 +12,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from msgspec.structs import replace
@@ -123,11 +123,11 @@ def table_of_gpus() -> dict[str, dict[str, int]]:
 
 
 # Requests in 100, by profile: one mix that 1,000 GPUs can serve, and one that is more than they have.
-FITS = {"1g.10gb": 72, "1g.20gb": 10, "2g.20gb": 14, "3g.40gb": 2, "4g.40gb": 1, "7g.80gb": 1}
+FITS = {"1g.10gb": 80, "1g.20gb": 8, "2g.20gb": 10, "3g.40gb": 1, "4g.40gb": 0.5, "7g.80gb": 0.5}
 TOO_MUCH = {"1g.10gb": 50, "1g.20gb": 10, "2g.20gb": 25, "3g.40gb": 10, "4g.40gb": 4, "7g.80gb": 1}
 
 
-def large_fleet(seed: int, weights: dict[str, int]) -> tuple[list[Gpu], list[PartitionRequest]]:
+def large_fleet(seed: int, weights: Mapping[str, float]) -> tuple[list[Gpu], list[PartitionRequest]]:
     """1,000 GPUs, every other one with up to four instances in use, and 4,000 requests."""
     rng, gpus = random.Random(seed), []
     for index in range(1000):
@@ -157,8 +157,10 @@ def large_fleet(seed: int, weights: dict[str, int]) -> tuple[list[Gpu], list[Par
 
 def draw(rows: dict[str, dict[str, int]], path: str) -> None:
     """GPUs needed as bars, first fit = 100 %."""
+    import matplotlib
     from matplotlib.figure import Figure
 
+    matplotlib.rcParams["svg.hashsalt"] = "stellwerk"
     figure = Figure(figsize=(8, 2.8), layout="constrained")
     axis = figure.subplots()
     names = ["first fit", "stellwerk", "optimum"]
