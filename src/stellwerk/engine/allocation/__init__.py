@@ -1,0 +1,1 @@
+"""Which devices satisfy the claim: Dynamic Resource Allocation as Kubernetes' scheduler decides it."""

@@ -1,0 +1,1 @@
+"""What is asked: requests, selectors, constraints, capacity, tolerations."""

@@ -1,0 +1,96 @@
+"""Which of the offered devices are in use, by number: the allocated state as the search reads it."""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import UNSET, Struct
+
+from stellwerk.api.groups.meta import given
+from stellwerk.api.groups.resource import AllocationResult
+from stellwerk.engine.allocation.decision import AllocatedState, DeviceID
+from stellwerk.engine.allocation.pools.gather import Pool
+from stellwerk.engine.allocation.pools.offered import Offered
+
+
+class Usage(Struct, frozen=True, eq=False):
+    """Numbers of devices in use and of devices with shares in use; what the shares consume, in billionths."""
+
+    used: frozenset[int]
+    shared: frozenset[int]
+    capacity: Mapping[int, Mapping[str, int]]
+
+    def holds(self, index: int) -> bool:
+        """Whether anything of the device is allocated, so that it consumes its counters."""
+        return index in self.used or index in self.shared or index in self.capacity
+
+
+def usage_of(offered: Offered, state: AllocatedState) -> Usage:
+    """The state by device numbers; devices that are not offered (any more) fall away."""
+    capacity = {
+        index: amounts
+        for device, amounts in state.capacity.items()
+        for index in offered.indexes((DeviceID(*device),))
+    }
+    return Usage(offered.indexes(state.devices), offered.indexes(state.shared), capacity)
+
+
+def with_results(state: AllocatedState, results: Iterable[AllocationResult]) -> AllocatedState:
+    """The state after these claims were allocated: admin access uses nothing up, a share its capacity."""
+    devices, shared = set(state.devices), set(state.shared)
+    capacity = dict(state.capacity)
+    for result in results:
+        given_devices = () if result.devices is UNSET else given(result.devices.results, ())
+        for one in given_devices:
+            device = DeviceID(one.driver, one.pool, one.device)
+            if given(one.admin_access, False):
+                continue
+            if one.share_id is UNSET:
+                devices.add(device)
+                continue
+            shared.add(device)
+            amounts = dict(capacity.get(device, {}))
+            for name, quantity in given(one.consumed_capacity, {}).items():
+                amounts[name] = amounts.get(name, 0) + quantity.nanos
+            capacity[device] = amounts
+    return AllocatedState(frozenset(devices), frozenset(shared), capacity)
+
+
+def available_counters(pool: Pool, usage: Usage) -> dict[tuple[str, str], int]:
+    """What allocated devices leave of the pool's counters, in billionths; less than nothing is possible."""
+    left = dict(pool.counter_sets)
+    for device in (*pool.devices, *pool.elsewhere):
+        if device.counters and usage.holds(device.index):
+            for key, amount in device.counters:
+                left[key] -= amount
+    return left
+
+
+class Groups(Struct, frozen=True):
+    """Compatibility groups of the devices on a counter set: what all have in common (empty: they have none).
+
+    Source: compatibility_groups.go in structured/internal/experimental (Kubernetes 1.37), KEP-5963.
+    """
+
+    common: frozenset[str] | None = None  # None: no device yet.
+
+    def admits(self, groups: frozenset[str]) -> bool:
+        """Whether a device of these groups may join: any if alone, without groups only beside such ones."""
+        if self.common is None:
+            return True
+        return not self.common if not groups else bool(self.common & groups)
+
+    def joined(self, groups: frozenset[str]) -> "Groups":
+        """The set with one device more."""
+        if self.common is None:
+            return Groups(groups)
+        # Only a slice that changed under its devices can bring both kinds together; the first kind stays.
+        return self if not groups or not self.common else Groups(self.common & groups)
+
+
+def groups_in_use(pool: Pool, usage: Usage) -> dict[str, Groups]:
+    """The groups of allocated devices by counter set."""
+    found: dict[str, Groups] = {}
+    for device in (*pool.devices, *pool.elsewhere):
+        if device.groups and usage.holds(device.index):
+            for name, groups in device.groups:
+                found[name] = found.get(name, Groups()).joined(groups)
+    return found

@@ -1,0 +1,132 @@
+"""Why claims cannot be allocated on a node: which request, what took away how many devices, and the nearest miss."""
+
+from collections import Counter
+
+from stellwerk.api.groups.meta import given
+from stellwerk.engine.allocation.claims.question import ALL, Request
+from stellwerk.engine.allocation.pools.offered import OfferedDevice
+from stellwerk.engine.allocation.search.attempt import Attempt
+from stellwerk.engine.allocation.search.site import Obstacle
+from stellwerk.engine.decision import Reason
+
+# The order in which a device is tried: who falls at a later one was nearer.
+ORDER = (
+    "other-node",
+    "binding-conditions",
+    "selector",
+    "capacity",
+    "node-operations",
+    "counters-off",
+    "taint",
+    "constraint",
+    "compatibility-groups",
+    "counters",
+    "in-use",
+)
+TEXTS = {
+    "other-node": "{count} of {total} devices are for other nodes",
+    "binding-conditions": "{count} of {total} devices need binding conditions, whose gate is off",
+    "selector": "{count} of {total} devices do not match {detail}",
+    "capacity": "{count} of {total} devices have too little capacity left",
+    "node-operations": "{count} of {total} devices need DRAOptionalNodeOperations, which the node does not declare",
+    "counters-off": "{count} of {total} devices share counters, whose gate (DRAPartitionableDevices) is off",
+    "taint": "{count} of {total} devices have the taint {detail}, which is not tolerated",
+    "constraint": "{count} of {total} devices do not fit the constraint on {detail}",
+    "compatibility-groups": "{count} of {total} devices are not compatible with what shares their counters",
+    "counters": "{count} of {total} devices find too little left of their shared counters",
+    "in-use": "{count} of {total} devices are in use",
+}
+
+
+def reasons_of(attempt: Attempt) -> tuple[Reason, ...]:
+    """The request at which the search came to its end first, then each obstacle with its number of devices."""
+    claims = attempt.site.question.claims
+    number, index = attempt.reached
+    if number >= len(claims) or index >= len(claims[number].choices):
+        return ()
+    choice = claims[number].choices[index]
+    reasons = []
+    for i, request in enumerate(choice.alternatives):
+        reasons += _reasons(attempt, (number, index, i), request)
+    return tuple(reasons)
+
+
+def _reasons(attempt: Attempt, key: tuple[int, int, int], request: Request) -> list[Reason]:
+    fallen = _obstacles(attempt, key, request)
+    total = len(attempt.site.view.devices)
+    wanted = len(attempt.everything[key]) if request.mode == ALL else request.count
+    candidates = attempt.candidates.get(key)
+    left = total - len(fallen) if candidates is not None else 0
+    values: dict[str, str | int] = {
+        "claim": attempt.site.question.claims[key[0]].name,
+        "request": request.label,
+        "wanted": wanted or 1,
+        "left": max(left, 0),
+        "total": total,
+    }
+    text = (
+        "claim {claim}, request {request}: {wanted} devices are asked, {left} of {total} on this node will do"
+    )
+    reasons = [Reason("too-few-devices", text, values)]
+    reasons += _incomplete(attempt)
+    counted = Counter(obstacle for _, obstacle in fallen)
+    for obstacle, count in sorted(counted.items(), key=lambda one: (ORDER.index(one[0].code), one[0].detail)):
+        reasons.append(
+            Reason(
+                obstacle.code,
+                TEXTS[obstacle.code],
+                {"count": count, "total": total, "detail": obstacle.detail, "request": request.label},
+            )
+        )
+    nearest = max(fallen, key=lambda one: ORDER.index(one[1].code), default=None)
+    if nearest is not None:
+        reasons.append(_nearest(nearest, request))
+    return reasons
+
+
+def _obstacles(
+    attempt: Attempt, key: tuple[int, int, int], request: Request
+) -> list[tuple[OfferedDevice, Obstacle]]:
+    met = dict(attempt.obstacles.get(key, {}))
+    candidates = attempt.candidates.get(key)
+    if candidates is not None:
+        candidates.all()
+        met = {device.index: (device, obstacle) for device, obstacle in candidates.obstacles} | met
+        return list(met.values())
+    for device in attempt.site.view.devices:
+        outcome = attempt.site.selectable(request, device)
+        if isinstance(outcome, Obstacle):
+            met.setdefault(device.index, (device, outcome))
+    return list(met.values())
+
+
+def _incomplete(attempt: Attempt) -> list[Reason]:
+    names = [pool.name for pool in attempt.site.view.pools if pool.incomplete]
+    if not names:
+        return []
+    text = (
+        "the pool {pool} is being updated by its driver: not all of its slices are there ({count} such pools)"
+    )
+    return [Reason("incomplete-pool", text, {"pool": names[0], "count": len(names)})]
+
+
+def _nearest(miss: tuple[OfferedDevice, Obstacle], request: Request) -> Reason:
+    device, obstacle = miss
+    return Reason(
+        "nearest-miss",
+        "nearest: {device}, which only fails at {obstacle} {detail}",
+        {
+            "device": str(device.id),
+            "obstacle": obstacle.code,
+            "detail": obstacle.detail,
+            "request": request.label,
+            "type": next(
+                (
+                    given(value.string, "")
+                    for name, value in given(device.device.attributes, {}).items()
+                    if name.rpartition("/")[2] == "type"
+                ),
+                "",
+            ),
+        },
+    )
