@@ -32,9 +32,9 @@ def main(names: list[str]) -> int:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The cases of a file, one JSON object a line, packed by xz or not."""
-    opened = lzma.open(path, "rt") if path.suffix == ".xz" else path.open(encoding="utf-8")
-    with opened as lines:
-        return [json.loads(line) for line in lines if line.strip()]
+    raw = path.read_bytes()
+    text = lzma.decompress(raw) if path.suffix == ".xz" else raw
+    return [json.loads(line) for line in text.splitlines() if line.strip()]
 
 
 def judged(case: dict[str, Any]) -> str | None:

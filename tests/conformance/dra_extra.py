@@ -1,4 +1,4 @@
-"""Recorded cases of smaller DRA tables: tolerations, request policies, consumed capacity, configs, taint rules."""
+"""Recorded cases of smaller DRA tables: tolerations, request policies, capacity, configs, taint rules."""
 
 from collections.abc import Callable
 from typing import Any

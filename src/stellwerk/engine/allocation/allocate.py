@@ -1,7 +1,7 @@
-"""`allocate`: claims + ResourceSlices + DeviceClasses + node + what is in use -> devices for each claim, or why not.
+"""`allocate`: claims, ResourceSlices, DeviceClasses, a node, what is in use -> devices per claim, or why not.
 
-Agrees with Kubernetes 1.37's allocator ("experimental", which has every gate) case by case, the first solution in
-its order included; it is meant for the same inputs, after the API server's defaults and checks.
+Agrees with the allocator of Kubernetes 1.37 ("experimental", which has every gate) case by case, the first
+solution in its order included; it is meant for the same inputs, after the API server's defaults and checks.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,22 +52,29 @@ class Snapshot:
 def allocate(
     snapshot: Snapshot, node: Node, claims: Sequence[ResourceClaim], state: AllocatedState
 ) -> Decision:
-    """Devices for all claims on this node, in Kubernetes' order; or why not; or the error that it would report."""
+    """Devices for all claims on this node, in Kubernetes' order; or why not; or the error it would report."""
     return allocate_on(node, snapshot.ask(claims), snapshot.usage(state))
 
 
 def allocate_on(node: Node, asked: Question, usage: Usage, stop: Stop | None = None) -> Decision:
-    """The same for a question that is asked on many nodes. `stop` is heard at each step and says why to give up."""
+    """The same for a question asked on many nodes. `stop` is heard at each step and says why to give up."""
+    return attempt_on(node, asked, usage, stop)[1]
+
+
+def attempt_on(
+    node: Node, asked: Question, usage: Usage, stop: Stop | None = None
+) -> tuple[Attempt | None, Decision]:
+    """The decision with the attempt behind it; None if there was nothing to try."""
     name = given(node.metadata.name, "")
     view = view_of(asked.offered, node, asked.features)
     if view.problem:
-        return Aborted(name, view.problem)
+        return None, Aborted(name, view.problem)
     attempt = Attempt(Site(asked, view, usage), stop, STEP_LIMIT)
     try:
         if attempt.run():
-            return Allocated(name, results_of(attempt, name), attempt.steps)
+            return attempt, Allocated(name, results_of(attempt, name), attempt.steps)
     except AllocationError as error:
-        return Aborted(name, error.text, error.only_this_node, attempt.steps)
+        return attempt, Aborted(name, error.text, error.only_this_node, attempt.steps)
     if any(pool.invalid for pool in view.pools):
-        return Aborted(name, INVALID_POOLS, True, attempt.steps)
-    return Unallocatable(name, reasons_of(attempt), attempt.steps)
+        return attempt, Aborted(name, INVALID_POOLS, True, attempt.steps)
+    return attempt, Unallocatable(name, reasons_of(attempt), attempt.steps)

@@ -43,7 +43,7 @@ class Features(Struct, frozen=True, kw_only=True):
 def features_of(gates: Iterable[str]) -> Features:
     """The features that these gates turn on; gates that do not concern the allocator are ignored.
 
-    Binding needs two gates (DRADeviceBindingConditions, DRAResourceClaimDeviceStatus), given apart or joined by "+".
+    Binding needs two (DRADeviceBindingConditions, DRAResourceClaimDeviceStatus), apart or joined by "+".
     """
     names = set(gates)
     joined = {gate for gate in GATES if set(gate.split("+")) <= names}
@@ -90,7 +90,7 @@ class Unallocatable(Struct, frozen=True):
 
 
 class Aborted(Struct, frozen=True):
-    """The scheduler would report an error: for this node only, or give up the pod (`only_this_node` false)."""
+    """The scheduler would report an error: of this node only, or give up the pod (`only_this_node` false)."""
 
     node: str
     text: str
@@ -102,7 +102,7 @@ Decision = Allocated | Unallocatable | Aborted
 
 
 class AllocationError(Exception):
-    """Allocation cannot go on; `text` as Kubernetes words it where it has one. Becomes Aborted at the entry."""
+    """Allocation cannot go on; `text` as Kubernetes words it where it does. Becomes Aborted at the entry."""
 
     def __init__(self, text: str, only_this_node: bool = False) -> None:
         super().__init__(text)

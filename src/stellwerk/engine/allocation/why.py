@@ -1,4 +1,4 @@
-"""Why claims cannot be allocated on a node: which request, what took away how many devices, and the nearest miss."""
+"""Why claims cannot be allocated on a node: which request, what took away devices, the nearest miss."""
 
 from collections import Counter
 
@@ -28,7 +28,7 @@ TEXTS = {
     "binding-conditions": "{count} of {total} devices need binding conditions, whose gate is off",
     "selector": "{count} of {total} devices do not match {detail}",
     "capacity": "{count} of {total} devices have too little capacity left",
-    "node-operations": "{count} of {total} devices need DRAOptionalNodeOperations, which the node does not declare",
+    "node-operations": "{count} of {total} devices need DRAOptionalNodeOperations, which the node lacks",
     "counters-off": "{count} of {total} devices share counters, whose gate (DRAPartitionableDevices) is off",
     "taint": "{count} of {total} devices have the taint {detail}, which is not tolerated",
     "constraint": "{count} of {total} devices do not fit the constraint on {detail}",
@@ -39,7 +39,7 @@ TEXTS = {
 
 
 def reasons_of(attempt: Attempt) -> tuple[Reason, ...]:
-    """The request at which the search came to its end first, then each obstacle with its number of devices."""
+    """The request at which the search came to its end, then each obstacle with its number of devices."""
     claims = attempt.site.question.claims
     number, index = attempt.reached
     if number >= len(claims) or index >= len(claims[number].choices):

@@ -1,6 +1,6 @@
 """A device's attributes as constraints compare them.
 
-Source: lookupStaticAttribute, lookupAttribute and attributeAsSet in structured/internal/experimental (Kubernetes 1.37).
+Source: lookupAttribute and attributeAsSet in structured/internal/experimental (Kubernetes 1.37).
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _SCALARS = (("string", "string"), ("int", "int_"), ("bool", "bool_"), ("version"
 
 
 class Failed(Struct, frozen=True):
-    """A derived attribute could not be worked out for a device: what CEL says, and whether it could be compiled."""
+    """A derived attribute that could not be worked out: what CEL says, and whether it could be compiled."""
 
     text: str
     compiled: bool

@@ -27,7 +27,7 @@ def consumed_capacity(
 ) -> Quantity:
     """What a share consumes: what is requested, rounded up by the policy, or the policy's default, or all.
 
-    Raises AllocationError for an amount beyond the arithmetic of Kubernetes (int64, thousandths if `fractional`).
+    Raises AllocationError for an amount beyond Kubernetes' arithmetic (int64, thousandths if `fractional`).
     """
     policy = capacity.request_policy
     if requested is UNSET:

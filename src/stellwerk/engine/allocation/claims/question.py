@@ -1,7 +1,7 @@
 """The claims made ready to be asked on any node: each request with its class, selectors, constraints.
 
-What Kubernetes checks of a request before it searches is checked here in the same order, but told when the request's
-turn comes on a node, since requests for all devices before it may end with another error there.
+What Kubernetes checks of a request before it searches is checked here in the same order, but told when the
+request's turn comes on a node, since requests for all devices before it may end with another error there.
 Source: Allocate and validateDeviceRequest in structured/internal/experimental (Kubernetes 1.37).
 """
 
@@ -41,7 +41,7 @@ class Bound(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True, eq=False, kw_only=True):
-    """A request, or one alternative of firstAvailable, ready for the search. `error`: what the check found."""
+    """A request, or an alternative of firstAvailable, ready for the search. `error`: what the check found."""
 
     claim: int
     index: int
@@ -58,9 +58,14 @@ class Request(Struct, frozen=True, eq=False, kw_only=True):
     bound: tuple[Bound, ...] = ()
     error: str = ""
 
+    @property
+    def asks_capacity(self) -> bool:
+        """Whether amounts are asked, or at least an empty list of them."""
+        return self.capacity is not UNSET
+
 
 class Choice(Struct, frozen=True, eq=False):
-    """What one entry of `requests` may be given as: the request itself, or the alternatives in their order."""
+    """What an entry of `requests` may be given as: the request itself, or the alternatives in their order."""
 
     name: str
     alternatives: tuple[Request, ...]
@@ -69,7 +74,7 @@ class Choice(Struct, frozen=True, eq=False):
 
 
 class ClaimQuestion(Struct, frozen=True, eq=False):
-    """A claim: its choices, and for each constraint whether it is a distinct one. `error`: found at its end."""
+    """A claim: its choices, and which of its constraints are distinct ones. `error`: found at its end."""
 
     claim: ResourceClaim
     name: str
@@ -154,8 +159,8 @@ def _choice(
     if error := _gate_error(ask, request):
         return Choice(request.name, (), bool(listed), error)
     if not listed and request.exactly is UNSET:
-        error = f"claim {ask.name}, request {request.name}: neither exactly nor firstAvailable (unsupported request type?)"
-        return Choice(request.name, (), False, error)
+        missing = "neither exactly nor firstAvailable (unsupported request type?)"
+        return Choice(request.name, (), False, f"claim {ask.name}, request {request.name}: {missing}")
     if not listed:
         label = request.name
         exactly = given(request.exactly, None)
@@ -175,7 +180,8 @@ def _choice(
 def _gate_error(ask: _Asker, request: DeviceRequest) -> str:
     listed = given(request.first_available, ())
     if listed and not ask.features.prioritized_list:
-        return f"claim {ask.name}, request {request.name}: has subrequests, but the DRAPrioritizedList feature is disabled"
+        off = "has subrequests, but the DRAPrioritizedList feature is disabled"
+        return f"claim {ask.name}, request {request.name}: {off}"
     if ask.features.consumable_capacity:
         return ""
     off = "has capacity requests, but the DRAConsumableCapacity feature is disabled"
@@ -232,9 +238,9 @@ def _checked(
             raise AllocationError(
                 f"{where}, selector #{number}: CEL expression empty (unsupported selector type?)"
             )
-    if isinstance(request, ExactDeviceRequest) and request.admin_access is not UNSET:
-        if not ask.features.admin_access:
-            raise AllocationError(f"{where}: admin access is requested, but the feature is disabled")
+    says_admin = isinstance(request, ExactDeviceRequest) and request.admin_access is not UNSET
+    if says_admin and not ask.features.admin_access:
+        raise AllocationError(f"{where}: admin access is requested, but the feature is disabled")
     if not request.device_class_name:
         raise AllocationError(f"{where}: missing device class name (unsupported request type?)")
     class_ = ask.classes.get(request.device_class_name)

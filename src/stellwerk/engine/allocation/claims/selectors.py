@@ -1,4 +1,4 @@
-"""Which devices a request's selectors take: those of its DeviceClass first, then its own, up to the first "no"."""
+"""Which devices a request's selectors take: its DeviceClass's first, then its own, up to the first "no"."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -19,7 +19,7 @@ _HINT = (
 
 
 class Step(NamedTuple):
-    """One selector: `owner` and `number` name it ("class gpu", 0), `column` says yes, no or the error's text."""
+    """One selector: `owner` and `number` name it ("class gpu", 0); `column`: yes, no or the error's text."""
 
     owner: str
     number: int
@@ -64,7 +64,7 @@ def _verdict(
     return verdict
 
 
-def selected(steps: tuple[Step, ...], device: OfferedDevice) -> Step | None | str:
+def selected(steps: tuple[Step, ...], device: OfferedDevice) -> Step | str | None:
     """None if all steps take the device, the first step that does not, or the text of an error."""
     index = device.index
     for step in steps:

@@ -1,6 +1,6 @@
 """The pools that a node can use: newest generation only, complete, with names and counters that add up.
 
-Source: GatherPools in structured/internal/experimental/pools_experimental.go (Kubernetes 1.37), KEP-4381, KEP-4815.
+Source: pools_experimental.go in structured/internal/experimental (Kubernetes 1.37), KEP-4381, KEP-4815.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,15 +40,19 @@ class NodeView(Struct, frozen=True, eq=False):
     pools: tuple[Pool, ...]
     devices: tuple[OfferedDevice, ...]
     by_id: Mapping[PoolID, Pool]
+    span: tuple[int, int] | None = (
+        None  # Where its devices lie in columns, if all are ordinary and side by side.
+    )
     problem: str = ""  # Why the pools cannot be gathered: aborts each allocation on this node.
 
 
 def view_of(offered: Offered, node: Node, features: Features) -> NodeView:
     """The node's view, remembered with the slices."""
-    key = ("view", given(node.metadata.name, ""), features)
-    known: NodeView | None = offered.memory.get(key)
-    if known is None or known.node != node:
-        known = offered.memory[key] = _view(offered, node, features)
+    views: dict[str, NodeView] = offered.views.setdefault(features, {})
+    name = given(node.metadata.name, "")
+    known = views.get(name)
+    if known is None or (known.node is not node and known.node != node):
+        known = views[name] = _view(offered, node, features)
     return known
 
 
@@ -56,9 +60,17 @@ def _view(offered: Offered, node: Node, features: Features) -> NodeView:
     try:
         pools = _gather(offered, node, features)
     except AllocationError as error:
-        return NodeView(node, (), (), {}, f"gather pool information: {error.text}")
+        return NodeView(node, (), (), {}, None, f"gather pool information: {error.text}")
     devices = tuple(device for pool in pools for device in pool.devices)
-    return NodeView(node, pools, devices, {pool.id: pool for pool in pools})
+    return NodeView(node, pools, devices, {pool.id: pool for pool in pools}, _span(pools, devices))
+
+
+def _span(pools: Sequence[Pool], devices: Sequence[OfferedDevice]) -> tuple[int, int] | None:
+    if not devices or any(pool.incomplete or pool.invalid for pool in pools):
+        return None
+    first = devices[0].index
+    side_by_side = all(device.index == first + i and device.ordinary for i, device in enumerate(devices))
+    return (first, first + len(devices)) if side_by_side else None
 
 
 def _gather(offered: Offered, node: Node, features: Features) -> tuple[Pool, ...]:

@@ -16,6 +16,7 @@ from stellwerk.engine.allocation.decision import DeviceID
 
 PoolID = tuple[str, str]  # Driver and pool.
 Consumption = tuple[tuple[str, str], int]  # (counter set, counter) and billionths.
+MOST_CELLS = 8_000_000  # Of all columns together, 64 MB; beyond that they are forgotten and filled anew.
 _PREVENTING = ("NoSchedule", "NoExecute")  # Other effects, None among them, are only information.
 
 
@@ -84,7 +85,8 @@ class Offered:
         self.on_node: dict[str, list[OfferedSlice]] = {}
         self.shared: list[OfferedSlice] = []
         self.of_pool: dict[PoolID, list[OfferedSlice]] = {}
-        self.memory: dict[Any, Any] = {}
+        self.views: dict[Any, Any] = {}
+        self._columns: dict[Any, Column] = {}
         self._by_id: dict[DeviceID, list[int]] | None = None
         self._views: list[CelDevice | None] = []
         for slice_ in slices:
@@ -101,11 +103,12 @@ class Offered:
 
     def column(self, key: Any, fill: Callable[[OfferedDevice], Any]) -> Column:
         """The column under `key`, made with `fill` if it is new: `key` says all that `fill` depends on."""
-        column = self.memory.get(key)
+        column = self._columns.get(key)
         if column is None:
-            column = self.memory[key] = Column(len(self.devices), fill)
-        found: Column = column
-        return found
+            if (len(self._columns) + 1) * len(self.devices) > MOST_CELLS:
+                self._columns.clear()
+            column = self._columns[key] = Column(len(self.devices), fill)
+        return column
 
     def cel(self, device: OfferedDevice) -> CelDevice:
         """The device as CEL sees it."""
@@ -165,7 +168,7 @@ def _offered(spec: ResourceSliceSpec, device: Device, index: int) -> OfferedDevi
 
 
 def _takes_itself_whole(device: Device) -> bool:
-    """Whether a request without amounts takes just what the device has, so that there is nothing to compare."""
+    """Whether a request without amounts takes just what the device has: nothing to compare."""
     return all(
         one.request_policy is UNSET and one.value.nanos >= 0 for one in given(device.capacity, {}).values()
     )

@@ -22,8 +22,8 @@ def patched_slices(
 ) -> tuple[ResourceSlice, ...]:
     """The slices with the rules' taints behind the devices' own, in the rules' order.
 
-    A rule without a deviceSelector taints nothing, as the API says; up to 1.37.0 the scheduler took it for all
-    devices (`none_means_all`).
+    A rule without a deviceSelector taints nothing, as the API says; up to 1.37.0 the scheduler took it for
+    all devices (`none_means_all`).
     """
     rules = [_selecting(rule) if none_means_all else rule for rule in rules]
     return tuple(_patched(slice_, rules) for slice_ in slices)

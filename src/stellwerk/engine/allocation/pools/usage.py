@@ -1,8 +1,8 @@
 """Which of the offered devices are in use, by number: the allocated state as the search reads it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, structs
 
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import AllocationResult
@@ -17,6 +17,12 @@ class Usage(Struct, frozen=True, eq=False):
     used: frozenset[int]
     shared: frozenset[int]
     capacity: Mapping[int, Mapping[str, int]]
+    flags: bytes  # One byte a device: whether it is in use.
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no device has shares in use."""
+        return not self.shared and not self.capacity
 
     def holds(self, index: int) -> bool:
         """Whether anything of the device is allocated, so that it consumes its counters."""
@@ -30,7 +36,30 @@ def usage_of(offered: Offered, state: AllocatedState) -> Usage:
         for device, amounts in state.capacity.items()
         for index in offered.indexes((DeviceID(*device),))
     }
-    return Usage(offered.indexes(state.devices), offered.indexes(state.shared), capacity)
+    used = offered.indexes(state.devices)
+    return Usage(used, offered.indexes(state.shared), capacity, _flags(bytes(len(offered.devices)), used))
+
+
+def _flags(before: bytes, used: Iterable[int]) -> bytes:
+    flags = bytearray(before)
+    for index in used:
+        flags[index] = 1
+    return bytes(flags)
+
+
+def usage_after(offered: Offered, usage: Usage, results: Sequence[AllocationResult]) -> Usage:
+    """The usage after these claims were allocated, as `usage_of` the state `with_results` would give it."""
+    added = with_results(AllocatedState(), results)
+    if added.shared:
+        capacity = {index: dict(amounts) for index, amounts in usage.capacity.items()}
+        for device, amounts in added.capacity.items():
+            for index in offered.indexes((device,)):
+                held = capacity.setdefault(index, {})
+                for name, amount in amounts.items():
+                    held[name] = held.get(name, 0) + amount
+        usage = structs.replace(usage, shared=usage.shared | offered.indexes(added.shared), capacity=capacity)
+    used = offered.indexes(added.devices)
+    return structs.replace(usage, used=usage.used | used, flags=_flags(usage.flags, used))
 
 
 def with_results(state: AllocatedState, results: Iterable[AllocationResult]) -> AllocatedState:

@@ -1,9 +1,10 @@
 """The search on one node: depth first over all requests, the first solution in Kubernetes' order is taken.
 
-Pools by driver and name (those with binding conditions last), slices by name, devices as listed; a request takes
-its devices in ascending order; an alternative of firstAvailable is tried when all before it failed.
-Source: allocateOne in structured/internal/experimental (Kubernetes 1.37). The stack is ours, so that depth costs
-memory only, and what cannot lead to a solution is cut off where no error could hide in it: the first solution stays.
+Pools by driver and name (those with binding conditions last), slices by name, devices as listed; a request
+takes its devices in ascending order; an alternative of firstAvailable is tried when all before it failed.
+Source: allocateOne in structured/internal/experimental (Kubernetes 1.37). The stack is ours, so that depth
+costs memory only, and what cannot lead to a solution is cut off where no error could hide in it: the first solution
+stays.
 """
 
 from collections.abc import Callable
@@ -28,14 +29,14 @@ Stop = Callable[[], str]  # Why the caller gives up; empty to go on.
 
 
 class _End(Enum):
-    """How an attempt at something ended: there is no solution, or only one with too many devices for a claim."""
+    """How an attempt at something ended: no solution, or only one with too many devices for a claim."""
 
     FAILED = "failed"
     EXCEEDED = "exceeded"
 
 
 class _DeviceFrame(Struct):
-    """One device that is wanted: the request, which of its devices, and where among the candidates it stands."""
+    """One device that is wanted: of which request, the how manieth, and its place among the candidates."""
 
     claim: int
     choice: int
@@ -108,8 +109,8 @@ class Attempt:
                 )
                 if wanted > MAX_DEVICES_PER_CLAIM - least:
                     raise AllocationError(
-                        f"claim {claim.name}, request {choice.name}: adding {wanted} devices exceeds the claim "
-                        f"limit of {MAX_DEVICES_PER_CLAIM}, with {least} already accounted for"
+                        f"claim {claim.name}, request {choice.name}: adding {wanted} devices exceeds the "
+                        f"claim limit of {MAX_DEVICES_PER_CLAIM}, with {least} already accounted for"
                     )
                 least += wanted
             if claim.error:
@@ -255,8 +256,8 @@ class Attempt:
             self._heed_stop()
         if self.steps > self._step_limit:
             raise AllocationError(
-                f"gave up after {self._step_limit} devices tried on node {self.site.view.node.metadata.name}: "
-                "ask for fewer devices, or for more specific ones"
+                f"gave up after {self._step_limit} devices tried on node "
+                f"{self.site.view.node.metadata.name}: ask for fewer devices, or for more specific ones"
             )
 
     def _back(self, frame: _Frame, end: _End) -> _End | None:

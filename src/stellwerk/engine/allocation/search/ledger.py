@@ -6,7 +6,6 @@ Source: allocateDevice and rollbackDevice in structured/internal/experimental (K
 
 from typing import NamedTuple
 
-
 from msgspec import UNSET, Struct, field
 
 from stellwerk.api.quantity import Quantity
@@ -69,8 +68,8 @@ class Ledger:
     def take(self, request: Request, device: OfferedDevice, must: bool) -> Obstacle | None:
         """Take the device for the request, or say why it cannot be had now.
 
-        The device is usable (Site.usable). Raises AllocationError where Kubernetes would report an error: `must`
-        is for requests of all devices, of which none may break a constraint.
+        The device is usable (Site.usable). Raises AllocationError where Kubernetes would report an error:
+        `must` is for requests of all devices, of which none may break a constraint.
         """
         if device.ordinary and request.capacity is UNSET:
             return self._take_ordinary(request, device, must)
@@ -80,11 +79,12 @@ class Ledger:
         was_shared = device.index in self.shares
         # A further share of a device does not consume its counters again.
         charged = bool(device.groups) and not (multiple and (was_shared or self._share_in_use(device.index)))
-        groups: tuple[tuple[str, Groups], ...] | None = ()
+        groups: tuple[tuple[str, Groups], ...] = ()
         if charged and self._checks_groups:
-            groups = self._join_groups(device)
-            if groups is None:
+            joined = self._join_groups(device)
+            if joined is None:
                 return GROUPS
+            groups = joined
         if charged and not self._count(device):
             self._leave_groups(device, groups)
             return COUNTERS
@@ -101,7 +101,7 @@ class Ledger:
         return None
 
     def _admit(self, request: Request, device: OfferedDevice, must: bool) -> Obstacle | None:
-        """Constraints and capacity: which comes first only matters for errors, and differs as it does in Kubernetes."""
+        """Constraints and capacity: which comes first only matters for errors, and is as in Kubernetes."""
         if self._shares_capacity and not must:
             refused = self._capacity(request, device)
             if refused is not None:
@@ -192,8 +192,8 @@ class Ledger:
     def _complain(self, request: Request, device: OfferedDevice) -> None:
         claim = self.site.question.claims[request.claim].name
         raise AllocationError(
-            f"claim {claim}, request {request.name}: cannot add device {device.id} because a claim constraint "
-            "would not be satisfied"
+            f"claim {claim}, request {request.name}: cannot add device {device.id} because a claim "
+            "constraint would not be satisfied"
         )
 
     def _remove_from_constraints(self, request: Request) -> None:

@@ -1,8 +1,8 @@
 """Which branches of the search cannot hold a solution, so that they need not be walked.
 
 Allowed only where no error can hide in a branch (`safe`), since the scheduler would end with it. Three rules:
-a request with fewer devices than it wants ends the search; too few devices behind a place end the place's request;
-a device that differs from a failed one in nothing that any request or constraint looks at fails as well.
+a request with fewer devices than it wants ends the search; too few devices behind a place end the place's
+request; a device that differs from a failed one in nothing that any request or constraint looks at fails as well.
 Tests hold the search with these rules equal to the search without them and to Kubernetes' own.
 """
 
@@ -78,7 +78,7 @@ class Pruning:
 
     def is_vain(self, failed_kinds: set[object] | None, device: OfferedDevice) -> bool:
         """Whether a device of the same kind failed at the same place."""
-        return bool(failed_kinds) and self.safe and self.kind(device) in failed_kinds
+        return self.safe and failed_kinds is not None and self.kind(device) in failed_kinds
 
     def enough_left(self, ledger: Ledger, candidates: Candidates, place: int, wanted: int) -> bool:
         """Whether as many candidates from `place` on are free as are still wanted."""

@@ -4,9 +4,9 @@ Source: Allocate and createNodeSelector in structured/internal/experimental (Kub
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from stellwerk.api.groups.core import NodeSelector, NodeSelectorRequirement, NodeSelectorTerm
 from stellwerk.api.groups.meta import given
@@ -16,8 +16,9 @@ from stellwerk.api.groups.resource import (
     DeviceAllocationResult,
     DeviceRequestAllocationResult,
 )
-from stellwerk.engine.allocation.claims.question import ClaimQuestion, Request
-from stellwerk.engine.allocation.decision import AllocationError
+from stellwerk.engine.allocation.claims.question import ClaimQuestion, Question, Request
+from stellwerk.engine.allocation.decision import AllocationError, DeviceID
+from stellwerk.engine.allocation.pools.offered import OfferedDevice
 from stellwerk.engine.allocation.search.attempt import Attempt
 from stellwerk.engine.allocation.search.ledger import Taken
 
@@ -33,27 +34,64 @@ class _Picked(Struct, frozen=True):
 
 def results_of(attempt: Attempt, node_name: str) -> tuple[AllocationResult, ...]:
     """One result per claim; raises AllocationError for devices whose node selectors cannot be joined."""
+    asked = attempt.site.question
+    binding = asked.features.device_binding_and_status
     return tuple(
-        _result(attempt, number, claim, node_name)
-        for number, claim in enumerate(attempt.site.question.claims)
+        _result(
+            claim.name,
+            [one.device for one in taken],
+            tuple([_device(one, place, claim, binding) for place, one in enumerate(taken)]),
+            (_config(claim, _picked(number, claim, attempt.chosen)), node_name),
+        )
+        for number, (claim, taken) in enumerate(zip(asked.claims, attempt.ledger.taken, strict=True))
     )
 
 
-def _result(attempt: Attempt, number: int, claim: ClaimQuestion, node_name: str) -> AllocationResult:
-    taken = attempt.ledger.taken[number]
-    binding = attempt.site.question.features.device_binding_and_status
-    picked = [
-        _Picked(choice.name, choice.alternatives[attempt.chosen.get((number, index), 0)])
+Config = tuple[DeviceAllocationConfiguration, ...]
+
+
+def _result(
+    claim: str,
+    devices: Sequence[OfferedDevice],
+    results: tuple[DeviceRequestAllocationResult, ...],
+    rest: tuple[Config, str],
+) -> AllocationResult:
+    config, node_name = rest
+    return AllocationResult(
+        devices=DeviceAllocationResult(results=results, config=config or UNSET),
+        node_selector=_node_selector(claim, devices, node_name),
+    )
+
+
+def results_at(
+    asked: Question,
+    like: Sequence[AllocationResult],
+    devices: Sequence[Sequence[OfferedDevice]],
+    node_name: str,
+) -> tuple[AllocationResult, ...]:
+    """Results `like` those of another node, for ordinary devices here in the place of those there."""
+    results = []
+    for claim, other, mine in zip(asked.claims, like, devices, strict=True):
+        parts = given(other.devices, DeviceAllocationResult())
+        renamed = [
+            _renamed(one, device.id) for one, device in zip(given(parts.results, ()), mine, strict=True)
+        ]
+        results.append(_result(claim.name, mine, tuple(renamed), (given(parts.config, ()), node_name)))
+    return tuple(results)
+
+
+def _renamed(other: DeviceRequestAllocationResult, device: DeviceID) -> DeviceRequestAllocationResult:
+    driver, pool, name = device
+    if other.tolerations is UNSET:
+        return DeviceRequestAllocationResult(request=other.request, driver=driver, pool=pool, device=name)
+    return structs.replace(other, driver=driver, pool=pool, device=name)
+
+
+def _picked(number: int, claim: ClaimQuestion, chosen: Mapping[tuple[int, int], int]) -> list[_Picked]:
+    return [
+        _Picked(choice.name, choice.alternatives[chosen.get((number, index), 0)])
         for index, choice in enumerate(claim.choices)
     ]
-    config = _config(claim, picked)
-    return AllocationResult(
-        devices=DeviceAllocationResult(
-            results=tuple(_device(one, place, claim, binding) for place, one in enumerate(taken)),
-            config=config or UNSET,
-        ),
-        node_selector=_node_selector(claim.name, taken, node_name),
-    )
 
 
 def _device(one: Taken, place: int, claim: ClaimQuestion, binding: bool) -> DeviceRequestAllocationResult:
@@ -78,7 +116,7 @@ def _device(one: Taken, place: int, claim: ClaimQuestion, binding: bool) -> Devi
 
 
 def share_id(claim: ClaimQuestion, one: Taken, place: int) -> str:
-    """A UUID (RFC 9562, version 8) of the share: the same snapshot gives the same one, unlike Kubernetes' random one."""
+    """A UUID (RFC 9562, version 8) of the share: the same for the same snapshot (Kubernetes' is random)."""
     uid = given(claim.claim.metadata.uid, "")
     text = "\n".join((*one.device.id, uid, claim.name, one.request.label, str(place)))
     digest = bytearray(hashlib.sha256(text.encode()).digest()[:16])
@@ -126,19 +164,20 @@ def _unless_all(names: tuple[str, ...], picked: Sequence[_Picked]) -> tuple[str,
     return names or UNSET
 
 
-def _node_selector(claim: str, taken: Sequence[Taken], node_name: str) -> NodeSelector | UnsetType:
-    """The node itself if a device is local to it or binds to it, else what the devices' selectors ask together."""
+def _node_selector(claim: str, devices: Sequence[OfferedDevice], node_name: str) -> NodeSelector | UnsetType:
+    """The node if a device is local to it or binds to it, else what the devices' selectors ask together."""
     fields: list[NodeSelectorRequirement] = []
     expressions: list[NodeSelectorRequirement] = []
-    for one in taken:
-        spec, device = one.device.spec, one.device.device
-        source = device if one.device.per_device_nodes else spec
+    for one in devices:
+        spec, device = one.spec, one.device
+        source = device if one.per_device_nodes else spec
         if source.node_name is not UNSET or given(device.binds_to_node, False):
             return _this_node(node_name)
         terms = () if source.node_selector is UNSET else source.node_selector.node_selector_terms
         if len(terms) > 1:
             raise AllocationError(
-                f"create NodeSelector for claim {claim}: unsupported ResourceSlice.NodeSelector with {len(terms)} terms"
+                f"create NodeSelector for claim {claim}: unsupported ResourceSlice.NodeSelector with "
+                f"{len(terms)} terms"
             )
         for term in terms:
             _add_new(fields, given(term.match_fields, ()))

@@ -1,4 +1,4 @@
-"""One node while claims are tried on it: which of its devices a request can have, before anything is taken."""
+"""One node while claims are tried on it: which of its devices a request can have, with nothing taken yet."""
 
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ _NOTHING: Amounts = {}
 
 
 class Obstacle(NamedTuple):
-    """Why a request cannot have a device: `code`, and what of it ("selector" and which one, "taint" and which)."""
+    """Why a request cannot have a device: `code`, and what of it (which selector, which taint)."""
 
     code: str
     detail: str = ""
@@ -88,9 +88,8 @@ class Site(Struct, frozen=True, eq=False):
             declared = () if status is UNSET else given(status.declared_features, ())
             if not features.optional_node_operations or NODE_OPERATIONS not in declared:
                 return NODE_LACKS_GATE
-        if device.counters or device.groups:
-            if not features.partitionable_devices:
-                return COUNTERS_OFF
+        if (device.counters or device.groups) and not features.partitionable_devices:
+            return COUNTERS_OFF
         if features.device_taints and device.taints:
             taint = untolerated(device.taints, request.tolerations)
             if taint is not None:
@@ -128,7 +127,7 @@ class Site(Struct, frozen=True, eq=False):
             )
 
     def consumed(self, asked: CapacityRequirements | UnsetType, device: OfferedDevice) -> dict[str, Quantity]:
-        """What a share of the device would consume. Raises AllocationError for amounts beyond Kubernetes' arithmetic."""
+        """What a share of the device would consume. Raises AllocationError beyond Kubernetes' arithmetic."""
         return consumed_capacities(
             asked, given(device.device.capacity, {}), self.question.features.fractional_capacity_range
         )
@@ -141,8 +140,8 @@ def _selector(step: Step) -> Obstacle:
 class Candidates:
     """The devices that a request can have here, found one after the other in search order.
 
-    An error that would abort the scheduler keeps its place among them (`errors`), since only a search that gets
-    there ends with it.
+    An error that would abort the scheduler keeps its place among them (`errors`), since only a search that
+    gets there ends with it.
     """
 
     __slots__ = ("_seen", "devices", "errors", "obstacles", "request", "site")
