@@ -3,8 +3,8 @@
 Pools by driver and name (those with binding conditions last), slices by name, devices as listed; a request
 takes its devices in ascending order; an alternative of firstAvailable is tried when all before it failed.
 Source: allocateOne in structured/internal/experimental (Kubernetes 1.37). The stack is ours, so that depth
-costs memory only, and what cannot lead to a solution is cut off where no error could hide in it: the first solution
-stays.
+costs memory only, and what cannot lead to a solution is cut off where no error could hide in it: the first
+solution stays.
 """
 
 from collections.abc import Callable
@@ -64,9 +64,14 @@ _Frame = _DeviceFrame | _ListFrame | _ClaimFrame
 
 
 class Attempt:
-    """One search. `run` ends with True (the ledger holds the solution) or False."""
+    """One search. `run` ends with True (the ledger holds the solution) or False.
 
-    def __init__(self, site: Site, stop: Stop | None = None, step_limit: int = STEP_LIMIT) -> None:
+    `prunes`: cut off what cannot lead to a solution; without it every branch is walked, with the same end.
+    """
+
+    def __init__(
+        self, site: Site, stop: Stop | None = None, step_limit: int = STEP_LIMIT, prunes: bool = True
+    ) -> None:
         self.site = site
         self.ledger = Ledger(site)
         self.steps = 0
@@ -79,6 +84,7 @@ class Attempt:
         self._step_limit = step_limit
         self._frames: list[_Frame] = []
         self._pruning: Pruning | None = None
+        self._prunes = prunes
 
     def run(self) -> bool:
         """Search. Raises AllocationError where the scheduler would end with an error."""
@@ -298,6 +304,8 @@ class Attempt:
 
     def _worthwhile(self, frame: _DeviceFrame, request: Request) -> bool:
         """Whether another device for the frame can lead to a solution; asked only after the first failure."""
+        if not self._prunes:
+            return True
         if self._pruning is None:
             self._pruning = Pruning(self.site, self.candidates, self.everything)
         pruning = self._pruning
