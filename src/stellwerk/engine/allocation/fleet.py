@@ -56,7 +56,7 @@ class Fleet:
 
 
 class _Solved(Struct, frozen=True):
-    """The answer of the first node with a picture: places of the devices taken, or of those its reasons name."""
+    """The answer of the first node with a picture: places of devices taken, or of those its reasons name."""
 
     decision: Decision
     places: tuple[tuple[int, ...], ...] = ()

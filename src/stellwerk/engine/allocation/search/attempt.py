@@ -20,11 +20,10 @@ from stellwerk.engine.allocation.search.pruning import Pruning
 from stellwerk.engine.allocation.search.site import Candidates, Obstacle, Site
 
 MAX_DEVICES_PER_CLAIM = 32  # AllocationResultsMaxSize of resource.k8s.io/v1.
-STEP_LIMIT = (
-    100_000  # Devices tried on one node; Kubernetes has a time limit of the pod's scheduling instead.
-)
+STEP_LIMIT = 50_000  # Devices tried on one node; Kubernetes has a time limit for the pod instead.
 
 
+PATIENCE = 64  # Devices that fail one after the other before it is worked out which ones must.
 Stop = Callable[[], str]  # Why the caller gives up; empty to go on.
 
 
@@ -210,7 +209,8 @@ class Attempt:
         if candidates is None:
             candidates = self.candidates[key] = Candidates(self.site, request)
         place = frame.place
-        pruning = self._pruning
+        pruning = self._look_ahead() if self._pruning is not None else None
+        missed = 0
         while candidates.reach(place):
             device = candidates.devices[place]
             if self.ledger.is_taken(request, device):
@@ -218,7 +218,7 @@ class Attempt:
                 continue
             if place in candidates.errors:
                 raise AllocationError(candidates.errors[place])
-            if pruning is not None and pruning.is_vain(frame.failed_kinds, device):
+            if pruning is not None and pruning.is_vain(frame.failed_kinds, candidates, device):
                 place += 1
                 continue
             obstacle = self.ledger.take(request, device, False)
@@ -228,6 +228,9 @@ class Attempt:
             self.obstacles.setdefault(key, {})[device.index] = (device, obstacle)
             self._count_step()
             place += 1
+            missed += 1
+            if missed == PATIENCE and pruning is None:
+                pruning = self._look_ahead()
         frame.place = place
         return False
 
@@ -304,12 +307,8 @@ class Attempt:
 
     def _worthwhile(self, frame: _DeviceFrame, request: Request) -> bool:
         """Whether another device for the frame can lead to a solution; asked only after the first failure."""
-        if not self._prunes:
-            return True
-        if self._pruning is None:
-            self._pruning = Pruning(self.site, self.candidates, self.everything)
-        pruning = self._pruning
-        if not pruning.safe:
+        pruning = self._look_ahead()
+        if pruning is None:
             return True
         if pruning.hopeless:
             return False
@@ -319,6 +318,12 @@ class Attempt:
             frame.failed_kinds = set()
         frame.failed_kinds.add(pruning.kind(candidates.devices[frame.place]))
         return pruning.enough_left(self.ledger, candidates, frame.place + 1, request.count - frame.number)
+
+    def _look_ahead(self) -> Pruning | None:
+        """What is known of all requests here, unless it must not be used."""
+        if self._pruning is None and self._prunes:
+            self._pruning = Pruning(self.site, self.candidates, self.everything)
+        return self._pruning if self._pruning is not None and self._pruning.safe else None
 
     def _go_on(self, frame: _DeviceFrame) -> _End | None:
         following = self._next_device(frame)
