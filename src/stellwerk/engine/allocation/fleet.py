@@ -1,9 +1,9 @@
 """The same claims on many nodes: nodes that differ in nothing that the claims look at are searched once.
 
 What claims look at on a node with ordinary devices: which devices their selectors take, which of the values
-that their constraints compare are equal (together the node's kind), and which devices are in use. Two nodes of
-one kind with the same places in use have the same solution at the same places; names are put in afterwards. Every
-other node is searched by itself. Kinds are remembered with the fleet, answers never.
+that their constraints compare are equal (together the node's kind), and which devices are in use. Two nodes
+of one kind with the same places in use have the same solution at the same places; names are put in
+afterwards. Every other node is searched by itself. Kinds are remembered with the fleet, answers never.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +20,6 @@ from stellwerk.engine.allocation.pools.gather import NodeView, view_of
 from stellwerk.engine.allocation.pools.offered import Column
 from stellwerk.engine.allocation.pools.usage import Usage
 from stellwerk.engine.allocation.search.results import results_at
-from stellwerk.engine.decision import Reason
 
 _VERDICTS = frozenset((True, False))
 _MOST_LOOKS = 64  # Sets of columns whose kinds are remembered.
@@ -57,11 +56,11 @@ class Fleet:
 
 
 class _Solved(Struct, frozen=True):
-    """The answer of the first node with a picture: places of the devices taken, or of the nearest miss."""
+    """The answer of the first node with a picture: places of devices taken, or of those its reasons name."""
 
     decision: Decision
     places: tuple[tuple[int, ...], ...] = ()
-    nearest: int = -1
+    named: tuple[int, ...] = ()  # A reason each: the place, -1 without a device.
 
 
 class Refusal(Struct, frozen=True):
@@ -181,9 +180,9 @@ def _solve(view: NodeView, asked: Question, usage: Usage) -> _Solved:
         taken = attempt.ledger.taken
         return _Solved(decision, tuple(tuple(one.device.index - first for one in claim) for claim in taken))
     if isinstance(decision, Unallocatable):
-        names = [str(device.id) for device in view.devices]
-        missed = next((one.values["device"] for one in decision.reasons if one.code == "nearest-miss"), None)
-        return _Solved(decision, nearest=names.index(str(missed)) if missed in names else -1)
+        place_of: dict[object, int] = {str(device.id): i for i, device in enumerate(view.devices)}
+        named = tuple(place_of.get(one.values.get("device"), -1) for one in decision.reasons)
+        return _Solved(decision, named=named)
     return _Solved(decision)
 
 
@@ -199,13 +198,9 @@ def _renamed(known: _Solved, view: NodeView, asked: Question, usage: Usage) -> D
         here = view.devices
         devices = [[here[place] for place in places] for places in known.places]
         return Allocated(name, results_at(asked, decision.results, devices, name), decision.steps)
-    reasons = decision.reasons
-    if known.nearest >= 0:
-        reasons = tuple(_of_device(one, str(view.devices[known.nearest].id)) for one in reasons)
+    here = view.devices
+    reasons = tuple(
+        one if place < 0 else structs.replace(one, values={**one.values, "device": str(here[place].id)})
+        for one, place in zip(decision.reasons, known.named, strict=True)
+    )
     return Unallocatable(name, reasons, decision.steps)
-
-
-def _of_device(reason: Reason, device: str) -> Reason:
-    if reason.code != "nearest-miss":
-        return reason
-    return structs.replace(reason, values={**reason.values, "device": device})

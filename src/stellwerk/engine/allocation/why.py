@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-from stellwerk.api.groups.meta import given
 from stellwerk.engine.allocation.claims.question import ALL, Request
 from stellwerk.engine.allocation.pools.offered import OfferedDevice
 from stellwerk.engine.allocation.search.attempt import Attempt
@@ -120,13 +119,5 @@ def _nearest(miss: tuple[OfferedDevice, Obstacle], request: Request) -> Reason:
             "obstacle": obstacle.code,
             "detail": obstacle.detail,
             "request": request.label,
-            "type": next(
-                (
-                    given(value.string, "")
-                    for name, value in given(device.device.attributes, {}).items()
-                    if name.rpartition("/")[2] == "type"
-                ),
-                "",
-            ),
         },
     )

@@ -1,6 +1,7 @@
 """Constraints of a claim, as they stand while devices are added and taken back.
 
-Source: constraint.go in structured/internal/experimental (Kubernetes 1.37), KEP-4381, KEP-5491 (list-type attributes: a match needs one common value, distinct needs none).
+Source: constraint.go in structured/internal/experimental (Kubernetes 1.37), KEP-4381, KEP-5491 (list-type
+attributes: a match needs one common value, distinct needs none).
 """
 
 from typing import Any, Protocol

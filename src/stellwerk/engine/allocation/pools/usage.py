@@ -94,25 +94,27 @@ def available_counters(pool: Pool, usage: Usage) -> dict[tuple[str, str], int]:
 
 
 class Groups(Struct, frozen=True):
-    """Compatibility groups of the devices on a counter set: what all have in common (empty: they have none).
+    """Compatibility groups of the devices on a counter set: what all of them have in common.
 
+    None: no device yet; `plain`: only devices without groups. Devices in use whose slice changed under them may have
+    nothing in common: beside them no device can be had.
     Source: compatibility_groups.go in structured/internal/experimental (Kubernetes 1.37), KEP-5963.
     """
 
-    common: frozenset[str] | None = None  # None: no device yet.
+    common: frozenset[str] | None = None
+    plain: bool = False
 
     def admits(self, groups: frozenset[str]) -> bool:
-        """Whether a device of these groups may join: any if alone, without groups only beside such ones."""
+        """Whether a device of these groups may join: any if alone, one without groups only beside such."""
         if self.common is None:
             return True
-        return not self.common if not groups else bool(self.common & groups)
+        return self.plain if not groups else bool(self.common & groups)
 
     def joined(self, groups: frozenset[str]) -> "Groups":
-        """The set with one device more."""
+        """The set with one device more; the kind of the first device stays."""
         if self.common is None:
-            return Groups(groups)
-        # Only a slice that changed under its devices can bring both kinds together; the first kind stays.
-        return self if not groups or not self.common else Groups(self.common & groups)
+            return Groups(groups, not groups)
+        return self if self.plain or not groups else Groups(self.common & groups)
 
 
 def groups_in_use(pool: Pool, usage: Usage) -> dict[str, Groups]:

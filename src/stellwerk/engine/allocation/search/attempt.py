@@ -3,8 +3,8 @@
 Pools by driver and name (those with binding conditions last), slices by name, devices as listed; a request
 takes its devices in ascending order; an alternative of firstAvailable is tried when all before it failed.
 Source: allocateOne in structured/internal/experimental (Kubernetes 1.37). The stack is ours, so that depth
-costs memory only, and what cannot lead to a solution is cut off where no error could hide in it: the first solution
-stays.
+costs memory only, and what cannot lead to a solution is cut off where no error could hide in it: the first
+solution stays.
 """
 
 from collections.abc import Callable
@@ -20,11 +20,10 @@ from stellwerk.engine.allocation.search.pruning import Pruning
 from stellwerk.engine.allocation.search.site import Candidates, Obstacle, Site
 
 MAX_DEVICES_PER_CLAIM = 32  # AllocationResultsMaxSize of resource.k8s.io/v1.
-STEP_LIMIT = (
-    100_000  # Devices tried on one node; Kubernetes has a time limit of the pod's scheduling instead.
-)
+STEP_LIMIT = 50_000  # Devices tried on one node; Kubernetes has a time limit for the pod instead.
 
 
+PATIENCE = 64  # Devices that fail one after the other before it is worked out which ones must.
 Stop = Callable[[], str]  # Why the caller gives up; empty to go on.
 
 
@@ -64,9 +63,14 @@ _Frame = _DeviceFrame | _ListFrame | _ClaimFrame
 
 
 class Attempt:
-    """One search. `run` ends with True (the ledger holds the solution) or False."""
+    """One search. `run` ends with True (the ledger holds the solution) or False.
 
-    def __init__(self, site: Site, stop: Stop | None = None, step_limit: int = STEP_LIMIT) -> None:
+    `prunes`: cut off what cannot lead to a solution; without it every branch is walked, with the same end.
+    """
+
+    def __init__(
+        self, site: Site, stop: Stop | None = None, step_limit: int = STEP_LIMIT, prunes: bool = True
+    ) -> None:
         self.site = site
         self.ledger = Ledger(site)
         self.steps = 0
@@ -79,6 +83,7 @@ class Attempt:
         self._step_limit = step_limit
         self._frames: list[_Frame] = []
         self._pruning: Pruning | None = None
+        self._prunes = prunes
 
     def run(self) -> bool:
         """Search. Raises AllocationError where the scheduler would end with an error."""
@@ -204,7 +209,8 @@ class Attempt:
         if candidates is None:
             candidates = self.candidates[key] = Candidates(self.site, request)
         place = frame.place
-        pruning = self._pruning
+        pruning = self._look_ahead() if self._pruning is not None else None
+        missed = 0
         while candidates.reach(place):
             device = candidates.devices[place]
             if self.ledger.is_taken(request, device):
@@ -212,7 +218,7 @@ class Attempt:
                 continue
             if place in candidates.errors:
                 raise AllocationError(candidates.errors[place])
-            if pruning is not None and pruning.is_vain(frame.failed_kinds, device):
+            if pruning is not None and pruning.is_vain(frame.failed_kinds, candidates, device):
                 place += 1
                 continue
             obstacle = self.ledger.take(request, device, False)
@@ -222,6 +228,9 @@ class Attempt:
             self.obstacles.setdefault(key, {})[device.index] = (device, obstacle)
             self._count_step()
             place += 1
+            missed += 1
+            if missed == PATIENCE and pruning is None:
+                pruning = self._look_ahead()
         frame.place = place
         return False
 
@@ -298,10 +307,8 @@ class Attempt:
 
     def _worthwhile(self, frame: _DeviceFrame, request: Request) -> bool:
         """Whether another device for the frame can lead to a solution; asked only after the first failure."""
-        if self._pruning is None:
-            self._pruning = Pruning(self.site, self.candidates, self.everything)
-        pruning = self._pruning
-        if not pruning.safe:
+        pruning = self._look_ahead()
+        if pruning is None:
             return True
         if pruning.hopeless:
             return False
@@ -311,6 +318,12 @@ class Attempt:
             frame.failed_kinds = set()
         frame.failed_kinds.add(pruning.kind(candidates.devices[frame.place]))
         return pruning.enough_left(self.ledger, candidates, frame.place + 1, request.count - frame.number)
+
+    def _look_ahead(self) -> Pruning | None:
+        """What is known of all requests here, unless it must not be used."""
+        if self._pruning is None and self._prunes:
+            self._pruning = Pruning(self.site, self.candidates, self.everything)
+        return self._pruning if self._pruning is not None and self._pruning.safe else None
 
     def _go_on(self, frame: _DeviceFrame) -> _End | None:
         following = self._next_device(frame)

@@ -1,14 +1,16 @@
 """Which branches of the search cannot hold a solution, so that they need not be walked.
 
-Allowed only where no error can hide in a branch (`safe`), since the scheduler would end with it. Three rules:
-a request with fewer devices than it wants ends the search; too few devices behind a place end the place's
-request; a device that differs from a failed one in nothing that any request or constraint looks at fails as well.
-Tests hold the search with these rules equal to the search without them and to Kubernetes' own.
+Allowed only where no error can hide in a branch (`safe`), since the scheduler would end with it. Four rules: a
+device that fewer devices match than a request wants does not help it; a request with fewer devices than it wants
+ends the search; too few devices behind a place end the place's request; a device that differs from a failed one
+in nothing that any request or constraint looks at fails as well. Tests hold the search with these rules equal to
+the search without them and to Kubernetes' own.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 
-from stellwerk.engine.allocation.claims.question import ALL, Request
+from stellwerk.engine.allocation.claims.question import ALL, Bound, Request
 from stellwerk.engine.allocation.pools.offered import OfferedDevice
 from stellwerk.engine.allocation.search.ledger import Ledger
 from stellwerk.engine.allocation.search.site import Candidates, Site
@@ -24,6 +26,7 @@ class Pruning:
     ) -> None:
         self._site = site
         self._kinds: dict[int, object] = {}
+        self._sizes: dict[int, list[tuple[Bound, Counter[object]]]] = {}
         self._everything = {key: {one.index for one in devices} for key, devices in everything.items()}
         self._requests: list[tuple[Key, Request]] = [
             ((number, index, i), one)
@@ -76,9 +79,28 @@ class Pruning:
             return device.index in self._everything[key]
         return self._site.usable(request, device) is None
 
-    def is_vain(self, failed_kinds: set[object] | None, device: OfferedDevice) -> bool:
-        """Whether a device of the same kind failed at the same place."""
-        return self.safe and failed_kinds is not None and self.kind(device) in failed_kinds
+    def is_vain(
+        self, failed_kinds: set[object] | None, candidates: Candidates, device: OfferedDevice
+    ) -> bool:
+        """Whether a device of its kind failed at the same place, or too few others match it."""
+        request = candidates.request
+        for bound, sizes in self._sizes_of(candidates):
+            if sizes[bound.column.of(device)] < request.count:
+                return True
+        return failed_kinds is not None and self.kind(device) in failed_kinds
+
+    def _sizes_of(self, candidates: Candidates) -> list[tuple[Bound, Counter[object]]]:
+        """How many candidates have each value of an attribute that the request's devices must share."""
+        known = self._sizes.get(id(candidates))
+        if known is None:
+            request, known = candidates.request, []
+            distinct = self._site.question.claims[request.claim].distinct
+            for bound in request.bound:
+                sizes = Counter(bound.column.of(device) for device in candidates.devices)
+                if not distinct[bound.number] and not any(map(_is_set, sizes)):
+                    known.append((bound, sizes))
+            self._sizes[id(candidates)] = known
+        return known
 
     def enough_left(self, ledger: Ledger, candidates: Candidates, place: int, wanted: int) -> bool:
         """Whether as many candidates from `place` on are free as are still wanted."""
@@ -94,3 +116,8 @@ class Pruning:
             if left >= wanted:
                 return True
         return False
+
+
+def _is_set(value: object) -> bool:
+    """Whether the value is a set of several, which others may match in part."""
+    return isinstance(value, tuple) and isinstance(value[1], frozenset) and len(value[1]) > 1
