@@ -25,6 +25,7 @@ VERBS = {
     "compare": "Whole GPU, time-slicing, MPS, MIG and vGPU side by side for a workload.",
     "partition": "Plan how each GPU is cut or shared: layout, steps, EUR, proven optimum.",
     "export": "Write a partition plan for mig-parted, the device plugin or DRA.",
+    "allocate": "Say which devices each claim gets, on which node, or why not and what would help.",
     "generate": "Write a built-in demand as Kubernetes manifests.",
     "anonymize": "Write a case without names that gives the same figures.",
     "catalog": "List GPU models, MIG profiles, node types with prices, fleets, rates.",

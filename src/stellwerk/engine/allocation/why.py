@@ -63,9 +63,7 @@ def _reasons(attempt: Attempt, key: tuple[int, int, int], request: Request) -> l
         "left": max(left, 0),
         "total": total,
     }
-    text = (
-        "claim {claim}, request {request}: {wanted} devices are asked, {left} of {total} on this node will do"
-    )
+    text = "claim {claim}, request {request}: {left} of {total} devices on the node will do, wanted: {wanted}"
     reasons = [Reason("too-few-devices", text, values)]
     reasons += _incomplete(attempt)
     counted = Counter(obstacle for _, obstacle in fallen)
@@ -91,12 +89,20 @@ def _obstacles(
     if candidates is not None:
         candidates.all()
         met = {device.index: (device, obstacle) for device, obstacle in candidates.obstacles} | met
-        return list(met.values())
+        return [(device, _nearer(attempt, request, device, obstacle)) for device, obstacle in met.values()]
     for device in attempt.site.view.devices:
         outcome = attempt.site.selectable(request, device)
         if isinstance(outcome, Obstacle):
             met.setdefault(device.index, (device, outcome))
     return list(met.values())
+
+
+def _nearer(attempt: Attempt, request: Request, device: OfferedDevice, obstacle: Obstacle) -> Obstacle:
+    """A device in use that would not match anyway is no near miss: the search looks at its use first."""
+    if obstacle.code != "in-use":
+        return obstacle
+    outcome = attempt.site.selectable(request, device)
+    return outcome if isinstance(outcome, Obstacle) else obstacle
 
 
 def _incomplete(attempt: Attempt) -> list[Reason]:
