@@ -96,8 +96,8 @@ def available_counters(pool: Pool, usage: Usage) -> dict[tuple[str, str], int]:
 class Groups(Struct, frozen=True):
     """Compatibility groups of the devices on a counter set: what all of them have in common.
 
-    None: no device yet; `plain`: only devices without groups. Devices in use whose slice changed under them may have
-    nothing in common: beside them no device can be had.
+    None: no device yet; `plain`: only devices without groups. Devices in use whose slice changed under them
+    may have nothing in common: beside them no device can be had.
     Source: compatibility_groups.go in structured/internal/experimental (Kubernetes 1.37), KEP-5963.
     """
 

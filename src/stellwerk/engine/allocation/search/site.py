@@ -76,7 +76,9 @@ class Site(Struct, frozen=True, eq=False):
             if outcome is not None:
                 return outcome
         for bound in request.bound:
-            if not bound.derived and bound.column.of(device) is MISSING:
+            if bound.derived:
+                break  # It may end the search with an error, which a missing attribute behind it must not hide.
+            if bound.column.of(device) is MISSING:
                 return Obstacle("constraint", bound.attribute)
         return None
 
