@@ -1,10 +1,11 @@
 """Compile a CEL selector of a device, and evaluate it."""
 
 from functools import lru_cache
+from typing import Any
 
 from stellwerk.cel.check.checker import Checked, check
 from stellwerk.cel.check.declarations import attribute_type
-from stellwerk.cel.check.kinds import BOOL
+from stellwerk.cel.check.kinds import BOOL, Type
 from stellwerk.cel.check.validators import validate
 from stellwerk.cel.cost.estimate import estimate
 from stellwerk.cel.device import CelDevice
@@ -18,34 +19,49 @@ from stellwerk.cel.values.names import type_name
 _TOO_DEEP = "compilation failed: ERROR: <input>:-1:0: max recursion depth exceeded"
 
 
-class Selector:
-    """A compiled expression.
+class Program:
+    """A compiled expression of any result. `max_cost` is the worst case in cost units."""
 
-    `max_cost` is the worst case in cost units: Kubernetes refuses objects with a selector above MAX_COST.
-    `attributes` and `capacities` are the (domain, name) that it can read, None where it may read any; the driver's
-    name and allowMultipleAllocations can be read besides.
-    """
-
-    __slots__ = ("_evaluate", "_places", "attributes", "capacities", "expression", "max_cost")
+    __slots__ = ("_evaluate", "_places", "checked", "expression", "max_cost")
 
     def __init__(self, expression: str, checked: Checked) -> None:
-        self.expression = expression
-        self.max_cost: int | None = estimate(checked)
-        self.attributes, self.capacities = _reads(checked.root)
+        self.expression, self.checked = expression, checked
+        self.max_cost: int = estimate(checked)
         plan = Plan(checked, counted=self.max_cost > MAX_COST)
         self._evaluate: Evaluate = plan.block(checked.root)
         self._places: list[object] = [None] * (plan.places - FIRST)
 
-    def matches(self, device: CelDevice) -> bool:
-        """Whether the expression holds for `device`. Raises EvaluationError with cel-go's text."""
+    def value(self, device: CelDevice) -> Any:
+        """What the expression gives for `device`. Raises EvaluationError with cel-go's text."""
         if device.error is not None:
             raise device.error
         try:
-            value = self._evaluate([device.fields, 0, *self._places])
+            return self._evaluate([device.fields, 0, *self._places])
         except CostExceeded:
             raise EvaluationError("operation cancelled: actual cost limit exceeded") from None
         except RecursionError:
             raise EvaluationError("max recursion depth exceeded") from None
+
+
+class Selector:
+    """A compiled expression that takes a device or not.
+
+    `max_cost` is the worst case in cost units: Kubernetes refuses objects with a selector above MAX_COST.
+    `attributes` and `capacities` are the (domain, name) that it can read, None where it may read any; the
+    driver's name and allowMultipleAllocations can be read besides.
+    """
+
+    __slots__ = ("_program", "attributes", "capacities", "expression", "max_cost")
+
+    def __init__(self, program: Program) -> None:
+        self.expression = program.expression
+        self.max_cost: int | None = program.max_cost
+        self.attributes, self.capacities = _reads(program.checked.root)
+        self._program = program
+
+    def matches(self, device: CelDevice) -> bool:
+        """Whether the expression holds for `device`. Raises EvaluationError with cel-go's text."""
+        value = self._program.value(device)
         if value is True or value is False:
             return value
         name = type_name(value)
@@ -55,7 +71,15 @@ class Selector:
 
 @lru_cache(maxsize=4096)
 def compile_selector(expression: str, environment: Environment) -> Selector:
-    """The selector that `expression` is. Raises CompileError with the text that Kubernetes gives.
+    """The selector that `expression` is. Raises CompileError with the text that Kubernetes gives."""
+    program, result = compile_program(expression, environment)
+    if result not in (BOOL, attribute_type(environment)):
+        raise CompileError(f"must evaluate to bool or the unknown type, not {result}")
+    return Selector(program)
+
+
+def compile_program(expression: str, environment: Environment) -> tuple[Program, Type]:
+    """The program of an expression, and the type of what it gives. Raises CompileError.
 
     Above MAX_LENGTH bytes the API server refuses an expression before it is compiled; so does this.
     """
@@ -64,10 +88,7 @@ def compile_selector(expression: str, environment: Environment) -> Selector:
     try:
         checked = check(parse(expression), expression, environment)
         validate(checked, expression)
-        result = checked.types[checked.root]
-        if result not in (BOOL, attribute_type(environment)):
-            raise CompileError(f"must evaluate to bool or the unknown type, not {result}")
-        return Selector(expression, checked)
+        return Program(expression, checked), checked.types[checked.root]
     except RecursionError:
         raise CompileError(_TOO_DEEP) from None
 

@@ -16,6 +16,11 @@ class Version:
         self.numbers, self.build = numbers, build
         self.key = (*numbers, not pre, pre)  # A version without a pre-release comes after those with one.
 
+    def __str__(self) -> str:
+        """The canonical text."""
+        pre = ".".join(word or str(number) for _, number, word in self.key[4])
+        return ".".join(map(str, self.numbers)) + ("-" + pre if pre else "") + ("+" + self.build if self.build else "")
+
 
 @lru_cache(maxsize=4096)
 def parse_version(text: str) -> Version:

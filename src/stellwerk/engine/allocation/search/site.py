@@ -77,7 +77,7 @@ class Site(Struct, frozen=True, eq=False):
                 return outcome
         for bound in request.bound:
             if bound.derived:
-                break  # It may end the search with an error, which a missing attribute behind it must not hide.
+                break  # It may end the search with an error: what is missing behind it must not hide that.
             if bound.column.of(device) is MISSING:
                 return Obstacle("constraint", bound.attribute)
         return None
