@@ -11,7 +11,6 @@ import (
 	resourcev1 "k8s.io/api/resource/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/dynamic-resource-allocation/cel"
@@ -80,7 +79,7 @@ func (s State) allocatedState() structured.AllocatedState {
 	return state
 }
 
-// classes is the DeviceClassLister. Its text for a missing class is the one of the recordings.
+// classes is the DeviceClassLister. Its text for a missing class is a cluster's (that of the recordings names nothing).
 type classes []*resourcev1.DeviceClass
 
 func (c classes) List() ([]*resourcev1.DeviceClass, error) { return c, nil }
@@ -91,7 +90,7 @@ func (c classes) Get(name string) (*resourcev1.DeviceClass, error) {
 			return class, nil
 		}
 	}
-	return nil, apierrors.NewNotFound(schema.GroupResource{}, "not found")
+	return nil, apierrors.NewNotFound(resourcev1.Resource("deviceclasses"), name)
 }
 
 // readCase refuses a field of the API that the Go types lack: it would be lost, and the answer be of another case.
