@@ -21,8 +21,8 @@ from stellwerk.api.groups.resource import (
     ExactDeviceRequest,
     ResourceClaim,
 )
+from stellwerk.cel.derived import compile_attribute
 from stellwerk.cel.environment import Environment
-from stellwerk.cel.selector import compile_attribute
 from stellwerk.engine.allocation.claims.attributes import attribute_column, derived_column
 from stellwerk.engine.allocation.claims.selectors import Step, selector_steps
 from stellwerk.engine.allocation.decision import AllocationError, Features

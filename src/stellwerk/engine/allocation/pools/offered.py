@@ -41,7 +41,7 @@ class OfferedDevice(Struct, frozen=True, eq=False, kw_only=True):
     @property
     def pool(self) -> PoolID:
         """The pool's driver and name."""
-        return self.id[:2]
+        return self.id.driver, self.id.pool
 
 
 class OfferedSlice(Struct, frozen=True, eq=False):
@@ -106,9 +106,13 @@ class Offered:
         column = self._columns.get(key)
         if column is None:
             if (len(self._columns) + 1) * len(self.devices) > MOST_CELLS:
-                self._columns.clear()
+                self.forget_columns()
             column = self._columns[key] = Column(len(self.devices), fill)
         return column
+
+    def forget_columns(self) -> None:
+        """Give the memory of all columns back; questions that hold some keep them."""
+        self._columns.clear()
 
     def cel(self, device: OfferedDevice) -> CelDevice:
         """The device as CEL sees it."""

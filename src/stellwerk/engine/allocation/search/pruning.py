@@ -1,10 +1,10 @@
 """Which branches of the search cannot hold a solution, so that they need not be walked.
 
-Allowed only where no error can hide in a branch (`safe`), since the scheduler would end with it. Four rules: a
-device that fewer devices match than a request wants does not help it; a request with fewer devices than it wants
-ends the search; too few devices behind a place end the place's request; a device that differs from a failed one
-in nothing that any request or constraint looks at fails as well. Tests hold the search with these rules equal to
-the search without them and to Kubernetes' own.
+Allowed only where no error can hide in a branch (`safe`), since the scheduler would end with it. Four
+rules: a device that fewer devices match than a request wants does not help it; a request with fewer
+devices than it wants ends the search; too few devices behind a place end the place's request; a device
+that differs from a failed one in nothing that any request or constraint looks at fails as well. Tests
+hold the search with these rules equal to the search without them and to Kubernetes' own.
 """
 
 from collections import Counter

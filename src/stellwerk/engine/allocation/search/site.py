@@ -1,7 +1,5 @@
 """One node while claims are tried on it: which of its devices a request can have, with nothing taken yet."""
 
-from typing import NamedTuple
-
 from msgspec import UNSET, Struct, UnsetType
 
 from stellwerk.api.groups.meta import given
@@ -21,7 +19,7 @@ NODE_OPERATIONS = "DRAOptionalNodeOperations"
 _NOTHING: Amounts = {}
 
 
-class Obstacle(NamedTuple):
+class Obstacle(Struct, frozen=True, order=True):
     """Why a request cannot have a device: `code`, and what of it (which selector, which taint)."""
 
     code: str
@@ -76,7 +74,9 @@ class Site(Struct, frozen=True, eq=False):
             if outcome is not None:
                 return outcome
         for bound in request.bound:
-            if not bound.derived and bound.column.of(device) is MISSING:
+            if bound.derived:
+                break  # It may end the search with an error: what is missing behind it must not hide that.
+            if bound.column.of(device) is MISSING:
                 return Obstacle("constraint", bound.attribute)
         return None
 

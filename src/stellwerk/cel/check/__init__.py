@@ -1,0 +1,1 @@
+"""Types: what an expression evaluates to, or why it cannot be compiled."""
