@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from stellwerk.report.allocation.document import Setting
     from stellwerk.report.text import Language
 
-# The releases whose scheduler took a DeviceTaintRule without a selector for all devices, and that in which a
-# slice could have counters and devices.
-TAINTS_ALL, COMBINED = frozenset({"1.34", "1.35", "1.36"}), frozenset({"1.34"})
+# The releases whose scheduler took a DeviceTaintRule without a selector for all devices; and that in which a
+# slice could have counters and devices, and alternatives were not scored.
+TAINTS_ALL, FIRST = frozenset({"1.34", "1.35", "1.36"}), "1.34"
 
 
 @click.command(
@@ -55,9 +55,10 @@ def command(
 
     Exit code 0: all are allocated; 1: not all.
     """
-    from stellwerk.catalog.gates import gates_on, gates_to_turn_on
     from stellwerk.catalog.versions import minor_of
-    from stellwerk.engine.allocation.pods.turn import Rules, allocate_pods
+    from stellwerk.engine.allocation.gates import gates_on, gates_to_turn_on
+    from stellwerk.engine.allocation.pods.cluster import Rules
+    from stellwerk.engine.allocation.pods.turn import allocate_pods
     from stellwerk.engine.allocation.pods.world import world_of
     from stellwerk.report.allocation.document import Setting
     from stellwerk.sim.intake.cluster import read_cluster
@@ -65,13 +66,14 @@ def command(
     lang = language_of(shown["lang"])
     release = minor_of(kubernetes)
     gates = gates_on(release, settings)
-    world = world_of(read_cluster(paths, state), combined_slices=release in COMBINED)
+    world = world_of(read_cluster(paths, state), combined_slices=release == FIRST)
     outcome = allocate_pods(
         world,
         Rules(
             gates=gates,
             to_turn_on=gates_to_turn_on(release, gates),
             none_means_all=release in TAINTS_ALL,
+            scores_alternatives=release != FIRST,
         ),
     )
     _check_asked(outcome, paths)

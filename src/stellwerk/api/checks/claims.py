@@ -83,7 +83,7 @@ def check_taint_rule(manifest: Manifest, rule: DeviceTaintRule) -> None:
 def check_taint(manifest: Manifest, path: str, taint: DeviceTaint) -> None:
     """A taint of a device: a key, and an effect that is known."""
     if not taint.key:
-        raise missing(manifest, f"{path}.key", "the key")
+        raise missing(manifest, f"{path}.key", "key")
     check_choice(manifest, f"{path}.effect", taint.effect, EFFECTS)
 
 
@@ -154,7 +154,7 @@ def _check_selectors(
     check_most(manifest, path, selectors, MAX_SELECTORS)
     for i, selector in enumerate(given(selectors, ())):
         if selector.cel is UNSET:
-            raise missing(manifest, f"{path}[{i}].cel", "the field cel")
+            raise missing(manifest, f"{path}[{i}].cel", "cel")
         check_expression(manifest, f"{path}[{i}].cel.expression", selector.cel.expression)
 
 
@@ -202,7 +202,7 @@ def _check_references(
 
 def _check_opaque(manifest: Manifest, path: str, opaque: OpaqueDeviceConfiguration | UnsetType) -> None:
     if opaque is UNSET:
-        raise missing(manifest, f"{path}.opaque", "the field opaque")
+        raise missing(manifest, f"{path}.opaque", "opaque")
     check_driver(manifest, f"{path}.opaque.driver", opaque.driver)
 
 

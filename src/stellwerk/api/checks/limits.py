@@ -84,9 +84,9 @@ def check_expression(manifest: Manifest, path: str, expression: str) -> None:
         )
 
 
-def missing(manifest: Manifest, path: str, what: str) -> InvalidInput:
+def missing(manifest: Manifest, path: str, field: str) -> InvalidInput:
     """A field that Kubernetes requires."""
-    return InvalidInput("{what} is missing", fix="add it", **manifest.at(path), what=what)
+    return InvalidInput("the field {field} is missing", fix="add it", **manifest.at(path), field=field)
 
 
 def one_of(manifest: Manifest, path: str, choices: str) -> InvalidInput:

@@ -138,7 +138,7 @@ def _check_attribute(manifest: Manifest, path: str, attribute: DeviceAttribute) 
     value = getattr(attribute, there[0])
     texts = value if isinstance(value, tuple) else (value,)
     if not texts:
-        raise missing(manifest, path, "a value")
+        raise missing(manifest, path, "value")
     for text in texts:
         if isinstance(text, str) and len(text.encode(errors="surrogatepass")) > MAX_VALUE_LENGTH:
             raise InvalidInput(
@@ -166,5 +166,5 @@ def _values(device: Device) -> int:
 
 def _check_counters(manifest: Manifest, path: str, counters: Mapping[str, Counter] | UnsetType) -> None:
     if not given(counters, {}):
-        raise missing(manifest, path, "a counter")
+        raise missing(manifest, path, "counters")
     check_most(manifest, path, counters, MAX_COUNTERS)

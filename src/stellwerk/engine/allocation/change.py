@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct, structs
 
-from stellwerk.api.groups.core import PodSpec
+from stellwerk.api.groups.core import PodSpec, ResourceRequirements
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import (
     DeviceClass,
@@ -22,8 +22,10 @@ from stellwerk.api.groups.resource import (
     ResourceClaim,
     ResourceSlice,
 )
+from stellwerk.api.quantity import NANO, Quantity
 from stellwerk.engine.allocation.claims.question import ALL, claim_name
 from stellwerk.engine.allocation.claims.tolerations import tolerates
+from stellwerk.engine.allocation.pods.extended import extended_of
 from stellwerk.engine.allocation.search.attempt import MAX_DEVICES_PER_CLAIM
 from stellwerk.engine.decision import Reason
 
@@ -97,6 +99,7 @@ def changes_of(case: Case, choices: Choices) -> Iterator[tuple[Reason, Case]]:
     places = list(_places(case.claims))
     yield from _fewer_selectors(case, places)
     yield from _lower_counts(case, places)
+    yield from _fewer_extended(case)
     yield from _tolerations(case, places, choices.taints)
     yield from _fewer_constraints(case)
     yield from _other_classes(case, places, choices.classes)
@@ -171,10 +174,16 @@ def _fewer_selectors(case: Case, places: Iterable[Place]) -> Iterator[tuple[Reas
         selectors = given(place.asked.selectors, ())
         for number, selector in enumerate(selectors):
             expression = selector.cel.expression if selector.cel is not UNSET else ""
-            text = "claim {claim}, request {request}: drop selector #{number}: {expression}"
             values = _at(case, place) | {"number": number, "expression": expression}
             rest = selectors[:number] + selectors[number + 1 :]
-            yield Reason("drop-selector", text, values), _changed(case, place, selectors=rest)
+            yield (
+                Reason(
+                    "drop-selector",
+                    "claim {claim}, request {request}: drop selector #{number}: {expression}",
+                    values,
+                ),
+                _changed(case, place, selectors=rest),
+            )
 
 
 def _lower_counts(case: Case, places: Iterable[Place]) -> Iterator[tuple[Reason, Case]]:
@@ -183,9 +192,50 @@ def _lower_counts(case: Case, places: Iterable[Place]) -> Iterator[tuple[Reason,
         if given(place.asked.allocation_mode, "") == ALL:
             continue
         for fewer in range(min(count - 1, MAX_DEVICES_PER_CLAIM), 0, -1):
-            text = "claim {claim}, request {request}: ask for {fewer} devices instead of {count}"
             values = _at(case, place) | {"fewer": fewer, "count": count}
-            yield Reason("lower-count", text, values), _changed(case, place, count=fewer)
+            yield (
+                Reason(
+                    "lower-count",
+                    "claim {claim}, request {request}: ask for {fewer} devices instead of {count}",
+                    values,
+                ),
+                _changed(case, place, count=fewer),
+            )
+
+
+def _fewer_extended(case: Case) -> Iterator[tuple[Reason, Case]]:
+    containers = case.spec.containers if case.spec is not None else ()
+    for i, container in enumerate(containers):
+        for resource, count in sorted(extended_of(container).items()):
+            for fewer in range(min(count - 1, MAX_DEVICES_PER_CLAIM), 0, -1):
+                values: dict[str, str | int] = {
+                    "container": container.name,
+                    "resource": resource,
+                    "fewer": fewer,
+                    "count": count,
+                }
+                yield (
+                    Reason(
+                        "lower-count",
+                        "container {container}: ask for {fewer} of {resource} instead of {count}",
+                        values,
+                    ),
+                    _with_amount(case, i, resource, Quantity(fewer * NANO)),
+                )
+
+
+def _with_amount(case: Case, number: int, resource: str, amount: Quantity) -> Case:
+    assert case.spec is not None
+    containers = list(case.spec.containers)
+    resources = given(containers[number].resources, ResourceRequirements())
+    changed = {
+        field: {**amounts, resource: amount}
+        for field in ("limits", "requests")
+        if resource in (amounts := given(getattr(resources, field), {}))
+    }
+    resources = structs.replace(resources, **changed)
+    containers[number] = structs.replace(containers[number], resources=resources)
+    return structs.replace(case, spec=structs.replace(case.spec, containers=tuple(containers)))
 
 
 def _tolerations(
@@ -199,8 +249,11 @@ def _tolerations(
             value = given(taint.value, "")
             shown = f"{taint.key}={value}:{taint.effect}" if value else f"{taint.key}:{taint.effect}"
             added = DeviceToleration(key=taint.key, operator="Equal", value=value, effect=taint.effect)
-            text = "claim {claim}, request {request}: tolerate the taint {taint}"
-            reason = Reason("tolerate-taint", text, _at(case, place) | {"taint": shown})
+            reason = Reason(
+                "tolerate-taint",
+                "claim {claim}, request {request}: tolerate the taint {taint}",
+                _at(case, place) | {"taint": shown},
+            )
             yield reason, _changed(case, place, tolerations=(*known, added))
 
 
@@ -209,10 +262,12 @@ def _fewer_constraints(case: Case) -> Iterator[tuple[Reason, Case]]:
         constraints = () if claim.spec.devices is UNSET else given(claim.spec.devices.constraints, ())
         for i, one in enumerate(constraints):
             attribute = given(one.match_attribute, given(one.distinct_attribute, ""))
-            text = "claim {claim}: drop constraint #{number} on {attribute}"
             values: dict[str, str | int] = {"claim": claim_name(claim), "number": i, "attribute": attribute}
             rest = constraints[:i] + constraints[i + 1 :]
-            yield Reason("drop-constraint", text, values), _with_devices(case, number, constraints=rest)
+            yield (
+                Reason("drop-constraint", "claim {claim}: drop constraint #{number} on {attribute}", values),
+                _with_devices(case, number, constraints=rest),
+            )
 
 
 def _other_classes(
@@ -224,6 +279,12 @@ def _other_classes(
         for name in sorted(classes):
             if name == own or (own in classes and not classes[name] & classes[own]):
                 continue
-            text = "claim {claim}, request {request}: ask for the class {class_name} instead of {own}"
             values = _at(case, place) | {"class_name": name, "own": own}
-            yield Reason("other-class", text, values), _changed(case, place, device_class_name=name)
+            yield (
+                Reason(
+                    "other-class",
+                    "claim {claim}, request {request}: ask for the class {class_name} instead of {own}",
+                    values,
+                ),
+                _changed(case, place, device_class_name=name),
+            )

@@ -71,9 +71,14 @@ class Refusal(Struct, frozen=True):
     nodes: int
 
 
-def allocate_each(fleet: Fleet, asked: Question, usage: Usage) -> Iterator[Decision]:
-    """The decision on each node, in the nodes' order, each as if the others were not there."""
-    for position, solved in _solved_each(fleet, asked, usage):
+def allocate_each(
+    fleet: Fleet, asked: Question, usage: Usage, stop: Stop | None = None
+) -> Iterator[Decision]:
+    """The decision on each node, in the nodes' order, each as if the others were not there.
+
+    `stop` is heard at each step and says why to give up.
+    """
+    for position, solved in _solved_each(fleet, asked, usage, stop):
         view = fleet.views[position]
         if solved.decision.node == given(view.node.metadata.name, ""):
             yield solved.decision
@@ -84,10 +89,7 @@ def allocate_each(fleet: Fleet, asked: Question, usage: Usage) -> Iterator[Decis
 def allocate_first(
     fleet: Fleet, asked: Question, usage: Usage, stop: Stop | None = None
 ) -> tuple[Allocated | None, tuple[Refusal, ...]]:
-    """The first node that can have the claims, if one can, and how those before it refused.
-
-    `stop` is heard at each step and says why to give up.
-    """
+    """The first node that can have the claims, if one can, and how those before it refused."""
     refused: dict[int, tuple[_Solved, int]] = {}
     for position, solved in _solved_each(fleet, asked, usage, stop):
         if isinstance(solved.decision, Allocated):

@@ -8,33 +8,24 @@ from stellwerk.engine.allocation.search.attempt import Attempt
 from stellwerk.engine.allocation.search.site import Obstacle
 from stellwerk.engine.decision import Reason
 
-# The order in which a device is tried: who falls at a later one was nearer.
-ORDER = (
-    "other-node",
-    "binding-conditions",
-    "selector",
-    "capacity",
-    "node-operations",
-    "counters-off",
-    "taint",
-    "constraint",
-    "compatibility-groups",
-    "counters",
-    "in-use",
+# What takes devices away, in the order in which a device is tried: who falls at a later one was nearer.
+OBSTACLES = (
+    ("other-node", "{count} of {total} devices are for other nodes"),
+    ("binding-conditions", "{count} of {total} devices need binding conditions, whose gate is off"),
+    ("selector", "{count} of {total} devices do not match {detail}"),
+    ("capacity", "{count} of {total} devices have too little capacity left"),
+    ("node-operations", "{count} of {total} devices need DRAOptionalNodeOperations, which the node lacks"),
+    (
+        "counters-off",
+        "{count} of {total} devices share counters, whose gate (DRAPartitionableDevices) is off",
+    ),
+    ("taint", "{count} of {total} devices have the taint {detail}, which is not tolerated"),
+    ("constraint", "{count} of {total} devices do not fit the constraint on {detail}"),
+    ("compatibility-groups", "{count} of {total} devices are not compatible with what shares their counters"),
+    ("counters", "{count} of {total} devices find too little left of their shared counters"),
+    ("in-use", "{count} of {total} devices are in use"),
 )
-TEXTS = {
-    "other-node": "{count} of {total} devices are for other nodes",
-    "binding-conditions": "{count} of {total} devices need binding conditions, whose gate is off",
-    "selector": "{count} of {total} devices do not match {detail}",
-    "capacity": "{count} of {total} devices have too little capacity left",
-    "node-operations": "{count} of {total} devices need DRAOptionalNodeOperations, which the node lacks",
-    "counters-off": "{count} of {total} devices share counters, whose gate (DRAPartitionableDevices) is off",
-    "taint": "{count} of {total} devices have the taint {detail}, which is not tolerated",
-    "constraint": "{count} of {total} devices do not fit the constraint on {detail}",
-    "compatibility-groups": "{count} of {total} devices are not compatible with what shares their counters",
-    "counters": "{count} of {total} devices find too little left of their shared counters",
-    "in-use": "{count} of {total} devices are in use",
-}
+ORDER = tuple(code for code, _ in OBSTACLES)
 
 
 def reasons_of(attempt: Attempt) -> tuple[Reason, ...]:
@@ -63,18 +54,25 @@ def _reasons(attempt: Attempt, key: tuple[int, int, int], request: Request) -> l
         "left": max(left, 0),
         "total": total,
     }
-    text = "claim {claim}, request {request}: {left} of {total} devices on the node will do, wanted: {wanted}"
-    reasons = [Reason("too-few-devices", text, values)]
-    reasons += _incomplete(attempt)
-    counted = Counter(obstacle for _, obstacle in fallen)
-    for obstacle, count in sorted(counted.items(), key=lambda one: (ORDER.index(one[0].code), one[0].detail)):
-        reasons.append(
-            Reason(
-                obstacle.code,
-                TEXTS[obstacle.code],
-                {"count": count, "total": total, "detail": obstacle.detail, "request": request.label},
-            )
+    reasons = [
+        Reason(
+            "too-few-devices",
+            "claim {claim}, request {request}: {left} of {total} devices on the node do, wanted: {wanted}",
+            values,
         )
+    ]
+    reasons += _incomplete(attempt)
+    counted = sorted(Counter(obstacle for _, obstacle in fallen).items())
+    for code, text in OBSTACLES:
+        for obstacle, count in counted:
+            if obstacle.code == code:
+                here: dict[str, str | int] = {
+                    "count": count,
+                    "total": total,
+                    "detail": obstacle.detail,
+                    "request": request.label,
+                }
+                reasons.append(Reason(code, text, here))
     nearest = max(fallen, key=lambda one: ORDER.index(one[1].code), default=None)
     if nearest is not None:
         reasons.append(_nearest(nearest, request))
@@ -109,17 +107,20 @@ def _incomplete(attempt: Attempt) -> list[Reason]:
     names = [pool.name for pool in attempt.site.view.pools if pool.incomplete]
     if not names:
         return []
-    text = (
-        "the pool {pool} is being updated by its driver: not all of its slices are there ({count} such pools)"
-    )
-    return [Reason("incomplete-pool", text, {"pool": names[0], "count": len(names)})]
+    return [
+        Reason(
+            "incomplete-pool",
+            "the pool {pool} is being updated: not all of its slices are there ({count} such pools)",
+            {"pool": names[0], "count": len(names)},
+        )
+    ]
 
 
 def _nearest(miss: tuple[OfferedDevice, Obstacle], request: Request) -> Reason:
     device, obstacle = miss
     return Reason(
         "nearest-miss",
-        "nearest: {device}, which only fails at {obstacle} {detail}",
+        "nearest: {device}, which only fails at: {obstacle} {detail}",
         {
             "device": str(device.id),
             "obstacle": obstacle.code,

@@ -19,7 +19,7 @@ def render_allocation(
     outcome: Outcome, devices: Devices, setting: Setting, shown: tuple[Language, int]
 ) -> str:
     """All of it in a language, at most so many characters wide where words allow."""
-    lang, width = shown
+    lang = shown[0]
     _ = translator(lang)
     count = sum(one.allocated for one in outcome.answers)
     lines = [

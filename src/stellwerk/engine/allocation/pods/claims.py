@@ -65,12 +65,18 @@ def claim_of(
     if key is not None and key in claims:
         return _usable(pod, claims[key])
     if not template_name:
-        text = "the ResourceClaim {claim} of the pod is not there"
-        return Reason("missing-claim", text, {"claim": f"{namespace}/{name}"})
+        return Reason(
+            "missing-claim",
+            "the ResourceClaim {claim} of the pod is not there",
+            {"claim": f"{namespace}/{name}"},
+        )
     template = templates.get((namespace, template_name))
     if template is None:
-        text = "the ResourceClaimTemplate {template} of the pod is not there"
-        return Reason("missing-template", text, {"template": f"{namespace}/{template_name}"})
+        return Reason(
+            "missing-template",
+            "the ResourceClaimTemplate {template} of the pod is not there",
+            {"template": f"{namespace}/{template_name}"},
+        )
     base = _base(pod.key[1], entry.name)
     metadata = given(template.spec.metadata, ObjectMeta())
     annotations = {**given(metadata.annotations, {}), POD_CLAIM: entry.name}
@@ -92,8 +98,9 @@ def _usable(pod: PodCase, claim: ResourceClaim) -> ResourceClaim | Reason:
         return Reason("claim-deleted", "the ResourceClaim {claim} is being deleted", values)
     users = given(given(claim.status, ResourceClaimStatus()).reserved_for, ())
     if len(users) >= MOST_USERS and all(one.name != pod.key[1] for one in users):
-        text = "the ResourceClaim {claim} is reserved for as many pods as it may be"
-        return Reason("claim-full", text, values)
+        return Reason(
+            "claim-full", "the ResourceClaim {claim} is reserved for as many pods as it may be", values
+        )
     return claim
 
 

@@ -7,7 +7,7 @@ are not.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from msgspec import UNSET, structs
+from msgspec import UNSET, Struct, structs
 
 from stellwerk.api.groups.core import Node, PodSpec
 from stellwerk.api.groups.meta import given
@@ -30,11 +30,24 @@ TAINTS, RULES, CAPACITY = "DRADeviceTaints", "DRADeviceTaintRules", "DRAConsumab
 _MOST_FLEETS = 256
 
 
-class Cluster:
-    """A world, the gates that are on, and what claims and pods have."""
+class Rules(Struct, frozen=True, kw_only=True):
+    """Gates that are on, gates that could be, and what else differs between Kubernetes' releases.
 
-    def __init__(self, world: World, gates: Gates, none_means_all: bool = False) -> None:
-        self.world, self.gates = world, gates
+    `none_means_all`: a DeviceTaintRule without a selector taints all devices (up to 1.36).
+    `scores_alternatives`: nodes that give better alternatives of firstAvailable are preferred (since 1.35).
+    """
+
+    gates: frozenset[str]
+    to_turn_on: tuple[str, ...] = ()
+    none_means_all: bool = False
+    scores_alternatives: bool = True
+
+
+class Cluster:
+    """A world, the rules, and what claims and pods have."""
+
+    def __init__(self, world: World, rules: Rules) -> None:
+        self.world, self.gates, self.rules = world, rules.gates, rules
         self.nodes: tuple[Node, ...] = world.nodes
         self.position = {given(node.metadata.name, ""): i for i, node in enumerate(world.nodes)}
         self.claims: dict[Key, ResourceClaim] = dict(world.claims)
@@ -43,7 +56,6 @@ class Cluster:
         self.plugin_used: list[Counter[str]] = [Counter() for _ in world.nodes]
         self.placed: list[Placed] = []
         self._by_resource = classes_by_resource(world.classes)
-        self._none_means_all = none_means_all
         self._snapshots: dict[Gates, Snapshot] = {}
         self._fleets: dict[tuple[Gates, tuple[int, ...]], Fleet] = {}
         self._fits: dict[int, tuple[PodSpec, list[Reason | None]]] = {}
@@ -51,7 +63,7 @@ class Cluster:
             result = allocation_of(claim)
             if result is not None:
                 self.results["/".join(key)] = result
-        self._usage = self._usage_without(gates, "")
+        self._usage = self._usage_without(rules.gates, "")
 
     def snapshot(self, gates: Gates) -> Snapshot:
         """Slices and classes under these gates, the taints of DeviceTaintRules included."""
@@ -68,7 +80,7 @@ class Cluster:
                 return known.with_features(features)
         slices = self.world.slices
         if ruled:
-            slices = patched_slices(slices, self.world.rules, none_means_all=self._none_means_all)
+            slices = patched_slices(slices, self.world.rules, none_means_all=self.rules.none_means_all)
         return Snapshot(slices, self.world.classes, features)
 
     def usage(self, gates: Gates, freed: str = "") -> Usage:

@@ -20,11 +20,11 @@ from stellwerk.api.groups.resource import (
     ExactDeviceRequest,
     ResourceClaimSpec,
 )
+from stellwerk.api.quantity import NANO
 from stellwerk.engine.decision import Reason
 
 GATE = "DRAExtendedResource"
 IMPLICIT = "deviceclass.resource.kubernetes.io/"
-NANO = 1_000_000_000
 Amounts = Mapping[str, int]
 
 
@@ -52,12 +52,12 @@ def asked_by(spec: PodSpec) -> dict[str, int]:
     """Extended resources that the pod holds at most at one time, sidecars with the rest (KEP-753)."""
     sidecars, most = Counter[str](), Counter[str]()
     for container in given(spec.init_containers, ()):
-        asked = Counter(_extended(container))
+        asked = Counter(extended_of(container))
         most |= sidecars + asked
         if given(container.restart_policy, "") == "Always":
             sidecars += asked
     for container in spec.containers:
-        sidecars += Counter(_extended(container))
+        sidecars += Counter(extended_of(container))
     return {name: count for name, count in sorted((most | sidecars).items()) if count}
 
 
@@ -99,7 +99,7 @@ def _requests(
     containers: Sequence[Container], started: int, resource: tuple[str, str]
 ) -> list[DeviceRequest]:
     name, class_name = resource
-    counts = [_extended(container).get(name, 0) for container in containers]
+    counts = [extended_of(container).get(name, 0) for container in containers]
     brief = [
         i
         for i, container in enumerate(containers)
@@ -129,7 +129,8 @@ def _amounts(container: Container) -> dict[str, int]:
     return {name: quantity.nanos for name, quantity in amounts.items()}
 
 
-def _extended(container: Container) -> dict[str, int]:
+def extended_of(container: Container) -> dict[str, int]:
+    """Extended resources that the container asks for."""
     return {name: nanos // NANO for name, nanos in _amounts(container).items() if is_extended(name)}
 
 

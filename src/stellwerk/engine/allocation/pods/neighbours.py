@@ -13,9 +13,6 @@ from stellwerk.api.groups.core import Affinity, Node, PodAffinity, PodAffinityTe
 from stellwerk.api.groups.meta import LabelSelector, LabelSelectorRequirement, given
 from stellwerk.engine.decision import Reason
 
-NOT_NEAR = "no pod that the pod must be near runs where {key} is {value}"
-TOO_NEAR = "a pod from which the pod must keep away runs where {key} is {value}"
-
 
 class Placed(Struct, frozen=True):
     """A pod with its labels on a node with its labels."""
@@ -35,12 +32,12 @@ def neighbours_refuse(
     here = _node_labels(node)
     for term in away:
         if any(_together(term, here, one) and _selects(term, namespace, one) for one in placed):
-            return _reason("pod-anti-affinity", TOO_NEAR, term, here)
+            return _too_near(term, here)
     mine = Placed(namespace, labels, spec, here)
     for one in placed:
         for term in _terms(one.spec)[1]:
             if _together(term, here, one) and _selects(term, one.namespace, mine):
-                return _reason("pod-anti-affinity", TOO_NEAR, term, here)
+                return _too_near(term, here)
     return _near(near, mine, placed)
 
 
@@ -52,7 +49,7 @@ def _near(terms: Sequence[PodAffinityTerm], mine: Placed, placed: Sequence[Place
         if term.topology_key in mine.node_labels and first:
             continue
         if not any(_together(term, mine.node_labels, one) for one in wanted):
-            return _reason("pod-affinity", NOT_NEAR, term, mine.node_labels)
+            return _not_near(term, mine.node_labels)
     return None
 
 
@@ -115,6 +112,17 @@ def _holds(requirement: LabelSelectorRequirement, labels: Mapping[str, str]) -> 
     return requirement.operator == "DoesNotExist" and value is None
 
 
-def _reason(code: str, text: str, term: PodAffinityTerm, labels: Mapping[str, str]) -> Reason:
-    value = labels.get(term.topology_key, "")
-    return Reason(code, text, {"key": term.topology_key, "value": value or '""'})
+def _too_near(term: PodAffinityTerm, labels: Mapping[str, str]) -> Reason:
+    return Reason(
+        "pod-anti-affinity",
+        "a pod from which the pod must keep away runs where {key} is {value}",
+        {"key": term.topology_key, "value": labels.get(term.topology_key, "") or '""'},
+    )
+
+
+def _not_near(term: PodAffinityTerm, labels: Mapping[str, str]) -> Reason:
+    return Reason(
+        "pod-affinity",
+        "no pod that the pod must be near runs where {key} is {value}",
+        {"key": term.topology_key, "value": labels.get(term.topology_key, "") or '""'},
+    )

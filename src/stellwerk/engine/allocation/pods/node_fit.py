@@ -54,8 +54,11 @@ def _labels(node: Node, spec: PodSpec) -> Reason | None:
     labels = given(node.metadata.labels, {})
     for key, value in given(spec.node_selector, {}).items():
         if labels.get(key) != value:
-            text = "the node does not have the label {label} of the pod's nodeSelector"
-            return Reason("node-selector", text, {"label": f"{key}={value}"})
+            return Reason(
+                "node-selector",
+                "the node does not have the label {label} of the pod's nodeSelector",
+                {"label": f"{key}={value}"},
+            )
     return None
 
 
@@ -74,5 +77,8 @@ def _affinity(node: Node, spec: PodSpec) -> Reason | None:
         for term in required.node_selector_terms
         for one in (*given(term.match_expressions, ()), *given(term.match_fields, ()))
     ]
-    text = "the node does not match the pod's required node affinity ({keys})"
-    return Reason("node-affinity", text, {"keys": ", ".join(dict.fromkeys(keys))[:200]})
+    return Reason(
+        "node-affinity",
+        "the node does not match the pod's required node affinity ({keys})",
+        {"keys": ", ".join(dict.fromkeys(keys))[:200]},
+    )

@@ -10,7 +10,8 @@ from stellwerk.api.groups.resource import AllocationResult, ResourceClaim
 from stellwerk.engine.allocation.change import Case
 from stellwerk.engine.allocation.claims.question import Question
 from stellwerk.engine.allocation.decision import Aborted, AllocationError
-from stellwerk.engine.allocation.fleet import Refusal, allocate_first
+from stellwerk.engine.allocation.fleet import Refusal, allocate_each, allocate_first
+from stellwerk.engine.allocation.pods.alternatives import best_of, highest_score, score_of
 from stellwerk.engine.allocation.pods.claims import allocation_of, extended_claim_of, key_of
 from stellwerk.engine.allocation.pods.cluster import Cluster
 from stellwerk.engine.allocation.pods.extended import Served, asked_by, extended_claim, served_by
@@ -20,6 +21,7 @@ from stellwerk.engine.allocation.pools.node_match import node_matches
 from stellwerk.engine.decision import Reason
 
 MOST_STEPS = 300_000  # Devices tried for one pod on all nodes together.
+PRIORITIZED = "DRAPrioritizedList"
 _LARGEST_RUN = 256
 Run = tuple[frozenset[str], list[int]]  # Resources that DRA serves, and positions of nodes.
 
@@ -90,11 +92,14 @@ class Refusals:
 def find_place(cluster: Cluster, ask: Ask, budget: Budget) -> tuple[Found | None, tuple[NodesRefused, ...]]:
     """The first node in the cluster's order, or None, with the refusals before it.
 
-    An error that would make the scheduler give up the pod ends the search.
+    With firstAvailable: the first of those that give the best alternatives. An error that would make the
+    scheduler give up the pod ends the search.
     """
     refusals = Refusals()
     usage = cluster.usage(ask.case.gates, ask.case.freed)
     questions: dict[frozenset[str], Question] = {}
+    best: tuple[int, Found] | None = None
+    refused: Sequence[Refusal]
     if not cluster.nodes:
         refusals.add("", 0, (Reason("no-node", "there is no node", {}),))
     for dra, positions in _runs(_eligible(cluster, ask, refusals)):
@@ -104,13 +109,28 @@ def find_place(cluster: Cluster, ask: Ask, budget: Budget) -> tuple[Found | None
         if dra not in questions:
             questions[dra] = cluster.snapshot(ask.case.gates).ask(claims)
         fleet = cluster.fleet(ask.case.gates, positions)
-        found, refused = allocate_first(fleet, questions[dra], usage, budget.stop)
+        if scored := _scored(cluster, ask.case, claims):
+            each = allocate_each(fleet, questions[dra], usage, budget.stop)
+            found, refused = best_of(each, claims, scored)
+        else:
+            found, refused = allocate_first(fleet, questions[dra], usage, budget.stop)
         if _collect(refusals, refused):
             return None, refusals.all
-        if found is not None:
+        if found is None:
+            continue
+        score = score_of(claims, found.results) if scored else 0
+        if best is None or score > best[0]:
             position = cluster.position[found.node]
-            return Found(position, claims, found.results, _served(cluster, ask, position)), refusals.all
-    return None, refusals.all
+            best = (score, Found(position, claims, found.results, _served(cluster, ask, position)))
+        if score >= scored:
+            break
+    return (best[1] if best is not None else None), refusals.all
+
+
+def _scored(cluster: Cluster, case: Case, claims: Sequence[ResourceClaim]) -> int:
+    """The most that alternatives can score; 0 where the scheduler does not score them."""
+    scores = cluster.rules.scores_alternatives and PRIORITIZED in case.gates
+    return highest_score(claims) if scores else 0
 
 
 def _collect(refusals: Refusals, refused: Sequence[Refusal]) -> bool:

@@ -1,7 +1,7 @@
 """`allocate_pods`: pods and claims take their turn in the order of the files, each on the first fit.
 
 All claims of a pod are allocated together or not at all. What one gets, the next does not find any more. The
-order of nodes is that of the files: Kubernetes' scheduler scores the nodes that do, which is not done here.
+order of nodes is that of the files; of Kubernetes' scores only that of firstAvailable is looked at.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ from stellwerk.engine.allocation.pods.claims import (
     key_of,
     reserved_claim,
 )
-from stellwerk.engine.allocation.pods.cluster import Cluster
+from stellwerk.engine.allocation.pods.cluster import Cluster, Rules
 from stellwerk.engine.allocation.pods.extended import GATE, asked_by, served_by
 from stellwerk.engine.allocation.pods.places import Ask, Budget, Found, NodesRefused, find_place, works_in
 from stellwerk.engine.allocation.pods.waiting import Key, PodCase
@@ -69,17 +69,9 @@ class Outcome(Struct, frozen=True):
         return all(one.allocated for one in self.answers)
 
 
-class Rules(Struct, frozen=True, kw_only=True):
-    """Gates that are on, gates that could be, and how DeviceTaintRules without a selector are read."""
-
-    gates: frozenset[str]
-    to_turn_on: tuple[str, ...] = ()
-    none_means_all: bool = False
-
-
 def allocate_pods(world: World, rules: Rules) -> Outcome:
     """Everybody's turn. The world is not changed."""
-    cluster = Cluster(world, rules.gates, rules.none_means_all)
+    cluster = Cluster(world, rules)
     for pod in world.waiting:
         if isinstance(pod, PodCase) and (node := given(pod.spec.node_name, "")) in cluster.position:
             position = cluster.position[node]
