@@ -23,6 +23,7 @@ from stellwerk.engine.decision import Reason
 MOST_STEPS = 300_000  # Devices tried for one pod on all nodes together.
 PRIORITIZED = "DRAPrioritizedList"
 _LARGEST_RUN = 256
+_OF_A_NODE = frozenset({"device", "value"})  # The nearest device, a label: each node has another.
 Run = tuple[frozenset[str], list[int]]  # Resources that DRA serves, and positions of nodes.
 
 
@@ -72,9 +73,8 @@ class Refusals:
 
     def add(self, node: str, nodes: int, reasons: tuple[Reason, ...]) -> None:
         """`nodes` nodes say this; `node` is the first."""
-        # The nearest device has another name on each node.
         key = tuple(
-            (one.code, tuple(value for name, value in one.values.items() if name != "device"))
+            (one.code, tuple(value for name, value in one.values.items() if name not in _OF_A_NODE))
             for one in reasons
         )
         known = self._found.get(key)

@@ -115,8 +115,6 @@ def _pod(cluster: Cluster, pod: PodCase) -> tuple[Answer | None, Ask | None]:
     if isinstance(ask, Reason):
         return _refused("Pod", pod.key, (), (NodesRefused("", len(cluster.nodes), (ask,)),)), None
     bound = given(pod.spec.node_name, "") in cluster.position
-    if bound and not ask.case.claims:
-        return _answer(cluster, pod, ask, Found(cluster.position[given(pod.spec.node_name, "")])), None
     found, refused = find_place(cluster, ask, Budget())
     if found is None:
         return _refused("Pod", pod.key, (*ask.held, *ask.case.claims), refused), ask

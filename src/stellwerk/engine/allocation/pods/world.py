@@ -51,13 +51,19 @@ def world_of(manifests: Sequence[Manifest], *, combined_slices: bool = False) ->
         slices=slices,
         classes=tuple(one.object for one in manifests if isinstance(one.object, DeviceClass)),
         rules=tuple(one.object for one in manifests if isinstance(one.object, DeviceTaintRule)),
-        claims={key_of(one): defaulted_claim(one) for one in claims},
+        claims={key_of(one): _named(defaulted_claim(one)) for one in claims},
         templates={
             (given(one.metadata.namespace, "default"), given(one.metadata.name, "")): defaulted_template(one)
             for one in templates
         },
         waiting=tuple(waiting_in(manifests)),
     )
+
+
+def _named(claim: ResourceClaim) -> ResourceClaim:
+    """With its namespace, as the API server stores it."""
+    namespace, name = key_of(claim)
+    return structs.replace(claim, metadata=structs.replace(claim.metadata, name=name, namespace=namespace))
 
 
 def _nodes(nodes: Sequence[Node], slices: Sequence[ResourceSlice]) -> tuple[Node, ...]:
