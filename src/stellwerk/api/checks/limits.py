@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sized
+from functools import lru_cache
 
 from msgspec import UnsetType
 
@@ -31,6 +32,9 @@ def check_most(manifest: Manifest, path: str, items: Sized | UnsetType, most: in
 
 def check_unique(manifest: Manifest, path: str, names: Iterable[str]) -> None:
     """No name is there twice; `path` is the list's."""
+    names = list(names)
+    if len(set(names)) == len(names):
+        return
     seen: set[str] = set()
     for i, name in enumerate(names):
         if name in seen:
@@ -55,15 +59,20 @@ def check_driver(manifest: Manifest, path: str, name: str) -> None:
         )
 
 
-def check_qualified(manifest: Manifest, path: str, name: str, full: bool = False) -> None:
-    """An attribute's or a capacity's name: an identifier, before it a domain and a slash (`full`: always)."""
+@lru_cache(maxsize=4096)
+def is_qualified(name: str) -> bool:
+    """Whether a name is an identifier, perhaps with a domain and a slash before it."""
     domain, slash, identifier = name.rpartition("/")
-    fits = (
+    return (
         len(identifier) <= MAX_IDENTIFIER
-        and _IDENTIFIER.fullmatch(identifier)
+        and _IDENTIFIER.fullmatch(identifier) is not None
         and (not slash or (len(domain) <= MAX_DRIVER and is_subdomain(domain.lower())))
     )
-    if not fits or (full and not slash):
+
+
+def check_qualified(manifest: Manifest, path: str, name: str, full: bool = False) -> None:
+    """An attribute's or a capacity's name; `full`: with its domain."""
+    if not is_qualified(name) or (full and "/" not in name):
         raise InvalidInput(
             "{name} is not a valid name of an attribute or a capacity",
             fix="write a domain, a slash and a name of at most {most} letters, digits and '_'",

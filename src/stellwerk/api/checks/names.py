@@ -43,6 +43,11 @@ def is_subdomain(name: str) -> bool:
     return all(part and part[0] != "-" and part[-1] != "-" for part in name.split("."))
 
 
+def is_label(name: str) -> bool:
+    """Whether a name is a DNS-1123 label: at most 63 lower-case letters, digits and '-'."""
+    return _LABEL.fullmatch(name) is not None
+
+
 def check_metadata(manifest: Manifest) -> None:
     """Name, namespace and labels of an object that is read; raises InvalidInput."""
     metadata = getattr(manifest.object, "metadata", None)

@@ -3,9 +3,10 @@
 Source: pkg/apis/resource/validation/validation.go and types.go (Kubernetes 1.37).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, structs
 
 from stellwerk.api.checks.claims import check_taint
 from stellwerk.api.checks.limits import (
@@ -13,14 +14,15 @@ from stellwerk.api.checks.limits import (
     check_most,
     check_qualified,
     check_unique,
+    is_qualified,
     missing,
     one_of,
 )
-from stellwerk.api.checks.names import check_name, is_subdomain
+from stellwerk.api.checks.names import check_name, is_label, is_subdomain
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.core import NodeSelector
 from stellwerk.api.groups.meta import given
-from stellwerk.api.groups.resource import Counter, Device, DeviceAttribute, ResourceSlice, ResourceSliceSpec
+from stellwerk.api.groups.resource import Counter, Device, ResourceSlice, ResourceSliceSpec
 from stellwerk.api.manifests import Manifest
 from stellwerk.api.mismatch import shown
 from stellwerk.api.yaml_events import key_path
@@ -28,8 +30,9 @@ from stellwerk.api.yaml_events import key_path
 MAX_DEVICES, MAX_SPECIAL_DEVICES = 128, 64
 MAX_COUNTER_SETS, MAX_COUNTERS, MAX_CONSUMED_SETS, MAX_GROUPS = 8, 32, 2, 2
 MAX_ATTRIBUTES, MAX_VALUES, MAX_VALUE_LENGTH, MAX_TAINTS, MAX_CONDITIONS = 32, 48, 64, 16, 4
-_LISTS = ("ints", "bools", "strings", "versions")
-_VALUES = ("int_", "bool_", "string", "version", *_LISTS)
+_PLACES = ("node_name", "node_selector", "all_nodes")
+_RARE = ("taints", "consumes_counters", "binding_conditions", "binding_failure_conditions")
+_NOTHING: dict[str, Any] = {}
 
 
 def check_slice(manifest: Manifest, slice_: ResourceSlice) -> None:
@@ -98,17 +101,40 @@ def _check_one_term(manifest: Manifest, path: str, selector: NodeSelector) -> No
 
 
 def _check_device(manifest: Manifest, path: str, device: Device, per_device: bool) -> None:
-    check_name(manifest, f"{path}.name", device.name, label=True)
-    attributes, capacity = given(device.attributes, {}), given(device.capacity, {})
-    if len(attributes) + len(capacity) > MAX_ATTRIBUTES or _values(device) > MAX_VALUES:
-        check_most(manifest, path, [*attributes, *capacity], MAX_ATTRIBUTES)
-        check_most(manifest, f"{path}.attributes", range(_values(device)), MAX_VALUES)
+    """A cluster may have 100,000 of these: places are written down only where something is wrong."""
+    if not is_label(device.name):
+        check_name(manifest, f"{path}.name", device.name, label=True)
+    attributes, capacity = given(device.attributes, _NOTHING), given(device.capacity, _NOTHING)
     for name, attribute in attributes.items():
-        place = key_path(f"{path}.attributes", name)
-        check_qualified(manifest, place, name)
-        _check_attribute(manifest, place, attribute)
+        if not is_qualified(name):
+            check_qualified(manifest, key_path(f"{path}.attributes", name), name)
+        values = [value for value in structs.astuple(attribute) if value is not UNSET]
+        if len(values) != 1 or not _is_short(values[0]):
+            _refuse_attribute(manifest, key_path(f"{path}.attributes", name), values)
     for name in capacity:
-        check_qualified(manifest, key_path(f"{path}.capacity", name), name)
+        if not is_qualified(name):
+            check_qualified(manifest, key_path(f"{path}.capacity", name), name)
+    if len(attributes) + len(capacity) > MAX_ATTRIBUTES:
+        check_most(manifest, path, [*attributes, *capacity], MAX_ATTRIBUTES)
+    if len(attributes) > 1 and any(_listed(device)):
+        check_most(manifest, f"{path}.attributes", range(_values(device)), MAX_VALUES)
+    if any(getattr(device, field) is not UNSET for field in _PLACES) or per_device:
+        _check_own_place(manifest, path, device, per_device)
+    if any(getattr(device, field) is not UNSET for field in _RARE):
+        _check_rare(manifest, path, device)
+
+
+def _check_own_place(manifest: Manifest, path: str, device: Device, per_device: bool) -> None:
+    if sum(getattr(device, field) is not UNSET for field in _PLACES) != int(per_device):
+        raise InvalidInput(
+            "a device has one of nodeName, nodeSelector, allNodes with perDeviceNodeSelection, else none",
+            fix="set perDeviceNodeSelection and one of the three, or none of them",
+            **manifest.at(path),
+        )
+
+
+def _check_rare(manifest: Manifest, path: str, device: Device) -> None:
+    """Taints, counters and conditions."""
     for field, items, most in (
         ("taints", device.taints, MAX_TAINTS),
         ("consumesCounters", device.consumes_counters, MAX_CONSUMED_SETS),
@@ -122,44 +148,44 @@ def _check_device(manifest: Manifest, path: str, device: Device, per_device: boo
         _check_counters(manifest, f"{path}.consumesCounters[{i}].counters", consumed.counters)
         groups = consumed.compatibility_groups
         check_most(manifest, f"{path}.consumesCounters[{i}].compatibilityGroups", groups, MAX_GROUPS)
-    places = (device.node_name, device.node_selector, device.all_nodes)
-    if sum(one is not UNSET for one in places) != int(per_device):
-        raise InvalidInput(
-            "a device has one of nodeName, nodeSelector, allNodes with perDeviceNodeSelection, else none",
-            fix="set perDeviceNodeSelection and one of the three, or none of them",
-            **manifest.at(path),
-        )
 
 
-def _check_attribute(manifest: Manifest, path: str, attribute: DeviceAttribute) -> None:
-    there = [field for field in _VALUES if getattr(attribute, field) is not UNSET]
-    if len(there) != 1:
+def _is_short(value: object) -> bool:
+    """Whether a value, or each of a list that is not empty, is as short as it has to be."""
+    if isinstance(value, str):
+        return len(value) <= MAX_VALUE_LENGTH // 4 or len(_bytes(value)) <= MAX_VALUE_LENGTH
+    return not isinstance(value, tuple) or (bool(value) and all(_is_short(one) for one in value))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")
+
+
+def _refuse_attribute(manifest: Manifest, path: str, values: Sequence[object]) -> None:
+    if len(values) != 1:
         raise one_of(manifest, path, "int, bool, string, version, ints, bools, strings, versions")
-    value = getattr(attribute, there[0])
-    texts = value if isinstance(value, tuple) else (value,)
+    texts = values[0] if isinstance(values[0], tuple) else (values[0],)
     if not texts:
         raise missing(manifest, path, "value")
-    for text in texts:
-        if isinstance(text, str) and len(text.encode(errors="surrogatepass")) > MAX_VALUE_LENGTH:
-            raise InvalidInput(
-                "the value {value} is longer than {most} bytes",
-                fix="shorten it",
-                **manifest.at(path),
-                value=shown(text),
-                most=MAX_VALUE_LENGTH,
-            )
+    raise InvalidInput(
+        "the value {value} is longer than {most} bytes",
+        fix="shorten it",
+        **manifest.at(path),
+        value=shown(next(one for one in texts if not _is_short(one))),
+        most=MAX_VALUE_LENGTH,
+    )
 
 
 def _listed(device: Device) -> Iterator[bool]:
-    for attribute in given(device.attributes, {}).values():
-        yield any(getattr(attribute, field) is not UNSET for field in _LISTS)
+    for attribute in given(device.attributes, _NOTHING).values():
+        yield any(isinstance(value, tuple) for value in structs.astuple(attribute))
 
 
 def _values(device: Device) -> int:
     """How many values the attributes have, each of a list by itself."""
     lists = (
-        sum(len(given(getattr(attribute, field), ())) for field in _LISTS)
-        for attribute in given(device.attributes, {}).values()
+        sum(len(value) for value in structs.astuple(attribute) if isinstance(value, tuple))
+        for attribute in given(device.attributes, _NOTHING).values()
     )
     return sum(max(1, count) for count in lists)
 
