@@ -22,19 +22,6 @@ ORDER = (
     "counters",
     "in-use",
 )
-TEXTS = {
-    "other-node": "{count} of {total} devices are for other nodes",
-    "binding-conditions": "{count} of {total} devices need binding conditions, whose gate is off",
-    "selector": "{count} of {total} devices do not match {detail}",
-    "capacity": "{count} of {total} devices have too little capacity left",
-    "node-operations": "{count} of {total} devices need DRAOptionalNodeOperations, which the node lacks",
-    "counters-off": "{count} of {total} devices share counters, whose gate (DRAPartitionableDevices) is off",
-    "taint": "{count} of {total} devices have the taint {detail}, which is not tolerated",
-    "constraint": "{count} of {total} devices do not fit the constraint on {detail}",
-    "compatibility-groups": "{count} of {total} devices are not compatible with what shares their counters",
-    "counters": "{count} of {total} devices find too little left of their shared counters",
-    "in-use": "{count} of {total} devices are in use",
-}
 
 
 def reasons_of(attempt: Attempt) -> tuple[Reason, ...]:
@@ -52,35 +39,87 @@ def reasons_of(attempt: Attempt) -> tuple[Reason, ...]:
 
 def _reasons(attempt: Attempt, key: tuple[int, int, int], request: Request) -> list[Reason]:
     fallen = _obstacles(attempt, key, request)
-    total = len(attempt.site.view.devices)
-    wanted = len(attempt.everything[key]) if request.mode == ALL else request.count
-    candidates = attempt.candidates.get(key)
-    left = total - len(fallen) if candidates is not None else 0
-    values: dict[str, str | int] = {
-        "claim": attempt.site.question.claims[key[0]].name,
-        "request": request.label,
-        "wanted": wanted or 1,
-        "left": max(left, 0),
-        "total": total,
-    }
-    text = (
-        "claim {claim}, request {request}: {wanted} devices are asked, {left} of {total} on this node will do"
-    )
-    reasons = [Reason("too-few-devices", text, values)]
-    reasons += _incomplete(attempt)
     counted = Counter(obstacle for _, obstacle in fallen)
+    total = len(attempt.site.view.devices)
+    reasons = [_too_few(attempt, key, request, total - len(fallen)), *_incomplete(attempt)]
     for obstacle, count in sorted(counted.items(), key=lambda one: (ORDER.index(one[0].code), one[0].detail)):
-        reasons.append(
-            Reason(
-                obstacle.code,
-                TEXTS[obstacle.code],
-                {"count": count, "total": total, "detail": obstacle.detail, "request": request.label},
-            )
-        )
+        reasons.append(_removed(obstacle, count, total, request.label))
     nearest = max(fallen, key=lambda one: ORDER.index(one[1].code), default=None)
-    if nearest is not None:
-        reasons.append(_nearest(nearest, request))
-    return reasons
+    return [*reasons, _nearest(nearest, request)] if nearest is not None else reasons
+
+
+def _too_few(attempt: Attempt, key: tuple[int, int, int], request: Request, left: int) -> Reason:
+    wanted = len(attempt.everything[key]) if request.mode == ALL else request.count
+    return Reason(
+        "too-few-devices",
+        "claim {claim}, request {request}: {wanted} devices are asked, {left} of {total} on the node will do",
+        {
+            "claim": attempt.site.question.claims[key[0]].name,
+            "request": request.label,
+            "wanted": wanted or 1,
+            "left": max(left, 0),
+            "total": len(attempt.site.view.devices),
+        },
+    )
+
+
+def _removed(obstacle: Obstacle, count: int, total: int, request: str) -> Reason:
+    """How many devices an obstacle takes away."""
+    found: dict[str, str | int] = {
+        "count": count,
+        "total": total,
+        "detail": obstacle.detail,
+        "request": request,
+    }
+    match obstacle.code:
+        case "other-node":
+            return Reason("other-node", "{count} of {total} devices are for other nodes", found)
+        case "binding-conditions":
+            return Reason(
+                "binding-conditions",
+                "{count} of {total} devices need binding conditions, whose gate is off",
+                found,
+            )
+        case "selector":
+            return Reason("selector", "{count} of {total} devices do not match {detail}", found)
+        case "capacity":
+            return Reason("capacity", "{count} of {total} devices have too little capacity left", found)
+        case "node-operations":
+            return Reason(
+                "node-operations",
+                "{count} of {total} devices need DRAOptionalNodeOperations, which the node lacks",
+                found,
+            )
+        case "counters-off":
+            return Reason(
+                "counters-off",
+                "{count} of {total} devices share counters, whose gate (DRAPartitionableDevices) is off",
+                found,
+            )
+    return _removed_in_the_end(obstacle, found)
+
+
+def _removed_in_the_end(obstacle: Obstacle, found: dict[str, str | int]) -> Reason:
+    match obstacle.code:
+        case "taint":
+            return Reason(
+                "taint", "{count} of {total} devices have the taint {detail}, which is not tolerated", found
+            )
+        case "constraint":
+            return Reason(
+                "constraint", "{count} of {total} devices do not fit the constraint on {detail}", found
+            )
+        case "compatibility-groups":
+            return Reason(
+                "compatibility-groups",
+                "{count} of {total} devices are not compatible with what shares their counters",
+                found,
+            )
+        case "counters":
+            return Reason(
+                "counters", "{count} of {total} devices find too little left of their shared counters", found
+            )
+    return Reason("in-use", "{count} of {total} devices are in use", found)
 
 
 def _obstacles(
@@ -103,10 +142,13 @@ def _incomplete(attempt: Attempt) -> list[Reason]:
     names = [pool.name for pool in attempt.site.view.pools if pool.incomplete]
     if not names:
         return []
-    text = (
-        "the pool {pool} is being updated by its driver: not all of its slices are there ({count} such pools)"
-    )
-    return [Reason("incomplete-pool", text, {"pool": names[0], "count": len(names)})]
+    return [
+        Reason(
+            "incomplete-pool",
+            "the pool {pool} is being updated by its driver, some slices are missing ({count} such pools)",
+            {"pool": names[0], "count": len(names)},
+        )
+    ]
 
 
 def _nearest(miss: tuple[OfferedDevice, Obstacle], request: Request) -> Reason:
