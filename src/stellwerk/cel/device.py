@@ -23,8 +23,8 @@ class CelDevice:
 def cel_device(driver: str, device: Device) -> CelDevice:
     """What expressions see of `device`, once for all of them.
 
-    Names without a domain get the driver's. A version that is none, or an attribute without a value, is an error of
-    every evaluation (DeviceMatches in compile.go of k8s.io/dynamic-resource-allocation).
+    Names without a domain get the driver's. A version that is none, or an attribute without a value, is an
+    error of every evaluation (DeviceMatches in compile.go of k8s.io/dynamic-resource-allocation).
     """
     attributes, capacity, error = DomainMap(), DomainMap(), None
     for name, attribute in (device.attributes or {}).items():
