@@ -26,7 +26,6 @@ ALLOWED_BASES = {
     "Node": "the nodes of an expression's tree, told apart by match",
     "Transformer": "lark's own way to build a tree while it parses",
     "int": "a number of another CEL type compares and hashes like a number",
-    "dict": "a map with a default is still a map to all who read it",
     "HTMLParser": "the standard library's only interface to parse HTML",
 }
 Check = Callable[[Source], Iterator[str]]

@@ -10,7 +10,7 @@ import pytest
 from tests.conformance.dra_cel import run_cel_case
 
 FILE = Path(__file__).parent / "dra" / "dra-cel.jsonl.xz"
-CASES: list[dict[str, Any]] = [json.loads(line) for line in lzma.open(FILE, "rt", encoding="utf-8")]
+CASES: list[dict[str, Any]] = list(map(json.loads, lzma.decompress(FILE.read_bytes()).splitlines()))
 
 
 def test_all_recorded_cases_are_read() -> None:

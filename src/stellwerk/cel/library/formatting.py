@@ -7,11 +7,12 @@ from typing import Any
 from stellwerk.cel.errors import CostExceeded, EvaluationError
 from stellwerk.cel.library.conversions import to_string
 from stellwerk.cel.values.equality import from_key
-from stellwerk.cel.values.names import LISTS, MAPS, type_name
+from stellwerk.cel.values.names import LISTS, MAPS, TYPE_NAMES, type_name
 from stellwerk.cel.values.scalars import Duration, Timestamp, TypeValue, Uint
 
 _CLAUSE = re.compile(r"%(?:%|(?:\.([0-9]+))?(.?))", re.S)
 _MAX_PRECISION = 1000
+_OWN_TYPES = ("Quantity", "Semver", "URL", "NamedFormat")
 _MAX_TEXT = 5_000_000
 
 
@@ -97,6 +98,8 @@ def _nested(value: Any) -> str:
         return f'{"timestamp" if kind is Timestamp else "duration"}("{_string(value)}")'
     if kind is str:
         return f'"{value.translate(_QUOTED)}"'
+    if TYPE_NAMES[kind] in _NO_TEXT:
+        raise EvaluationError(f"error during formatting: no formatting function for {type_name(value)}")
     return f'b"{_string(value)}"' if kind is bytes else _string(value)
 
 
@@ -151,6 +154,7 @@ def _binary(value: Any) -> str:
     return f"{int(value):b}"
 
 
+_NO_TEXT = ("optional_type", "net.IP", "net.CIDR", *(f"kubernetes.{name}" for name in _OWN_TYPES))
 _QUOTED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"})
 _VERBS: dict[str, Callable[[Any], str]] = {
     "s": _string,

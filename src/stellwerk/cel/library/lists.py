@@ -97,17 +97,18 @@ def _flatten(values: list[Any], depth: int = 1) -> list[Any]:
     return flat
 
 
-def _sorted_by(values: list[Any], keys: list[Any]) -> list[Any]:
+def _sorted_by(values: Any, keys: Any) -> list[Any]:
+    if values.__class__ not in LISTS or keys.__class__ not in LISTS:
+        raise EvaluationError("no such overload")
     if len(values) != len(keys):
         message = "expected a list of the same size as the associated keys list, but got"
         raise EvaluationError(
             f"@sortByAssociatedKeys() {message} {len(values)} and {len(keys)} elements respectively"
         )
-    for each in keys:
-        if type_name(each) != type_name(keys[0]):
-            raise EvaluationError("list elements must have the same type")
     if keys and keys[0].__class__ in (list, dict, Optional):
         raise EvaluationError("list elements must be comparable")
+    if any(type_name(each) != type_name(keys[0]) for each in keys):
+        raise EvaluationError("list elements must have the same type")
     comparing: Callable[[tuple[Any, Any]], Any] = functools.cmp_to_key(
         lambda one, other: compared(one[0], other[0], "sort")
     )
@@ -199,15 +200,9 @@ LIST_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "@mapInsert_map_key_value": _insert,
     "@mapInsert_map_map": insert_all,
 }
-for _name in (
-    "int",
-    "uint",
-    "double",
-    "bool",
-    "google.protobuf.Duration",
-    "google.protobuf.Timestamp",
-    "string",
-    "bytes",
-):
-    LIST_FUNCTIONS[f"list_{_name}_sort"] = lambda values: _sorted_by(values, values)
-    LIST_FUNCTIONS[f"list_{_name}_sortByAssociatedKeys"] = _sorted_by
+SORTING: dict[
+    str, Callable[..., Any]
+] = {  # Of lists of any type that can be ordered: looked at as they are sorted.
+    "sort": lambda values: _sorted_by(values, values),
+    "@sortByAssociatedKeys": _sorted_by,
+}

@@ -9,7 +9,7 @@ from stellwerk.cel.check.kinds import Type
 from stellwerk.cel.errors import EvaluationError
 from stellwerk.cel.library.conversions import CONVERSIONS
 from stellwerk.cel.library.kubernetes import KUBERNETES_FUNCTIONS
-from stellwerk.cel.library.lists import LIST_FUNCTIONS, size
+from stellwerk.cel.library.lists import LIST_FUNCTIONS, SORTING, size
 from stellwerk.cel.library.operators import OPERATORS
 from stellwerk.cel.library.texts import TEXT_FUNCTIONS
 from stellwerk.cel.library.times import TIME_FUNCTIONS
@@ -17,7 +17,7 @@ from stellwerk.cel.values.names import LISTS, MAPS, TYPE_NAMES, type_name
 
 Function = Callable[..., Any]
 _BY_ID: dict[str, Function] = {**TEXT_FUNCTIONS, **TIME_FUNCTIONS, **LIST_FUNCTIONS, **KUBERNETES_FUNCTIONS}
-_BY_NAME: dict[str, Function] = {**OPERATORS, **CONVERSIONS, "size": size}
+_BY_NAME: dict[str, Function] = {**OPERATORS, **CONVERSIONS, "size": size, **SORTING}
 _CLASSES: dict[str, frozenset[type]] = {
     name: frozenset(kind for kind, known in TYPE_NAMES.items() if known == name)
     for name in set(TYPE_NAMES.values())
