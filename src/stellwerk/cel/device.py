@@ -23,10 +23,12 @@ class CelDevice:
 def cel_device(driver: str, device: Device) -> CelDevice:
     """What expressions see of `device`, once for all of them.
 
-    Names without a domain get the driver's. A version that is none, or an attribute without a value, is an error of
-    every evaluation (DeviceMatches in compile.go of k8s.io/dynamic-resource-allocation).
+    Names without a domain get the driver's. A version that is none, or an attribute without a value, is an
+    error of every evaluation (DeviceMatches in compile.go of k8s.io/dynamic-resource-allocation).
     """
-    attributes, capacity, error = DomainMap(), DomainMap(), None
+    attributes: dict[str, dict[str, Any]] = {}
+    capacity: dict[str, dict[str, Any]] = {}
+    error = None
     for name, attribute in (device.attributes or {}).items():
         domain, _, identifier = name.partition("/") if "/" in name else (driver, "", name)
         try:
@@ -39,8 +41,8 @@ def cel_device(driver: str, device: Device) -> CelDevice:
     fields = {
         "driver": driver,
         "allowMultipleAllocations": device.allow_multiple_allocations is True,
-        "attributes": attributes,
-        "capacity": capacity,
+        "attributes": DomainMap(attributes),
+        "capacity": DomainMap(capacity),
     }
     return CelDevice(fields, error)
 

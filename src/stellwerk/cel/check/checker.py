@@ -1,4 +1,7 @@
-"""Find the type of every node, or say where and why there is none (rules of checker/checker.go of cel-go v0.29.2)."""
+"""Find the type of every node, or say where and why there is none.
+
+Rules: checker/checker.go of cel-go v0.29.2.
+"""
 
 from collections.abc import Sequence
 
@@ -28,7 +31,18 @@ from stellwerk.cel.check.unify import Substitutions, at_most_as_specific
 from stellwerk.cel.environment import Environment
 from stellwerk.cel.errors import CompileError
 from stellwerk.cel.syntax.parser import located_error, qualified_name
-from stellwerk.cel.syntax.tree import Call, Comprehension, Const, Entry, Ident, ListNode, MapNode, Message, Node, Select
+from stellwerk.cel.syntax.tree import (
+    Call,
+    Comprehension,
+    Const,
+    Entry,
+    Ident,
+    ListNode,
+    MapNode,
+    Message,
+    Node,
+    Select,
+)
 from stellwerk.cel.values.scalars import Uint
 
 _LITERALS = {bool: BOOL, int: INT, Uint: UINT, float: DOUBLE, str: STRING, bytes: BYTES, type(None): NULL}
@@ -36,7 +50,7 @@ _LOGICAL = ("_&&_", "_||_")
 
 
 class Checked(Struct, frozen=True):
-    """The types of all nodes, the signatures each call may have, and the names that were written with dots."""
+    """The types of all nodes, the signatures each call may have, and the names written with dots."""
 
     root: Node
     types: dict[Node, Type]
@@ -50,7 +64,7 @@ class Checked(Struct, frozen=True):
 
 
 def check(root: Node, text: str, environment: Environment) -> Checked:
-    """The types of `root` and all below it. Raises CompileError with every fault found, in the order of the text."""
+    """The types of `root` and all below it. Raises CompileError with every fault, in order."""
     checker = _Checker(environment)
     checker.check(root)
     if checker.errors:
@@ -176,7 +190,11 @@ class _Checker:
     def logical(self, node: Call, declared: tuple[Overload, ...], args: tuple[Type, ...]) -> Type:
         self.overloads[node] = declared
         wrong = [each for each in args if not self.known.assignable(each, BOOL)]
-        return self.no_overload(node, node.function, args[:2] if len(args) == 2 else (wrong[0], BOOL)) if wrong else BOOL
+        return (
+            self.no_overload(node, node.function, args[:2] if len(args) == 2 else (wrong[0], BOOL))
+            if wrong
+            else BOOL
+        )
 
     def resolve(self, node: Call, name: str, declared: Sequence[Overload], args: tuple[Type, ...]) -> Type:
         member = node.target is not None and node not in self.functions
@@ -273,7 +291,8 @@ class _Checker:
         shown = formatted(over)
         self.fail(
             node.range,
-            f"expression of type '{shown}' cannot be range of a comprehension (must be list, map, or dynamic)",
+            f"expression of type '{shown}' cannot be range of a comprehension "
+            "(must be list, map, or dynamic)",
         )
         return ERROR, ERROR
 
@@ -281,4 +300,8 @@ class _Checker:
 def _renamed(kind: Type, new: dict[str, Type]) -> Type:
     if kind.kind == "param":
         return new[kind.name]
-    return Type(kind.kind, kind.name, tuple(_renamed(each, new) for each in kind.params)) if kind.params else kind
+    return (
+        Type(kind.kind, kind.name, tuple(_renamed(each, new) for each in kind.params))
+        if kind.params
+        else kind
+    )

@@ -4,15 +4,26 @@ Figures: apiserver pkg/cel/library/cost.go and ext/lists.go, ext/sets.go, checke
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from stellwerk.cel.check.kinds import Type
 from stellwerk.cel.cost.device_sizes import LIST_VALUES, device_size, is_attribute
-from stellwerk.cel.cost.sizes import LIST_COST, ONE, REGEX_FACTOR, TEXT_FACTOR, UNBOUNDED, UNKNOWN, Range, fixed, scaled
+from stellwerk.cel.cost.sizes import (
+    LIST_COST,
+    ONE,
+    REGEX_FACTOR,
+    TEXT_FACTOR,
+    UNBOUNDED,
+    UNKNOWN,
+    Range,
+    fixed,
+    scaled,
+)
 from stellwerk.cel.syntax.tree import Const, Node
 
 
-class Argument(NamedTuple):
+class Argument(Struct, frozen=True):
     """An argument: its node where it has one, type, path and computed size."""
 
     node: Node | None
@@ -41,7 +52,7 @@ class Argument(NamedTuple):
         return default
 
 
-class Estimate(NamedTuple):
+class Estimate(Struct, frozen=True):
     """The cost of a call, and the size of its result where that is known."""
 
     cost: Range
@@ -51,14 +62,42 @@ class Estimate(NamedTuple):
 Arguments = list[Argument]
 _Rule = Callable[[str, Argument | None, Arguments], Estimate | None]
 NOMINAL = frozenset(
-    "masked prefixLength family isUnspecified isLoopback isLinkLocalMulticast isLinkLocalUnicast isGlobalUnicast "
-    "format.named sign asInteger isInteger asApproximateFloat isGreaterThan isLessThan compareTo add sub major minor "
-    "patch getScheme getHostname getHost getPort getEscapedPath getQuery".split()
+    [
+        "masked",
+        "prefixLength",
+        "family",
+        "isUnspecified",
+        "isLoopback",
+        "isLinkLocalMulticast",
+        "isLinkLocalUnicast",
+        "isGlobalUnicast",
+        "format.named",
+        "sign",
+        "asInteger",
+        "isInteger",
+        "asApproximateFloat",
+        "isGreaterThan",
+        "isLessThan",
+        "compareTo",
+        "add",
+        "sub",
+        "major",
+        "minor",
+        "patch",
+        "getScheme",
+        "getHostname",
+        "getHost",
+        "getPort",
+        "getEscapedPath",
+        "getQuery",
+    ]
 )
 _OWN_EQUALITY = ("kubernetes.Quantity", "kubernetes.Semver", "net.IP", "net.CIDR")
 
 
-def kubernetes_estimate(function: str, overload: str, target: Argument | None, args: Arguments) -> Estimate | None:
+def kubernetes_estimate(
+    function: str, overload: str, target: Argument | None, args: Arguments
+) -> Estimate | None:
     """The cost by the rules of Kubernetes and of the list extensions, or None where they have none."""
     extension = _extension(overload, target, args)
     if extension is not None:
@@ -82,7 +121,9 @@ def _search(overload: str, target: Argument | None, _args: Arguments) -> Estimat
     element = target.element()
     if element is None:
         size = target.known_size()
-        if overload == "list_includes_dyn_dyn":  # An attribute that is a list has fewer elements than a text characters.
+        if (
+            overload == "list_includes_dyn_dyn"
+        ):  # An attribute that is a list has fewer elements than a text characters.
             size = Range(size.low, LIST_VALUES) if is_attribute(target.path) else size
             return Estimate(size, None)
         return Estimate(size.scaled(TEXT_FACTOR), None)

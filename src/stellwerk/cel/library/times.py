@@ -11,7 +11,16 @@ from stellwerk.cel.values.scalars import INT_MAX, INT_MIN, NANO, Duration, Times
 _MOMENT = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:[.,](\d+))?(?:Z|([+-])(\d{2}):(\d{2}))", re.ASCII
 )
-_UNITS = {"ns": 1, "us": 1000, "\u00b5s": 1000, "\u03bcs": 1000, "ms": 10**6, "s": NANO, "m": 60 * NANO, "h": 3600 * NANO}
+_UNITS = {
+    "ns": 1,
+    "us": 1000,
+    "\u00b5s": 1000,
+    "\u03bcs": 1000,
+    "ms": 10**6,
+    "s": NANO,
+    "m": 60 * NANO,
+    "h": 3600 * NANO,
+}
 _PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?(ns|us|\u00b5s|\u03bcs|ms|s|m|h)")
 _OFFSET = re.compile(r"([+-]?)(\d{1,2}):(\d{2})", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,7 +57,7 @@ def moment_of(seconds: int, nanos: int = 0) -> Timestamp:
 def length_of(nanos: int) -> Duration:
     """Nanoseconds; raises EvaluationError beyond 64 bits."""
     if not INT_MIN <= nanos <= INT_MAX:
-        raise EvaluationError("duration overflow")
+        raise EvaluationError("integer overflow")
     return Duration(nanos)
 
 
@@ -100,7 +109,9 @@ def add_times(one: Any, other: Any) -> Any:
 
 def subtract_times(one: Any, other: Any) -> Any:
     """What `one - other` is."""
-    if other.__class__ not in (Timestamp, Duration) or (one.__class__ is Duration and other.__class__ is Timestamp):
+    if other.__class__ not in (Timestamp, Duration) or (
+        one.__class__ is Duration and other.__class__ is Timestamp
+    ):
         raise EvaluationError("no such overload")
     total = one.nanos - other.nanos
     return length_of(total) if one.__class__ is other.__class__ else moment_of(*divmod(total, NANO))
@@ -154,5 +165,5 @@ TIME_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "duration_to_hours": lambda value: _whole(value, 3600 * NANO),
     "duration_to_minutes": lambda value: _whole(value, 60 * NANO),
     "duration_to_seconds": lambda value: _whole(value, NANO),
-    "duration_to_milliseconds": lambda value: _whole(value, 10**6) % 1000,
+    "duration_to_milliseconds": lambda value: _whole(value, 10**6),
 }

@@ -1,7 +1,10 @@
 """Loops: what all, exists, map and the other macros become."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from stellwerk.cel.errors import EvaluationError
 from stellwerk.cel.values.equality import from_key
@@ -27,7 +30,7 @@ _GO_NAMES = {
 }
 
 
-class Fold(NamedTuple):
+class Fold(Struct, frozen=True):
     """The parts of a loop; accumulator and variables are places in the frame."""
 
     over: Evaluate
@@ -41,7 +44,7 @@ class Fold(NamedTuple):
 
 def fold(parts: Fold) -> Evaluate:
     """Evaluates the loop. An error is kept as the accumulator's value: a later element may make up for it."""
-    over, initial, accumulator, variables, condition, step, result = parts
+    over, initial, accumulator, variables, condition, step, result = astuple(parts)
     first, second = variables[0], variables[-1]
 
     def evaluate(frame: Frame) -> Any:

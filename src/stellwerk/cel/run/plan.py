@@ -16,6 +16,7 @@ from stellwerk.cel.environment import MAX_COST
 from stellwerk.cel.errors import CompileError, CostExceeded, EvaluationError
 from stellwerk.cel.library.conversions import CONVERSIONS
 from stellwerk.cel.library.operators import has_field, index
+from stellwerk.cel.library.texts import pattern_of
 from stellwerk.cel.run.dispatch import Function, function_for
 from stellwerk.cel.run.fold import Fold, fold
 from stellwerk.cel.run.logic import LOGIC, conditional, or_value
@@ -50,7 +51,9 @@ class Plan:
         self.places = FIRST
         self.scopes: list[dict[str, tuple[int, bool]]] = []
         self.pending = 0  # What is spent for certain by the part that is being built.
-        self.built: dict[Node, tuple[Evaluate, int]] = {}  # optMap has its target twice, nested ones exponentially.
+        self.built: dict[
+            Node, tuple[Evaluate, int]
+        ] = {}  # optMap has its target twice, nested ones exponentially.
 
     def build(self, node: Node) -> Evaluate:
         """What evaluates `node`, whose certain cost is added to what is pending.
@@ -106,7 +109,7 @@ class Plan:
                 return self.bind(node) if is_bind(node) else self.loop(node)
 
     def constant(self, node: Node) -> tuple[bool, Any]:
-        """Whether `node` is the same for every device, and its value: literals, and conversions of literals."""
+        """Whether `node` is the same for every device, and its value: a literal or a conversion of one."""
         match node:
             case Const(value=value):
                 return True, value
@@ -134,7 +137,9 @@ class Plan:
         """A place in the frame for each name; true for those whose value may be lazy."""
         places = [self.places + at for at in range(len(names))]
         self.places += len(names)
-        self.scopes.append({name: (place, lazy) for place, (name, lazy) in zip(places, names.items(), strict=True)})
+        self.scopes.append(
+            {name: (place, lazy) for place, (name, lazy) in zip(places, names.items(), strict=True)}
+        )
         return places
 
     def ident(self, node: Ident) -> Evaluate:
@@ -161,7 +166,10 @@ class Plan:
     def attribute(self, node: Node, name: str) -> Evaluate | None:
         """device.attributes["domain"].name in two look-ups, where nothing is counted."""
         match node:
-            case Call(function="_[_]", args=(Select(operand=Ident(name="device"), field=part), Const(value=str(domain)))):
+            case Call(
+                function="_[_]",
+                args=(Select(operand=Ident(name="device"), field=part), Const(value=str(domain))),
+            ):
                 if part in ("attributes", "capacity") and not any("device" in scope for scope in self.scopes):
                     return _attribute(part, domain, name)
         return None
@@ -202,6 +210,8 @@ class Plan:
 
     def invoke(self, name: str, function: Function, nodes: list[Node], kinds: list[Type]) -> Evaluate:
         args = [self.build(each) for each in nodes]
+        if name in ("find", "findAll"):
+            self.compile_pattern(nodes[1])
         if self.counted:
             constants = [self.constant(each) for each in nodes]
             fixed = all(known for known, _ in constants) and name != "join"
@@ -212,6 +222,15 @@ class Plan:
             return _equal_text(args[0], nodes[1].value)
         return _called(function, args)
 
+    def compile_pattern(self, node: Node) -> None:
+        """A constant pattern is compiled now, so that a wrong one fails now."""
+        known, pattern = self.constant(node)
+        if known and isinstance(pattern, str):
+            try:
+                pattern_of(pattern)
+            except EvaluationError as error:
+                raise CompileError(f"program instantiation failed: {error.text}") from None
+
     def list_literal(self, node: ListNode) -> Evaluate:
         elements = [self.build(each) for each in node.elements]
         optional = node.optional
@@ -220,7 +239,9 @@ class Plan:
 
         def make(frame: Frame) -> list[Any]:
             values = [(at in optional, each(frame)) for at, each in enumerate(elements)]
-            return [value.value if wrapped else value for wrapped, value in values if not wrapped or value.present]
+            return [
+                value.value if wrapped else value for wrapped, value in values if not wrapped or value.present
+            ]
 
         return make
 
@@ -266,7 +287,7 @@ class Plan:
         return fold(Fold(over, initial, accumulator, tuple(places), condition, step, result))
 
     def growing(self, step: Node, accumulator: int) -> Evaluate:
-        """A step that only adds to the list or map being made: nobody else can see it, so it grows in place."""
+        """A step that only adds to the list or map being made, which nobody else sees: it grows in place."""
         match step:
             case Call(function="_?_:_", args=(condition, inner, _)):
                 keep = self.charging(lambda: self.charged(_named(accumulator), 1))

@@ -11,7 +11,14 @@ from stellwerk.cel.values.urls import Url
 from stellwerk.cel.values.versions import Version
 
 _PLAIN = frozenset({str, bool, bytes, int, float, Timestamp, Duration, TypeValue})
-_STRICT = ("kubernetes.Quantity", "kubernetes.Semver", "kubernetes.URL", "kubernetes.NamedFormat", "net.IP", "net.CIDR")
+_STRICT = (
+    "kubernetes.Quantity",
+    "kubernetes.Semver",
+    "kubernetes.URL",
+    "kubernetes.NamedFormat",
+    "net.IP",
+    "net.CIDR",
+)
 
 
 class BoolKey:
@@ -54,7 +61,7 @@ def equal(one: Any, other: Any) -> bool:
     if left in NUMBERS:
         return right in NUMBERS and bool(one == other)
     if left in LISTS:
-        return right in LISTS and len(one) == len(other) and all(map(equal, one, other))
+        return right in LISTS and len(one) == len(other) and all(map(_not_unequal, one, other))
     if left in MAPS:
         return right in MAPS and _equal_maps(one, other)
     if left is Optional:
@@ -67,8 +74,18 @@ def equal(one: Any, other: Any) -> bool:
     return False
 
 
+def _not_unequal(one: Any, other: Any) -> bool:
+    """Within collections cel-go takes what cannot be compared for equal."""
+    try:
+        return equal(one, other)
+    except EvaluationError:
+        return True
+
+
 def _equal_maps(one: Any, other: Any) -> bool:
-    return len(one) == len(other) and all(key in other and equal(value, other[key]) for key, value in one.items())
+    return len(one) == len(other) and all(
+        key in other and equal(value, other[key]) for key, value in one.items()
+    )
 
 
 def _equal_optionals(one: Optional, other: Optional) -> bool:
@@ -117,7 +134,7 @@ def compared(one: Any, other: Any, function: str) -> int:
         raise EvaluationError(f"no such overload: {function}")
     elif left is not right:
         raise EvaluationError("no such overload")
-    return (one > other) - (one < other)
+    return int(one > other) - int(one < other)
 
 
 def size_of(value: Any) -> int:
@@ -128,5 +145,5 @@ def size_of(value: Any) -> int:
     if kind is Optional and value.present:
         return size_of(value.value)
     if isinstance(value, Address):
-        return value.max_prefixlen // 8
-    return -(-value.bits // 8) if kind is Prefix else 1
+        return int(value.max_prefixlen) // 8
+    return -(-int(value.bits) // 8) if kind is Prefix else 1

@@ -1,4 +1,4 @@
-"""Semantic versions 2.0 as Kubernetes reads them (github.com/blang/semver/v4, and semverlib.go for `normalize`)."""
+"""Semantic versions 2.0 as Kubernetes reads them (blang/semver v4; semverlib.go for `normalize`)."""
 
 import re
 from functools import lru_cache
@@ -12,7 +12,9 @@ class Version:
 
     __slots__ = ("build", "key", "numbers")
 
-    def __init__(self, numbers: tuple[int, int, int], pre: tuple[tuple[int, int, str], ...], build: str) -> None:
+    def __init__(
+        self, numbers: tuple[int, int, int], pre: tuple[tuple[int, int, str], ...], build: str
+    ) -> None:
         self.numbers, self.build = numbers, build
         self.key = (*numbers, not pre, pre)  # A version without a pre-release comes after those with one.
 
