@@ -21,7 +21,8 @@ class Version:
     def __str__(self) -> str:
         """The canonical text."""
         pre = ".".join(word or str(number) for _, number, word in self.key[4])
-        return ".".join(map(str, self.numbers)) + ("-" + pre if pre else "") + ("+" + self.build if self.build else "")
+        text = ".".join(map(str, self.numbers)) + ("-" + pre if pre else "")
+        return f"{text}+{self.build}" if self.build else text
 
 
 @lru_cache(maxsize=4096)
