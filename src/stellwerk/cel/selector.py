@@ -50,7 +50,7 @@ class Selector:
     def matches(self, device: CelDevice) -> bool:
         """Whether the expression holds for `device`. Raises EvaluationError with cel-go's text."""
         if device.error is not None:
-            raise device.error
+            raise EvaluationError(device.error)
         try:
             value = self._evaluate([device.fields, 0, *self._places])
         except CostExceeded:
