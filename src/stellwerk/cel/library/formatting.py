@@ -15,7 +15,8 @@ _MAX_PRECISION = 1000
 _OWN_TYPES = ("Quantity", "Semver", "URL", "NamedFormat")
 _MAX_TEXT = 5_000_000
 
-_WITH_TEXT = tuple("bool int uint double string bytes null list map type timestamp duration".split(" "))
+_SCALARS = ("bool", "int", "uint", "double", "string", "bytes", "null", "timestamp", "duration")
+_WITH_TEXT = (*_SCALARS, "list", "map", "type")
 _TEXT_NAMES = "strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps"
 # Verb: what messages call it, the types it takes, and how messages name them.
 CLAUSES: dict[str, tuple[str, tuple[str, ...], str]] = {
