@@ -5,7 +5,6 @@ from typing import Any
 from msgspec import UNSET
 
 from stellwerk.api.groups.resource import Device, DeviceAttribute
-from stellwerk.cel.errors import EvaluationError
 from stellwerk.cel.values.amounts import amount_of
 from stellwerk.cel.values.names import DomainMap
 from stellwerk.cel.values.versions import parse_version
@@ -16,7 +15,7 @@ class CelDevice:
 
     __slots__ = ("error", "fields")
 
-    def __init__(self, fields: dict[str, Any], error: EvaluationError | None = None) -> None:
+    def __init__(self, fields: dict[str, Any], error: str | None = None) -> None:
         self.fields, self.error = fields, error
 
 
@@ -28,13 +27,13 @@ def cel_device(driver: str, device: Device) -> CelDevice:
     """
     attributes: dict[str, dict[str, Any]] = {}
     capacity: dict[str, dict[str, Any]] = {}
-    error = None
+    error: str | None = None
     for name, attribute in (device.attributes or {}).items():
         domain, _, identifier = name.partition("/") if "/" in name else (driver, "", name)
         try:
             attributes.setdefault(domain, {})[identifier] = _value(attribute)
         except ValueError as reason:
-            error = error or EvaluationError(f"attribute {name}: {reason}")
+            error = error or f"attribute {name}: {reason}"
     for name, amount in (device.capacity or {}).items():
         domain, _, identifier = name.partition("/") if "/" in name else (driver, "", name)
         capacity.setdefault(domain, {})[identifier] = amount_of(amount.value)

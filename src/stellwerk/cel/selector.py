@@ -45,7 +45,7 @@ class Program:
     def value(self, device: CelDevice) -> Any:
         """What the expression gives for `device`. Raises EvaluationError with cel-go's text."""
         if device.error is not None:
-            raise device.error
+            raise EvaluationError(device.error)
         try:
             return self._evaluate([device.fields, 0, *self._places])
         except CostExceeded:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stellwerk.cel.check.checker import Checked
-from stellwerk.cel.check.kinds import Type, formatted, is_dyn
+from stellwerk.cel.check.kinds import Type, formatted
 from stellwerk.cel.errors import CompileError, EvaluationError
 from stellwerk.cel.library.formatting import CLAUSES, clauses
 from stellwerk.cel.library.texts import pattern_of
@@ -67,7 +67,7 @@ def _format(checked: Checked, node: Node) -> list[tuple[int, str]]:
             return [(node.at, f"index {at} out of range")]
         kind = checked.types[given[at]]
         name, allowed, shown = CLAUSES[verb]
-        if allowed and not is_dyn(kind) and kind.kind not in allowed:
+        if kind.kind != "dyn" and kind.kind not in allowed:
             message = f"{name} clause can only be used on {shown}, was given {kind.name}"
             return [(given[at].at, f"error during formatting: {message}")]
     if len(given) > len(verbs):

@@ -15,10 +15,12 @@ _MAX_PRECISION = 1000
 _OWN_TYPES = ("Quantity", "Semver", "URL", "NamedFormat")
 _MAX_TEXT = 5_000_000
 
-
-# Verb: what messages call it, the types it takes (none: all that have a text), and how messages name them.
+_SCALARS = ("bool", "int", "uint", "double", "string", "bytes", "null", "timestamp", "duration")
+_WITH_TEXT = (*_SCALARS, "list", "map", "type")
+_TEXT_NAMES = "strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps"
+# Verb: what messages call it, the types it takes, and how messages name them.
 CLAUSES: dict[str, tuple[str, tuple[str, ...], str]] = {
-    "s": ("string", (), ""),
+    "s": ("string", _WITH_TEXT, _TEXT_NAMES),
     "d": ("decimal", ("int", "uint"), "integers"),
     "f": ("fixed-point", ("double", "string"), "doubles"),
     "e": ("scientific", ("double", "string"), "doubles"),
@@ -86,8 +88,7 @@ def _string(value: Any) -> str:
     try:
         return to_string(value)
     except EvaluationError:
-        kinds = "strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps"
-        raise _wrong("string", kinds, value) from None
+        raise _wrong("string", _TEXT_NAMES, value) from None
 
 
 def _nested(value: Any) -> str:

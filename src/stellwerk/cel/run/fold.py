@@ -31,29 +31,32 @@ _GO_NAMES = {
 
 
 class Fold(Struct, frozen=True):
-    """The parts of a loop; accumulator and variables are places in the frame."""
+    """The parts of a loop; accumulator and variables are places in the frame.
+
+    The loop ends when the accumulator is `stops_at`: all or exists is decided.
+    """
 
     over: Evaluate
     initial: Evaluate
     accumulator: int
     variables: tuple[int, ...]
-    condition: Evaluate | None
+    stops_at: bool | None
     step: Evaluate
     result: Evaluate
 
 
 def fold(parts: Fold) -> Evaluate:
     """Evaluates the loop. An error is kept as the accumulator's value: a later element may make up for it."""
-    over, initial, accumulator, variables, condition, step, result = astuple(parts)
+    over, initial, accumulator, variables, stops_at, step, result = astuple(parts)
     first, second = variables[0], variables[-1]
 
     def evaluate(frame: Frame) -> Any:
         values = over(frame)
         frame[accumulator] = _attempt(initial, frame)
         for key, value in _pairs(values, len(variables) == 2):
-            frame[first], frame[second] = key, value
-            if condition is not None and _attempt(condition, frame) is False:
+            if stops_at is not None and frame[accumulator] is stops_at:
                 break
+            frame[first], frame[second] = key, value
             try:
                 frame[accumulator] = step(frame)
             except EvaluationError as error:

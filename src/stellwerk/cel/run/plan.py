@@ -212,12 +212,16 @@ class Plan:
         args = [self.build(each) for each in nodes]
         if name in ("find", "findAll"):
             self.compile_pattern(nodes[1])
-        if self.counted:
-            constants = [self.constant(each) for each in nodes]
-            fixed = all(known for known, _ in constants) and name != "join"
-            if not fixed and not has_fixed_cost(name, kinds):
-                return _counted(name, function, args)
-            self.pending += call_cost(name, [value for _, value in constants]) if fixed else 1
+        constants = [self.constant(each) for each in nodes]
+        fixed, values = (
+            all(known for known, _ in constants) and name != "join",
+            [value for _, value in constants],
+        )
+        if self.counted and not fixed and not has_fixed_cost(name, kinds):
+            return _counted(name, function, args)
+        self.pending += call_cost(name, values) if fixed else 1
+        if fixed:
+            return _computed(function, values)
         if name == "_==_" and isinstance(nodes[1], Const) and isinstance(nodes[1].value, str):
             return _equal_text(args[0], nodes[1].value)
         return _called(function, args)
@@ -279,12 +283,17 @@ class Plan:
         (accumulator,) = self.define({node.accumulator: False})
         names = {node.variable: False} | ({node.variable2: False} if node.variable2 else {})
         places = self.define(names)
-        condition = None if isinstance(node.condition, Const) else self.block(node.condition)
-        step = self.charging(lambda: self.growing(node.step, accumulator)) if fresh else self.block(node.step)
+        step = self.charging(lambda: self.step(node, accumulator if fresh else None))
         self.scopes.pop()
         result = self.build(node.result)
         self.scopes.pop()
-        return fold(Fold(over, initial, accumulator, tuple(places), condition, step, result))
+        return fold(Fold(over, initial, accumulator, tuple(places), _stops_at(node.condition), step, result))
+
+    def step(self, node: Comprehension, grows: int | None) -> Evaluate:
+        """One round of a loop; looking whether it goes on is paid for here, and done by fold."""
+        if not isinstance(node.condition, Const):
+            self.build(node.condition)
+        return self.build(node.step) if grows is None else self.growing(node.step, grows)
 
     def growing(self, step: Node, accumulator: int) -> Evaluate:
         """A step that only adds to the list or map being made, which nobody else sees: it grows in place."""
@@ -299,6 +308,17 @@ class Plan:
                 return self.charged(_insert(accumulator, self.build(key), self.build(value)), 2)
             case _:
                 return self.build(step)
+
+
+def _stops_at(condition: Node) -> bool | None:
+    """The accumulator's value at which a loop ends: false for all, true for exists, else none."""
+    match condition:
+        case Call(function="@not_strictly_false", args=(Call(function="!_"),)):
+            return True
+        case Call(function="@not_strictly_false"):
+            return False
+        case _:
+            return None
 
 
 def _named(place: int) -> Evaluate:
@@ -368,6 +388,24 @@ def _called(function: Function, args: list[Evaluate]) -> Evaluate:
     if len(args) == 2:
         return _binary(function, *args)
     return lambda frame: function(*[each(frame) for each in args])
+
+
+def _computed(function: Function, values: list[Any]) -> Evaluate:
+    """A call of constants, such as quantity("40Gi"), is made once; all functions are pure."""
+    try:
+        value = function(*values)
+    except CostExceeded:
+        return lambda frame: function(*values)
+    except EvaluationError as error:
+        return _failing(error.text)
+    return lambda frame: value
+
+
+def _failing(text: str) -> Evaluate:
+    def fail(frame: Frame) -> Any:
+        raise EvaluationError(text)
+
+    return fail
 
 
 def _counted(name: str, function: Function, args: list[Evaluate]) -> Evaluate:
