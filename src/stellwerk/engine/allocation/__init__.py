@@ -1,0 +1,1 @@
+"""Which devices satisfy a claim (Dynamic Resource Allocation)."""
