@@ -64,6 +64,7 @@ class DeviceCounterConsumption(Struct, frozen=True, kw_only=True, rename="camel"
 
     counter_set: str
     counters: Mapping[str, Counter] | UnsetType = UNSET
+    compatibility_groups: tuple[str, ...] | UnsetType = UNSET
 
 
 class DeviceTaint(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -205,6 +206,13 @@ class CapacityRequirements(Struct, frozen=True, kw_only=True, rename="camel"):
     requests: Mapping[str, Quantity] | UnsetType = UNSET
 
 
+class DeviceDerivedAttribute(Struct, frozen=True, kw_only=True, rename="camel"):
+    """An attribute that a CEL expression makes of a device; constraints may use its name."""
+
+    name: str
+    expression: str
+
+
 class ExactDeviceRequest(Struct, frozen=True, kw_only=True, rename="camel"):
     """`count` devices (default 1), or all that match; `allocationMode`: ExactCount or All."""
 
@@ -215,6 +223,7 @@ class ExactDeviceRequest(Struct, frozen=True, kw_only=True, rename="camel"):
     admin_access: bool | UnsetType = UNSET
     tolerations: tuple[DeviceToleration, ...] | UnsetType = UNSET
     capacity: CapacityRequirements | UnsetType = UNSET
+    derived_attributes: tuple[DeviceDerivedAttribute, ...] | UnsetType = UNSET
 
 
 class DeviceSubRequest(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -227,6 +236,7 @@ class DeviceSubRequest(Struct, frozen=True, kw_only=True, rename="camel"):
     count: Int64 | UnsetType = UNSET
     tolerations: tuple[DeviceToleration, ...] | UnsetType = UNSET
     capacity: CapacityRequirements | UnsetType = UNSET
+    derived_attributes: tuple[DeviceDerivedAttribute, ...] | UnsetType = UNSET
 
 
 class DeviceRequest(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -1,1 +1,1 @@
-"""Which devices satisfy a claim (Dynamic Resource Allocation)."""
+"""Which devices satisfy the claim: Dynamic Resource Allocation as Kubernetes' scheduler decides it."""

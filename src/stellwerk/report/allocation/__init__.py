@@ -1,0 +1,1 @@
+"""What becomes of claims, as text and as data."""
