@@ -1,10 +1,10 @@
 """Opaque configurations as NVIDIA's driver judges them: recorded from its own code, on inputs of ours.
 
 nvidia/opaque-configs.jsonl: `parameters` made at random, `gates` of the driver that were on, `uuids` of two
-devices; `stage` is where sigs.k8s.io/dra-driver-nvidia-gpu at 95932046 (Apache-2.0) stopped: decode (its strict
-decoder), kind (no configuration), validate (Normalize, then Validate), prepare (the block of the other strategy),
-limits (Normalize of the pinned memory limits), panic, or ok. Of 20,000 such cases 19 differed, all by a count
-written as 100.0: the driver refuses that text, but a client has made it 100 before.
+devices; `stage` is where sigs.k8s.io/dra-driver-nvidia-gpu at 95932046 (Apache-2.0) stopped: decode (its
+strict decoder), kind (no configuration), validate (Normalize, then Validate), prepare (a block of the other
+strategy), limits (Normalize of the pinned memory limits), panic, or ok. Of 20,000 cases 19 differed, by a
+count written as 100.0: the driver refuses that text, but a client has made it 100 before.
 """
 
 import json

@@ -56,7 +56,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (template(*[exactly() for _ in range(33)]), "too-many", "requests"),
     (template({"name": "A", **exactly()}), "no-label", "requests[0].name"),
     (template({"name": "a" * 64, **exactly()}), "no-label", "requests[0].name"),
-    (template({"name": "x", **exactly()}, {"name": "x", **exactly()}), "twice", "requests[1].name"),
+    (template({"name": "x", **exactly()}, {"name": "x", **exactly()}), "twice", "requests[1]"),
     (template({}), "one-of", "requests[0]"),
     (template({**exactly(), "firstAvailable": [ALTERNATIVE]}), "one-of", "requests[0]"),
     (template({"firstAvailable": []}), "one-of", "requests[0]"),
@@ -65,7 +65,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "too-many",
         "requests[0].firstAvailable",
     ),
-    (template({"firstAvailable": [ALTERNATIVE] * 2}), "twice", "requests[0].firstAvailable[1].name"),
+    (template({"firstAvailable": [ALTERNATIVE] * 2}), "twice", "requests[0].firstAvailable[1]"),
     (
         template({"firstAvailable": [{**ALTERNATIVE, "count": -1}]}),
         "count",
@@ -108,6 +108,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "constraints[0].distinctAttribute",
     ),
     (template(exactly(), constraints=[{}]), "no-attribute", "constraints[0]"),
+    (
+        template(exactly(), constraints=[{"matchAttribute": ""}]),
+        "no-domain-part",
+        "constraints[0].matchAttribute",
+    ),
     (
         template(exactly(), constraints=[{"requests": ["b"], "matchAttribute": "d.e/f"}]),
         "no-request",
@@ -198,7 +203,7 @@ def test_what_is_left_without_a_dropped_field_may_be_refused() -> None:
     distinct = template(exactly(), constraints=[{"distinctAttribute": "d.e/f"}])
     assert api(distinct, kubernetes="1.35") == [
         ("ignores", "dropped", "constraints[0].distinctAttribute"),
-        ("refuses", "no-attribute", "constraints[0]"),
+        ("refuses", "no-attribute", "constraints[0].matchAttribute"),
     ]
 
 
@@ -215,6 +220,11 @@ def test_a_derived_attribute_is_named_by_a_constraint() -> None:
     on = {"DRADerivedAttributes": True}
     assert [verdict for verdict, _, _ in api(derived("d.e/f"), **on)] == ["accepts"]
     assert [code for _, code, _ in api(derived("d.e/f", used=False), **on)] == ["unused"]
+    other = derived("d.e/f", used=False)
+    other["spec"]["spec"]["devices"]["requests"].append({"name": "z", **exactly()})
+    for target, codes in (("z", ["unused"]), ("a", ["valid"])):
+        other["spec"]["spec"]["devices"]["constraints"] = [{"requests": [target], "matchAttribute": "d.e/f"}]
+        assert [code.partition("-")[0] for _, code, _ in api(other, **on)] == codes
     assert [code for _, code, _ in api(derived("f"), **on)] == ["no-domain-part", "no-domain-part"]
     assert [code for _, code, _ in api(derived("d.e/f", expression="x" * 10241), **on)] == [
         "expression-too-long"

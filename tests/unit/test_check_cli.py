@@ -103,6 +103,8 @@ def test_yaml_and_json_say_the_same_and_german_is_for_the_table(capsys: pytest.C
         (["--gate", "DRAAdminAccess"], "DRAAdminAccess"),
         (["--gate", "DRAAdminAccess=false"], "locked"),
         (["--kubernetes", "1.34", "--gate", "DRADerivedAttributes=true"], "DRADerivedAttributes"),
+        (["--gate", "DRAConsumableCapacity=false"], "DRAFractionalCapacityRange"),
+        (["--gate", "DRAPartitionableDevicesType=true"], "DRAResourcePoolStatus"),
         (["--kueue", "0.1"], "0.19"),
         (["--karpenter", "9"], "1.14"),
         (["--provider", "ibm"], "azure"),

@@ -162,4 +162,24 @@ def _changes(given: "Sequence[str]", kubernetes: str, others: "Sequence[Componen
                 release=kubernetes,
             )
         changed[name] = value == "true"
+    _refuse_alone(changed, kubernetes)
     return changed
+
+
+def _refuse_alone(changed: "Mapping[str, bool]", kubernetes: str) -> None:
+    """Kubernetes does not start with a gate on whose requirements are off."""
+    from stellwerk.api.errors import InvalidInput
+    from stellwerk.catalog.versions import gates
+
+    known = gates(kubernetes)
+    on = {name for name, state in known.items() if changed.get(name, state.default)}
+    for name in sorted(on):
+        missing = [each for each in known[name].requires if each not in on]
+        if missing:
+            raise InvalidInput(
+                "the feature gate {name} needs {needed}, which is off: {release} does not start so",
+                fix="add --gate {needed}=true, or --gate {name}=false",
+                name=name,
+                needed=missing[0],
+                release=kubernetes,
+            )

@@ -6,7 +6,7 @@ the toleration effect None, which 1.34 does not know, and derived attributes.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from msgspec import Struct, UnsetType
 
@@ -18,8 +18,10 @@ from stellwerk.api.groups.resource import (
     DeviceClassSpec,
     DeviceConfiguration,
     DeviceConstraint,
+    DeviceDerivedAttribute,
     DeviceRequest,
     DeviceSelector,
+    DeviceSubRequest,
     DeviceToleration,
 )
 from stellwerk.api.manifests import encode
@@ -40,10 +42,14 @@ Check = Callable[[T, str], Iterator[Wrong]]
 
 
 class _Known(Struct, frozen=True):
-    """What parts of a claim refer to: alternatives by request, and the attributes that constraints name."""
+    """What parts of a claim refer to: alternatives by request, (request or "", attribute) of constraints.
+
+    `distinct`: constraints may name a distinctAttribute.
+    """
 
     requests: Mapping[str, tuple[str, ...]]
-    attributes: frozenset[str]
+    attributes: frozenset[tuple[str, str]]
+    distinct: bool
 
 
 def check_claim(claim: DeviceClaim, cluster: Cluster, path: str) -> Iterator[Wrong]:
@@ -51,12 +57,17 @@ def check_claim(claim: DeviceClaim, cluster: Cluster, path: str) -> Iterator[Wro
     requests, constraints = given(claim.requests, ()), given(claim.constraints, ())
     known = _Known(
         {each.name: tuple(sub.name for sub in given(each.first_available, ())) for each in requests},
-        frozenset(given(each.match_attribute, given(each.distinct_attribute, "")) for each in constraints),
+        frozenset(
+            (target, given(each.match_attribute, given(each.distinct_attribute, "")))
+            for each in constraints
+            for target in given(each.requests, ()) or ("",)
+        ),
+        cluster.on("DRAConsumableCapacity"),
     )
     yield from _all(
         requests, f"{path}.requests", MAX_REQUESTS, lambda each, at: _request(each, at, cluster, known)
     )
-    yield from _twice([each.name for each in requests], f"{path}.requests", ".name")
+    yield from _twice([each.name for each in requests], f"{path}.requests", MAX_REQUESTS)
     yield from _all(
         constraints, f"{path}.constraints", MAX_CONSTRAINTS, lambda each, at: _constraint(each, at, known)
     )
@@ -86,7 +97,7 @@ def check_pod(spec: PodSpec, path: str) -> Iterator[Wrong]:
     Source: pkg/apis/core/validation/validation.go, validatePodResourceClaims and what it calls.
     """
     claims = given(spec.resource_claims, ())
-    yield from _twice([each.name for each in claims], f"{path}.resourceClaims", ".name")
+    yield from _twice([each.name for each in claims], f"{path}.resourceClaims", len(claims))
     for i, claim in enumerate(claims):
         at = f"{path}.resourceClaims[{i}]"
         yield from _named(f"{at}.name", names.label_reason(claim.name))
@@ -132,12 +143,13 @@ def _all(items: Sequence[T], path: str, most: int, check: Check[T]) -> Iterator[
         yield from check(item, f"{path}[{i}]")
 
 
-def _twice(keys: Sequence[str], path: str, suffix: str = "") -> Iterator[Wrong]:
+def _twice(keys: Sequence[str], path: str, most: int) -> Iterator[Wrong]:
+    """Keys that were there before, if there are not too many of them anyway."""
     seen: set[str] = set()
-    for i, key in enumerate(keys):
+    for i, key in enumerate(keys if len(keys) <= most else ()):
         if key in seen:
             reason = Reason("twice", "{name} is there twice", {"name": shown(key) or '""'})
-            yield Wrong(path=f"{path}[{i}]{suffix}", reason=reason)
+            yield Wrong(path=f"{path}[{i}]", reason=reason)
         seen.add(key)
 
 
@@ -154,43 +166,51 @@ def _request(request: DeviceRequest, path: str, cluster: Cluster, known: _Known)
         text = Reason("one-of", "a request has exactly one of exactly and firstAvailable")
         yield Wrong(path=path, reason=text)
     elif not isinstance(request.exactly, UnsetType):
-        yield from _asking(request.exactly, f"{path}.exactly", cluster, known)
+        yield from _asking(request.exactly, f"{path}.exactly", cluster)
+        yield from _derived(request.exactly, f"{path}.exactly", request.name, known)
     else:
         yield from _all(
             alternatives,
             f"{path}.firstAvailable",
             MAX_ALTERNATIVES,
-            lambda each, at: _alternative(each, at, cluster, known),
+            lambda each, at: _alternative(each, at, cluster, (request.name, known)),
         )
-        yield from _twice([each.name for each in alternatives], f"{path}.firstAvailable", ".name")
+        yield from _twice([each.name for each in alternatives], f"{path}.firstAvailable", MAX_ALTERNATIVES)
 
 
-def _alternative(each: Any, path: str, cluster: Cluster, known: _Known) -> Iterator[Wrong]:
+def _alternative(
+    each: DeviceSubRequest, path: str, cluster: Cluster, within: tuple[str, _Known]
+) -> Iterator[Wrong]:
+    request, known = within
     yield from _named(f"{path}.name", names.label_reason(each.name))
-    yield from _asking(each, path, cluster, known)
+    yield from _asking(each, path, cluster)
+    yield from _derived(each, path, f"{request}/{each.name}", known)
 
 
-def _asking(asked: Asking, path: str, cluster: Cluster, known: _Known) -> Iterator[Wrong]:
+def _asking(asked: Asking, path: str, cluster: Cluster) -> Iterator[Wrong]:
     yield from _named(f"{path}.deviceClassName", names.subdomain_reason(asked.device_class_name))
     yield from _selectors(given(asked.selectors, ()), f"{path}.selectors", cluster)
     yield from _mode(asked, path)
     for i, toleration in enumerate(given(asked.tolerations, ())):
         yield from _toleration(toleration, f"{path}.tolerations[{i}]", cluster)
-    derived = given(asked.derived_attributes, ())
-    if len(derived) > MAX_DERIVED:
-        values = {"count": len(derived), "limit": MAX_DERIVED}
-        reason = Reason("too-many", "{count} entries, the limit is {limit}", values)
-        yield Wrong(path=f"{path}.derivedAttributes", reason=reason)
-        return
-    for i, each in enumerate(derived):
-        at = f"{path}.derivedAttributes[{i}]"
+
+
+def _derived(asked: Asking, path: str, name: str, known: _Known) -> Iterator[Wrong]:
+    """Derived attributes of a request, or of an alternative (request/alternative)."""
+
+    def check(each: DeviceDerivedAttribute, at: str) -> Iterator[Wrong]:
         yield from _named(f"{at}.name", names.attribute_reason(each.name))
         yield from _named(f"{at}.expression", length_reason(each.expression))
-        if each.name not in known.attributes:
+        targets = {"", name, name.partition("/")[0]}
+        if not any((target, each.name) in known.attributes for target in targets):
             reason = Reason(
                 "unused", "no constraint uses the derived attribute {name}", {"name": shown(each.name)}
             )
             yield Wrong(path=f"{at}.name", reason=reason)
+
+    derived = given(asked.derived_attributes, ())
+    yield from _all(derived, f"{path}.derivedAttributes", MAX_DERIVED, check)
+    yield from _twice([each.name for each in derived], f"{path}.derivedAttributes", MAX_DERIVED)
 
 
 def _selectors(selectors: Sequence[DeviceSelector], path: str, cluster: Cluster) -> Iterator[Wrong]:
@@ -243,14 +263,14 @@ def _toleration(each: DeviceToleration, path: str, cluster: Cluster) -> Iterator
 
 def _constraint(constraint: DeviceConstraint, path: str, known: _Known) -> Iterator[Wrong]:
     yield from _references(given(constraint.requests, ()), f"{path}.requests", known.requests)
-    match, distinct = given(constraint.match_attribute, ""), given(constraint.distinct_attribute, "")
-    if match:  # With both, Kubernetes looks at matchAttribute only.
+    match, distinct = constraint.match_attribute, constraint.distinct_attribute
+    if not isinstance(match, UnsetType):  # With both, Kubernetes looks at matchAttribute only.
         yield from _named(f"{path}.matchAttribute", names.attribute_reason(match))
-    elif distinct:
+    elif not isinstance(distinct, UnsetType):
         yield from _named(f"{path}.distinctAttribute", names.attribute_reason(distinct))
     else:
         reason = Reason("no-attribute", "a constraint needs matchAttribute or distinctAttribute")
-        yield Wrong(path=path, reason=reason)
+        yield Wrong(path=path if known.distinct else f"{path}.matchAttribute", reason=reason)
 
 
 def _claim_config(config: DeviceClaimConfiguration, path: str, known: _Known) -> Iterator[Wrong]:
@@ -261,6 +281,10 @@ def _claim_config(config: DeviceClaimConfiguration, path: str, known: _Known) ->
 def _references(asked: Sequence[str], path: str, known: Mapping[str, Collection[str]]) -> Iterator[Wrong]:
     def check(name: str, at: str) -> Iterator[Wrong]:
         request, _, alternative = name.partition("/")
+        parts = name.split("/")
+        if len(parts) <= 2 and (bad := next(filter(None, map(names.label_reason, parts)), None)):
+            yield Wrong(path=at, reason=bad)
+            return
         if request in known and (not alternative or alternative in known[request]) and name[-1:] != "/":
             return
         values = {"name": shown(name) or '""', "known": ", ".join(sorted(known)[:8])}
@@ -268,7 +292,7 @@ def _references(asked: Sequence[str], path: str, known: Mapping[str, Collection[
         yield Wrong(path=at, reason=reason)
 
     yield from _all(asked, path, MAX_REQUESTS, check)
-    yield from _twice(asked, path)
+    yield from _twice(asked, path, MAX_REQUESTS)
 
 
 def _config(config: DeviceConfiguration | DeviceClaimConfiguration, path: str) -> Iterator[Wrong]:
