@@ -1,5 +1,6 @@
 """Kueue, Karpenter, the GPU operator and NVIDIA's driver: what they do with a claim, and when."""
 
+import time
 from typing import Any
 
 import pytest
@@ -248,3 +249,14 @@ def test_rows_come_by_object_and_layer_and_name_versions_and_sources() -> None:
         assert each.versions and "@" in each.source and str(each.reason)
         assert each.fix is None or str(each.fix)
     assert API_SERVER in {each.layer for each in found}
+
+
+def test_a_claim_beyond_every_limit_is_answered_soon() -> None:
+    requests = [exactly(selectors=[SELECTOR] * 40) for _ in range(1_000)]
+    opaque = {"driver": "gpu.nvidia.com", "parameters": MPS}
+    huge = template(*requests, config=[{"requests": ["a"] * 40, "opaque": opaque}] * 1_000)
+    started = time.perf_counter()
+    found = rows(huge)
+    assert [code for verdict, code, _ in verdicts(found, API_SERVER)] == ["too-many", "too-many"]
+    assert len(found) < 100
+    assert time.perf_counter() - started < 20  # About one second, nearly all of it for reading the text.

@@ -1,1 +1,1 @@
-"""What becomes of claims, as text and as data."""
+"""What was allocated, and why the rest was not: table and document."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from msgspec import Struct, UnsetType
+from msgspec.structs import replace
 
 from stellwerk.api.groups.core import Container, PodSpec
 from stellwerk.api.groups.meta import given
@@ -76,6 +77,26 @@ def check_claim(claim: DeviceClaim, cluster: Cluster, path: str) -> Iterator[Wro
         f"{path}.config",
         MAX_CONFIGS,
         lambda each, at: _claim_config(each, at, known),
+    )
+
+
+def within_limits(claim: DeviceClaim) -> DeviceClaim:
+    """The claim with no list longer than is allowed: layers behind the API server take bounded time."""
+    requests = tuple(_bounded(each) for each in given(claim.requests, ())[:MAX_REQUESTS])
+    return replace(
+        claim,
+        requests=requests,
+        constraints=given(claim.constraints, ())[:MAX_CONSTRAINTS],
+        config=given(claim.config, ())[:MAX_CONFIGS],
+    )
+
+
+def _bounded(request: DeviceRequest) -> DeviceRequest:
+    exactly = request.exactly
+    if not isinstance(exactly, UnsetType):
+        exactly = replace(exactly, selectors=given(exactly.selectors, ())[:MAX_SELECTORS])
+    return replace(
+        request, exactly=exactly, first_available=given(request.first_available, ())[:MAX_ALTERNATIVES]
     )
 
 

@@ -6,7 +6,12 @@ from msgspec import UnsetType
 
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import DeviceClaim
-from stellwerk.engine.allocation.support.api_server import check_claim, check_class, check_pod
+from stellwerk.engine.allocation.support.api_server import (
+    check_claim,
+    check_class,
+    check_pod,
+    within_limits,
+)
 from stellwerk.engine.allocation.support.dropped import dropped_fields, without_dropped
 from stellwerk.engine.allocation.support.extended import extended_rows
 from stellwerk.engine.allocation.support.karpenter import karpenter_rows
@@ -66,6 +71,7 @@ def _claim_rows(claim: AskedClaim, asked: Asked, cluster: Cluster) -> Iterator[R
     wrong = [*_unknown(claim.unknown, cluster), *check_claim(left, cluster, claim.path)]
     wrong += _admin_access(claim, left, asked)
     yield from _api_rows(claim.object, wrong, cluster)
+    left = within_limits(left)
     yield from _scheduler_rows(claim, left, cluster)
     yield from kueue_rows(claim, left, cluster)
     yield from karpenter_rows(claim, left, cluster)

@@ -6,6 +6,7 @@ nothing is compiled, and `can_compile` says so.
 
 import importlib
 import importlib.util
+from functools import lru_cache
 
 from stellwerk.api.mismatch import shown
 from stellwerk.engine.decision import Reason
@@ -26,6 +27,7 @@ def length_reason(expression: str) -> Reason | None:
     return Reason("expression-too-long", "the expression is longer than {limit} bytes", {"limit": MAX_LENGTH})
 
 
+@lru_cache(maxsize=1024)
 def selector_reason(expression: str, consumable_capacity: bool, list_attributes: bool) -> Reason | None:
     """Why a new selector is refused under these two gates; None: it is not, or nothing compiled it."""
     if (long := length_reason(expression)) is not None:
