@@ -7,6 +7,7 @@ import click
 
 if TYPE_CHECKING:
     from stellwerk.catalog.mig import MigProfile
+    from stellwerk.catalog.versions import Gate
 
 
 @click.group("catalog", short_help="List GPU models, MIG profiles, node types with prices, fleets, rates.")
@@ -163,6 +164,39 @@ def sharing() -> None:
         for name, values in found.figures.items():
             click.echo(f"  {name}: " + ", ".join(f"{key} {value}" for key, value in values.items()))
         click.echo(f"  source: {found.source}")
+
+
+@command.command("versions")
+def versions() -> None:
+    """Feature gates of DRA in each Kubernetes release; what Kueue, Karpenter and NVIDIA do with DRA."""
+    from stellwerk.catalog.versions import components, gates_by_release, known_facts, release, releases
+
+    names = releases()
+    rows = [(gate, *(_gate(state) for state in states)) for gate, states in gates_by_release()]
+    _table(("GATE", *names), rows)
+    click.echo("on or off: the default; locked: it cannot be changed; -: the release has no such gate")
+    for name in names:
+        click.echo(f"source of {name}: {release(name).source}")
+    for component in dict.fromkeys(row.component for row in components()):
+        click.echo(f"\n{component}")
+        for row in components(component):
+            states = "; ".join(f"{gate} {_gate(state)}" for gate, state in row.gates.items())
+            click.echo(f"  {row.version}  {row.source(row.file)}".rstrip())
+            click.echo(f"    gates: {states}") if states else None
+        for fact in known_facts(component):
+            click.echo(f"  {_span(fact.since, fact.until)}: {fact.text}\n    source: {fact.file}")
+
+
+def _span(since: str, until: str) -> str:
+    if since == until:
+        return since or "all"
+    return f"{since or 'first'} to {until or 'newest'}"
+
+
+def _gate(state: "Gate | None") -> str:
+    if state is None:
+        return "-"
+    return f"{state.stage} {'on' if state.default else 'off'}" + (" locked" if state.locked else "")
 
 
 def _price(price: Any) -> str:

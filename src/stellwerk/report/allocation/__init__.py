@@ -1,0 +1,1 @@
+"""What was allocated, and why the rest was not: table and document."""
