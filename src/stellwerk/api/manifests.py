@@ -1,7 +1,7 @@
 """Files of Kubernetes objects (YAML documents, JSON, Lists): each object typed, beside its raw JSON."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -11,6 +11,7 @@ from stellwerk.api.errors import InvalidInput
 from stellwerk.api.mismatch import decode_hook, explain_mismatch, shown
 from stellwerk.api.scheme import is_carried, nearest_kind, type_of, versions_of
 
+Kind = TypeVar("Kind", bound=Struct)
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
 
@@ -53,6 +54,13 @@ def load_manifests(text: bytes, source: str) -> list[Manifest]:
         for document, value in read_documents(text, source)
         for raw, prefix in _objects(value, source, document)
     ]
+
+
+def read_as(manifest: Manifest, wanted: type[Kind]) -> Kind:
+    """A carried object (a StatefulSet) as a typed view, for who needs it. Raises InvalidInput."""
+    found = _typed(manifest, wanted)
+    assert isinstance(found, wanted)
+    return found
 
 
 def encode(value: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from stellwerk.api.checks.claims import check_claim, check_class, check_taint_rule, check_template
 from stellwerk.api.checks.fleet import check_fleet, check_interference, check_period
 from stellwerk.api.checks.names import check_metadata, identity
 from stellwerk.api.checks.partition import check_partition_plan
@@ -13,11 +14,19 @@ from stellwerk.api.checks.queues import (
     check_local_queue,
     queues_of,
 )
+from stellwerk.api.checks.slices import check_slice
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.apps import Deployment
 from stellwerk.api.groups.batch import Job
 from stellwerk.api.groups.core import Node, Pod
 from stellwerk.api.groups.kueue import ClusterQueue, Cohort, LocalQueue
+from stellwerk.api.groups.resource import (
+    DeviceClass,
+    DeviceTaintRule,
+    ResourceClaim,
+    ResourceClaimTemplate,
+    ResourceSlice,
+)
 from stellwerk.api.groups.stellwerk import Fleet, Interference, PartitionPlan, Period
 from stellwerk.api.manifests import Manifest
 
@@ -53,6 +62,8 @@ def _refuse_twice(manifest: Manifest, first: Manifest) -> None:
 
 def _check_object(manifest: Manifest, queues: Queues) -> None:
     match manifest.object:
+        case ResourceSlice() | ResourceClaim() | ResourceClaimTemplate() | DeviceClass() | DeviceTaintRule():
+            _check_devices(manifest)
         case Job() as job:
             check_job(manifest, job)
         case Pod() as pod:
@@ -77,3 +88,17 @@ def _check_object(manifest: Manifest, queues: Queues) -> None:
             check_partition_plan(manifest, plan)
         case _:
             pass
+
+
+def _check_devices(manifest: Manifest) -> None:
+    match manifest.object:
+        case ResourceSlice() as slice_:
+            check_slice(manifest, slice_)
+        case ResourceClaim() as claim:
+            check_claim(manifest, claim)
+        case ResourceClaimTemplate() as template:
+            check_template(manifest, template)
+        case DeviceClass() as class_:
+            check_class(manifest, class_)
+        case DeviceTaintRule() as rule:
+            check_taint_rule(manifest, rule)

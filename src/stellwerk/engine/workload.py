@@ -6,7 +6,7 @@ over containers and sidecars, or what an init container needs if that is more (K
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from msgspec import Struct, structs
 
@@ -118,14 +118,19 @@ def _find(manifests: Sequence[Manifest], skipped: Counter[str]) -> Iterator[_Fou
 
 def is_owned(metadata: ObjectMeta, owners: set[tuple[str, str, str]]) -> bool:
     """Whether the pod was made by one of the objects: by a Job, or by a Deployment's ReplicaSet."""
+    return owner_of(metadata, owners) is not None
+
+
+def owner_of(metadata: ObjectMeta, owners: Container[tuple[str, str, str]]) -> tuple[str, str, str] | None:
+    """Which of the objects (kind, namespace, name) made the pod, None if none did."""
     namespace = given(metadata.namespace, "default")
     for reference in given(metadata.owner_references, ()):
         # A ReplicaSet is named after its Deployment, and a hash.
         maker = ("Deployment", namespace, reference.name.rpartition("-")[0])
         owner = maker if reference.kind == "ReplicaSet" else (reference.kind, namespace, reference.name)
         if owner in owners:
-            return True
-    return False
+            return owner
+    return None
 
 
 def pods_of(manifest: Manifest, item: Workload) -> int:

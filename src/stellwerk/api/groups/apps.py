@@ -1,4 +1,4 @@
-"""apps/v1: Deployment."""
+"""apps/v1: Deployment, StatefulSet."""
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -54,3 +54,24 @@ class Deployment(Struct, frozen=True, kw_only=True, rename="camel"):
     metadata: ObjectMeta = ObjectMeta()
     spec: DeploymentSpec
     status: DeploymentStatus | UnsetType = UNSET
+
+
+class StatefulSetSpec(Struct, frozen=True, kw_only=True, rename="camel"):
+    """`replicas` pods (default 1), numbered from 0, each with a name that stays."""
+
+    template: PodTemplateSpec
+    service_name: str | UnsetType = UNSET
+    replicas: Int32 | UnsetType = UNSET
+    selector: LabelSelector | UnsetType = UNSET
+    pod_management_policy: str | UnsetType = UNSET
+    min_ready_seconds: Int32 | UnsetType = UNSET
+    revision_history_limit: Int32 | UnsetType = UNSET
+
+
+class StatefulSet(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A service whose pods are told apart."""
+
+    api_version: str
+    kind: str
+    metadata: ObjectMeta = ObjectMeta()
+    spec: StatefulSetSpec

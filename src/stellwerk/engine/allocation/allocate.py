@@ -40,6 +40,12 @@ class Snapshot:
         self.classes: Mapping[str, DeviceClass] = {given(one.metadata.name, ""): one for one in classes}
         self.features = features
 
+    def with_features(self, features: Features) -> "Snapshot":
+        """The same slices and classes under other gates; what is known of the devices is shared."""
+        other = Snapshot((), self.classes.values(), features)
+        other.offered = self.offered
+        return other
+
     def ask(self, claims: Sequence[ResourceClaim]) -> Question:
         """The claims, made ready for any number of nodes."""
         return question(self.offered, claims, self.classes, self.features)

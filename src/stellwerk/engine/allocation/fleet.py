@@ -19,6 +19,7 @@ from stellwerk.engine.allocation.decision import Aborted, Allocated, Decision, U
 from stellwerk.engine.allocation.pools.gather import NodeView, view_of
 from stellwerk.engine.allocation.pools.offered import Column
 from stellwerk.engine.allocation.pools.usage import Usage
+from stellwerk.engine.allocation.search.attempt import Stop
 from stellwerk.engine.allocation.search.results import results_at
 
 _VERDICTS = frozenset((True, False))
@@ -70,9 +71,14 @@ class Refusal(Struct, frozen=True):
     nodes: int
 
 
-def allocate_each(fleet: Fleet, asked: Question, usage: Usage) -> Iterator[Decision]:
-    """The decision on each node, in the nodes' order, each as if the others were not there."""
-    for position, solved in _solved_each(fleet, asked, usage):
+def allocate_each(
+    fleet: Fleet, asked: Question, usage: Usage, stop: Stop | None = None
+) -> Iterator[Decision]:
+    """The decision on each node, in the nodes' order, each as if the others were not there.
+
+    `stop` is heard at each step and says why to give up.
+    """
+    for position, solved in _solved_each(fleet, asked, usage, stop):
         view = fleet.views[position]
         if solved.decision.node == given(view.node.metadata.name, ""):
             yield solved.decision
@@ -81,11 +87,11 @@ def allocate_each(fleet: Fleet, asked: Question, usage: Usage) -> Iterator[Decis
 
 
 def allocate_first(
-    fleet: Fleet, asked: Question, usage: Usage
+    fleet: Fleet, asked: Question, usage: Usage, stop: Stop | None = None
 ) -> tuple[Allocated | None, tuple[Refusal, ...]]:
     """The first node that can have the claims, if one can, and how those before it refused."""
     refused: dict[int, tuple[_Solved, int]] = {}
-    for position, solved in _solved_each(fleet, asked, usage):
+    for position, solved in _solved_each(fleet, asked, usage, stop):
         if isinstance(solved.decision, Allocated):
             decision = _renamed(solved, fleet.views[position], asked, usage)
             assert isinstance(decision, Allocated)
@@ -103,7 +109,9 @@ def _refusals(refused: Iterable[tuple[_Solved, int]]) -> tuple[Refusal, ...]:
     )
 
 
-def _solved_each(fleet: Fleet, asked: Question, usage: Usage) -> Iterator[tuple[int, _Solved]]:
+def _solved_each(
+    fleet: Fleet, asked: Question, usage: Usage, stop: Stop | None = None
+) -> Iterator[tuple[int, _Solved]]:
     """Each node's position and the answer to its picture, which may bear another node's name."""
     looks = _looks_of(asked) if usage.is_plain else None
     kinds = fleet.kinds(looks) if looks is not None else (None,) * len(fleet.views)
@@ -112,12 +120,12 @@ def _solved_each(fleet: Fleet, asked: Question, usage: Usage) -> Iterator[tuple[
     for position, kind in enumerate(kinds):
         view = fleet.views[position]
         if kind is None or view.span is None:
-            yield position, _Solved(allocate_on(view.node, asked, usage))
+            yield position, _Solved(allocate_on(view.node, asked, usage, stop))
             continue
         picture = (kind, flags[view.span[0] : view.span[1]])
         known = solved.get(picture)
         if known is None:
-            known = solved[picture] = _solve(view, asked, usage)
+            known = solved[picture] = _solve(view, asked, usage, stop)
         yield position, known
 
 
@@ -173,8 +181,8 @@ def _numbered(values: Sequence[object]) -> tuple[object, ...] | None:
     return tuple([numbers[value] for value in values])
 
 
-def _solve(view: NodeView, asked: Question, usage: Usage) -> _Solved:
-    attempt, decision = attempt_on(view.node, asked, usage)
+def _solve(view: NodeView, asked: Question, usage: Usage, stop: Stop | None) -> _Solved:
+    attempt, decision = attempt_on(view.node, asked, usage, stop)
     first = view.span[0] if view.span is not None else 0
     if isinstance(decision, Allocated) and attempt is not None:
         taken = attempt.ledger.taken

@@ -116,9 +116,13 @@ def _device(one: Taken, place: int, claim: ClaimQuestion, binding: bool) -> Devi
 
 
 def share_id(claim: ClaimQuestion, one: Taken, place: int) -> str:
-    """A UUID (RFC 9562, version 8) of the share: the same for the same snapshot (Kubernetes' is random)."""
+    """A UUID of the share: the same for the same snapshot (Kubernetes' is random)."""
     uid = given(claim.claim.metadata.uid, "")
-    text = "\n".join((str(one.device.id), uid, claim.name, one.request.label, str(place)))
+    return uuid_of("\n".join((str(one.device.id), uid, claim.name, one.request.label, str(place))))
+
+
+def uuid_of(text: str) -> str:
+    """A UUID (RFC 9562, version 8) that follows from `text`."""
     digest = bytearray(hashlib.sha256(text.encode()).digest()[:16])
     digest[6] = digest[6] & 0x0F | 0x80
     digest[8] = digest[8] & 0x3F | 0x80

@@ -1,0 +1,109 @@
+"""`stellwerk allocate -f DIR`: which devices on which node, or why not and what would help."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from stellwerk.cli.options import LANG, OUTPUT, language_of
+
+if TYPE_CHECKING:
+    from stellwerk.engine.allocation.pods.turn import Outcome
+    from stellwerk.engine.allocation.pods.world import World
+    from stellwerk.report.allocation.document import Setting
+    from stellwerk.report.text import Language
+
+# The releases whose scheduler took a DeviceTaintRule without a selector for all devices; and that in which a
+# slice could have counters and devices, and alternatives were not scored.
+TAINTS_ALL, FIRST = frozenset({"1.34", "1.35", "1.36"}), "1.34"
+
+
+@click.command(
+    "allocate", short_help="Say which devices each claim gets, on which node, or why not and what would help."
+)
+@click.option(
+    "-f",
+    "--file",
+    "paths",
+    required=True,
+    multiple=True,
+    metavar="DIR|FILE",
+    help="Nodes, ResourceSlices, DeviceClasses, claims, templates, pods (repeatable).",
+)
+@click.option(
+    "--state", metavar="FILE", help="ResourceClaims as they are now: an earlier run's -o json or yaml."
+)
+@click.option(
+    "--kubernetes",
+    default="1.37",
+    show_default=True,
+    metavar="RELEASE",
+    help="The release whose gates hold: 1.34 to 1.37.",
+)
+@click.option(
+    "--gate", "settings", multiple=True, metavar="NAME=true|false", help="Turn a gate on or off (repeatable)."
+)
+@OUTPUT
+@LANG
+def command(
+    paths: tuple[str, ...], state: str | None, kubernetes: str, settings: tuple[str, ...], **shown: str | None
+) -> int:
+    """Allocate devices to the claims of pods, one pod after another, as Kubernetes' allocator does.
+
+    What claims already have is in use. Nothing is changed; `-o json` holds the claims as the scheduler would
+    write them.
+
+    Exit code 0: all are allocated; 1: not all.
+    """
+    from stellwerk.catalog.versions import minor_of
+    from stellwerk.engine.allocation.gates import gates_on, gates_to_turn_on
+    from stellwerk.engine.allocation.pods.cluster import Rules
+    from stellwerk.engine.allocation.pods.turn import allocate_pods
+    from stellwerk.engine.allocation.pods.world import world_of
+    from stellwerk.report.allocation.document import Setting
+    from stellwerk.sim.intake.cluster import read_cluster
+
+    lang = language_of(shown["lang"])
+    release = minor_of(kubernetes)
+    gates = gates_on(release, settings)
+    world = world_of(read_cluster(paths, state), combined_slices=release == FIRST)
+    outcome = allocate_pods(
+        world,
+        Rules(
+            gates=gates,
+            to_turn_on=gates_to_turn_on(release, gates),
+            none_means_all=release in TAINTS_ALL,
+            scores_alternatives=release != FIRST,
+        ),
+    )
+    _check_asked(outcome, paths)
+    sys.stdout.write(_text(world, outcome, Setting(release, gates), (shown["output"] or "table", lang)))
+    return 0 if outcome.all_allocated else 1
+
+
+def _check_asked(outcome: "Outcome", paths: tuple[str, ...]) -> None:
+    from stellwerk.api.errors import InvalidInput
+
+    if not outcome.answers:
+        raise InvalidInput(
+            "{name} has no ResourceClaim, and no pod that asks for devices",
+            fix="add a ResourceClaim, or a Pod, Job, Deployment or StatefulSet that asks for devices",
+            source=", ".join(paths)[:200],
+            name=", ".join(paths)[:200],
+        )
+
+
+def _text(world: "World", outcome: "Outcome", setting: "Setting", shown: tuple[str, "Language"]) -> str:
+    import shutil
+
+    from stellwerk.report.allocation.devices import offered_devices
+    from stellwerk.report.allocation.document import allocation_text
+
+    form, lang = shown
+    devices = offered_devices(world.slices)
+    if form != "table":
+        return allocation_text(outcome, devices, setting, form)
+    from stellwerk.report.allocation.table import render_allocation
+
+    width = shutil.get_terminal_size((100, 24)).columns
+    return render_allocation(outcome, devices, setting, (lang, width))

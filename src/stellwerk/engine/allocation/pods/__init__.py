@@ -1,0 +1,1 @@
+"""Pods with their claims, one after another, on the nodes of a cluster."""

@@ -1,0 +1,217 @@
+"""`allocate_pods`: pods and claims take their turn in the order of the files, each on the first fit.
+
+All claims of a pod are allocated together or not at all. What one gets, the next does not find any more. The
+order of nodes is that of the files; of Kubernetes' scores only that of firstAvailable is looked at.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from stellwerk.api.groups.meta import given
+from stellwerk.api.groups.resource import DeviceTaint, ResourceClaim
+from stellwerk.engine.allocation.change import (
+    Case,
+    Change,
+    Choices,
+    NoChange,
+    drivers_of,
+    smallest_change,
+)
+from stellwerk.engine.allocation.decision import GATES
+from stellwerk.engine.allocation.pods.claims import (
+    allocated_claim,
+    allocation_of,
+    claim_of,
+    key_of,
+    reserved_claim,
+)
+from stellwerk.engine.allocation.pods.cluster import Cluster, Rules
+from stellwerk.engine.allocation.pods.extended import GATE, asked_by, served_by
+from stellwerk.engine.allocation.pods.places import Ask, Budget, Found, NodesRefused, find_place, works_in
+from stellwerk.engine.allocation.pods.waiting import Key, PodCase
+from stellwerk.engine.allocation.pods.world import World
+from stellwerk.engine.decision import Reason
+
+CHANGE_STEPS = 300_000  # Devices tried for all changes of one pod together.
+MOST_CHANGES = 50  # Pods and claims for which a change is looked for.
+_TAKEN = frozenset({"in-use", "counters", "capacity", "compatibility-groups", "constraint"})
+_USEFUL_GATES = frozenset(part for gate in GATES for part in gate.split("+")) | {GATE}
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What became of a pod, or of a claim without one.
+
+    `claims`: those that it has or, refused, would have; `before`: it had them before its turn. `plugin`: what
+    the node's device plugin serves. `node` is "" if it is refused, or for a claim that is not bound to one.
+    """
+
+    kind: str
+    key: Key
+    claims: tuple[ResourceClaim, ...]
+    allocated: bool
+    node: str = ""
+    before: bool = False
+    plugin: Mapping[str, int] = {}
+    refused: tuple[NodesRefused, ...] = ()
+    change: Change | NoChange | None = None
+
+
+class Outcome(Struct, frozen=True):
+    """An answer per pod that asks for something and per claim without a pod; all claims as they are then."""
+
+    answers: tuple[Answer, ...]
+    claims: tuple[ResourceClaim, ...]
+
+    @property
+    def all_allocated(self) -> bool:
+        """Whether nobody was refused."""
+        return all(one.allocated for one in self.answers)
+
+
+def allocate_pods(world: World, rules: Rules) -> Outcome:
+    """Everybody's turn. The world is not changed."""
+    cluster = Cluster(world, rules)
+    for pod in world.waiting:
+        if isinstance(pod, PodCase) and (node := given(pod.spec.node_name, "")) in cluster.position:
+            position = cluster.position[node]
+            classes = cluster.by_resource(rules.gates)
+            served = served_by(cluster.nodes[position], asked_by(pod.spec), {}, classes)
+            cluster.place(pod, position, served.plugin)
+    answers: list[Answer] = []
+    changes = 0
+    for item in world.waiting:
+        answer, ask = _pod(cluster, item) if isinstance(item, PodCase) else _claim(cluster, item)
+        if answer is None:
+            continue
+        if not answer.allocated and ask is not None:
+            changes += 1
+            answer = _with_change(cluster, ask, answer, rules) if changes <= MOST_CHANGES else answer
+        answers.append(answer)
+    return Outcome(tuple(answers), tuple(cluster.claims.values()))
+
+
+def _claim(cluster: Cluster, key: Key) -> tuple[Answer | None, Ask | None]:
+    claim = cluster.claims[key]
+    result = allocation_of(claim)
+    if result is not None:
+        return Answer(
+            kind="ResourceClaim", key=key, claims=(claim,), allocated=True, node=_node_of(claim), before=True
+        ), None
+    ask = Ask(None, (), Case(claims=(claim,), gates=cluster.gates))
+    found, refused = find_place(cluster, ask, Budget())
+    if found is None:
+        return _refused("ResourceClaim", key, (claim,), refused), ask
+    claims = _allocated(found)
+    cluster.hold(claims)
+    node = given(cluster.nodes[found.position].metadata.name, "")
+    return Answer(kind="ResourceClaim", key=key, claims=claims, allocated=True, node=node), None
+
+
+def _pod(cluster: Cluster, pod: PodCase) -> tuple[Answer | None, Ask | None]:
+    if not pod.asks:
+        return None, None
+    ask = _asked(cluster, pod)
+    if isinstance(ask, Reason):
+        return _refused("Pod", pod.key, (), (NodesRefused("", len(cluster.nodes), (ask,)),)), None
+    bound = given(pod.spec.node_name, "") in cluster.position
+    found, refused = find_place(cluster, ask, Budget())
+    if found is None:
+        return _refused("Pod", pod.key, (*ask.held, *ask.case.claims), refused), ask
+    if not bound:
+        cluster.place(pod, found.position, found.served.plugin)
+    return _answer(cluster, pod, ask, found), None
+
+
+def _asked(cluster: Cluster, pod: PodCase) -> Ask | Reason:
+    """What the pod has and still asks, or why it cannot ask."""
+    if given(pod.spec.scheduling_gates, ()):
+        gate = given(pod.spec.scheduling_gates, ())[0].name
+        return Reason("scheduling-gate", "the pod waits for its scheduling gate {gate}", {"gate": gate})
+    known = (cluster.claims, cluster.made, cluster.world.templates)
+    claims: list[ResourceClaim] = []
+    for entry in given(pod.spec.resource_claims, ()):
+        claim = claim_of(pod, entry, known)
+        if isinstance(claim, Reason):
+            return claim
+        if claim not in claims:
+            claims.append(claim)
+    extended = cluster.claims.get(cluster.made.get((*pod.key, ""), ("", "")))
+    if extended is not None and allocation_of(extended) is not None:
+        claims.append(extended)
+    else:
+        extended = None
+    bound = given(pod.spec.node_name, "") in cluster.position
+    case = Case(
+        claims=tuple(one for one in claims if allocation_of(one) is None),
+        gates=cluster.gates,
+        spec=None if bound else pod.spec,
+    )
+    held = tuple(one for one in claims if allocation_of(one) is not None)
+    return Ask(pod, held, case, extended is not None)
+
+
+def _answer(cluster: Cluster, pod: PodCase, ask: Ask, found: Found) -> Answer:
+    """What the pod gets is written into the cluster."""
+    new = tuple(reserved_claim(one, pod) for one in _allocated(found))
+    cluster.hold(new)
+    held = tuple(reserved_claim(one, pod) for one in ask.held)
+    cluster.claims.update({key_of(one): one for one in held})
+    return Answer(
+        kind="Pod",
+        key=pod.key,
+        claims=(*held, *new),
+        allocated=True,
+        node=given(cluster.nodes[found.position].metadata.name, ""),
+        before=not new and bool(held),
+        plugin=found.served.plugin,
+    )
+
+
+def _allocated(found: Found) -> tuple[ResourceClaim, ...]:
+    pairs = zip(found.claims, found.results, strict=True)
+    return tuple(allocated_claim(claim, result) for claim, result in pairs)
+
+
+def _refused(
+    kind: str, key: Key, claims: tuple[ResourceClaim, ...], refused: tuple[NodesRefused, ...]
+) -> Answer:
+    return Answer(kind=kind, key=key, claims=claims, allocated=False, refused=refused)
+
+
+def _node_of(claim: ResourceClaim) -> str:
+    """The node to which an allocation is bound by its name, "" for others."""
+    result = allocation_of(claim)
+    selector = given(result.node_selector, None) if result is not None else None
+    for term in selector.node_selector_terms if selector is not None else ():
+        for one in given(term.match_fields, ()):
+            if one.key == "metadata.name" and one.operator == "In":
+                return given(one.values, ("",))[0]
+    return ""
+
+
+def _with_change(cluster: Cluster, ask: Ask, answer: Answer, rules: Rules) -> Answer:
+    codes = {reason.code for refused in answer.refused for reason in refused.reasons}
+    own = {"/".join(key_of(one)) for one in (*ask.held, *ask.case.claims)}
+    choices = Choices(
+        classes=drivers_of(cluster.world.classes, cluster.world.slices),
+        taints=_taints(cluster) if "taint" in codes else (),
+        holders=[name for name in cluster.results if name not in own] if codes & _TAKEN else (),
+        gates=tuple(gate for gate in rules.to_turn_on if gate in _USEFUL_GATES),
+    )
+    change = smallest_change(ask.case, choices, works_in(cluster, ask, Budget(CHANGE_STEPS)))
+    return Answer(
+        kind=answer.kind,
+        key=answer.key,
+        claims=answer.claims,
+        allocated=False,
+        refused=answer.refused,
+        change=change,
+    )
+
+
+def _taints(cluster: Cluster) -> tuple[DeviceTaint, ...]:
+    """The taints that keep claims away, each once, in the order of the devices."""
+    offered = cluster.snapshot(cluster.gates).offered.devices
+    taints: Iterable[DeviceTaint] = (taint for device in offered for taint in device.taints)
+    return tuple({(one.key, given(one.value, ""), one.effect): one for one in taints}.values())
