@@ -18,7 +18,10 @@ RDMA_KINDS = ("infiniband", "roce", "efa")
 
 
 class Measurement(Struct, frozen=True, kw_only=True):
-    """An all-reduce as published; `line_gb_s`: what a node's NICs can do (None: within a node). 0 GPUs: not said."""
+    """An all-reduce as published; `line_gb_s`: a node's NICs at their best (None: within a node).
+
+    0 GPUs: the source does not say how many.
+    """
 
     link: str
     bus_gb_s: Decimal
@@ -100,7 +103,7 @@ def network_facts() -> NetworkFacts:
 
 @cache
 def bandwidth(link: str) -> Range | None:
-    """Of `nvlink-4-switch`, `pcie-5-node`: GB/s; of `infiniband`, `tcp`: part of the line. None: not published."""
+    """GB/s of `nvlink-4-switch`, `pcie-5-node`; part of the line of `infiniband`, `tcp`; None: unknown."""
     return _range(row.value for row in network_facts().measurements if row.link == link)
 
 
@@ -122,7 +125,7 @@ def nvlink_of(model: GpuModel) -> tuple[str, bool]:
     if not generation.isdigit():
         return "", False
     if "bridge" in kind:
-        # The same generation drives bridges of 112 to 600 GB/s: what was measured on one says nothing on another.
+        # One generation drives bridges of 112 to 600 GB/s: a measurement is of one of them.
         return f"nvlink-{generation}-bridge-{model.nvlink_gb_s_total:f}", False
     return f"nvlink-{generation}-{'switch' if 'NVSwitch' in kind else 'mesh'}", True
 

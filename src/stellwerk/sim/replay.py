@@ -19,7 +19,8 @@ from stellwerk.runtime.loop import run
 from stellwerk.sim.faults import Cutting, node_losses
 from stellwerk.sim.figures import run_figures
 from stellwerk.sim.ledger import Ledger
-from stellwerk.sim.network import Network, default_share, network_loss, network_of
+from stellwerk.sim.network.links import Network, default_share, network_of
+from stellwerk.sim.network.loss import network_loss
 from stellwerk.sim.result import Outcome, Run
 from stellwerk.sim.safety import Safety
 from stellwerk.sim.slowdown import Slowdown
@@ -29,9 +30,9 @@ from stellwerk.sim.world import World
 class Scenario(Struct, frozen=True, kw_only=True):
     """What a replay takes besides the policy: demand, fleet, what sharing costs, and the seed of faults.
 
-    From `faults_until_ns` on no node is lost and no cut fails. `share` of a step waits for the network where a
-    gang does not say it (None: as published); what links it could have had is asked of the `declared` fleet
-    (None: the same fleet).
+    From `faults_until_ns` on no node is lost and no cut fails. `share` of a step waits for the network where
+    a gang does not say it (None: as published); which links it could have had is asked of the `declared`
+    fleet (None: the same fleet).
     """
 
     demand: Demand
@@ -115,7 +116,8 @@ def stage(scenario: Scenario, policy: Policy, slowdown: Slowdown) -> Stage:
     cutting = (
         None if isinstance(law, UnsetType) else Cutting(law, fleet, scenario.seed, scenario.faults_until_ns)
     )
-    world = World(plan.sites, jobs, slowdown, cloud, cutting, scenario.network)
+    world = World(plan.sites, jobs, slowdown, cloud, cutting)
+    world.network = scenario.network
     for job in demand.jobs:
         world.post(job.arrival_ns, JobArrived(job.name))
     for at, node in node_losses(fleet, min(demand.period_ns, scenario.faults_until_ns), scenario.seed):

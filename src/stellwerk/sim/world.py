@@ -36,7 +36,7 @@ from stellwerk.ports.gpus import Conflict, MemoryGpus
 from stellwerk.runtime.agenda import Agenda
 from stellwerk.sim.faults import CutOutcome, Cutting
 from stellwerk.sim.ledger import Ledger, LinkUse, Stay
-from stellwerk.sim.network import Network
+from stellwerk.sim.network.links import Network
 from stellwerk.sim.slowdown import FULL, Slowdown, Tenants, limit_of, load_milli, slower, speed
 
 # At one instant: what frees GPUs comes before what asks for them, and the end of the period is last.
@@ -110,13 +110,13 @@ class World:
         slowdown: Slowdown,
         cloud: Cloud,
         cutting: Cutting | None = None,
-        network: Network | None = None,
     ) -> None:
         self.agenda: Agenda[Event | Completion | CutEnd] = Agenda()
         self.ledger = Ledger()
         self.gpus = MemoryGpus(sites, at_once=cutting is None)
         self.cutting: dict[int, ConfigureGpu] = {}  # By GPU: what is cut there now.
-        self._cutting, self._network = cutting, network
+        self._cutting = cutting
+        self.network: Network | None = None  # Links slow nobody where nobody described them.
         self.running: dict[str, Progress] = {}
         self.arrived = 0
         self._sites, self._jobs, self._slowdown, self._cloud = sites, jobs, slowdown, cloud
@@ -216,8 +216,8 @@ class World:
         self.ledger.waits.append((self._waiting_since.pop(job.name), now))
         left = job.duration_ns - self._served_ns.get(job.name, 0)
         progress = self.running[job.name] = Progress(job, grants, now, left)
-        if self._network is not None:
-            progress.link = self._network.use(job, grants, self._sites)
+        if self.network is not None:
+            progress.link = self.network.use(job, grants, self._sites)
         if grants[0].method == WHOLE:
             self._set_rate(progress, self._linked(progress, FULL), now)
             return

@@ -1,4 +1,4 @@
-"""A node's network from its Fleet entry, its GPU model and its node type: what is stated comes before the catalog."""
+"""A node's network, from its Fleet entry, its GPU model and its node type: what is stated goes first."""
 
 from decimal import Decimal
 
