@@ -351,7 +351,7 @@ def _network(case: Case) -> list[str]:
     ]
     lines += [
         case._(
-            "{level}: {gangs} gangs, {time} lost, {hours} GPU-h = {cost}",
+            "{level} (gangs: {gangs}): {time} lost, {hours} GPU-h = {cost}",
             level=level.level,
             gangs=case.count(level.gangs),
             time=case.wait(level.lost_ns),

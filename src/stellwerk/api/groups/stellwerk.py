@@ -57,11 +57,15 @@ class FleetNvlink(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class FleetPcie(Struct, frozen=True, kw_only=True, rename="camel"):
-    """PCIe roots over which a node's GPUs are spread evenly, in order; bus bandwidth across them in GB/s."""
+    """PCIe roots over which a node's GPUs are spread evenly, in order.
+
+    `busBandwidth` in GB/s is measured across roots, `rootBusBandwidth` below one.
+    """
 
     roots: Int32 | UnsetType = UNSET
     generation: Int32 | UnsetType = UNSET
     bus_bandwidth: Decimal | UnsetType = UNSET
+    root_bus_bandwidth: Decimal | UnsetType = UNSET
 
 
 class FleetRdma(Struct, frozen=True, kw_only=True, rename="camel"):

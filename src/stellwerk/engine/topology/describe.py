@@ -44,8 +44,9 @@ def describe(network: api.FleetNetwork, hardware: Hardware, path: str) -> NodeNe
     generation = _between(pcie.generation, known, 7, f"{path}.pcie.generation")
     root, node = (_value(pcie_bandwidth(generation, one_root)) for one_root in (True, False))
     across = _bandwidth(pcie.bus_bandwidth, node, f"{path}.pcie.busBandwidth")
-    # Nobody measures GPUs of one root to be slower than across roots: a stated figure stands for both.
-    below = across if root is None or (across is not None and across > root) else root
+    # A figure that is stated across roots stands for one root too, where the catalog's is lower.
+    known_root = across if root is None or (across is not None and across > root) else root
+    below = _bandwidth(pcie.root_bus_bandwidth, known_root, f"{path}.pcie.rootBusBandwidth")
     nics = None if hardware.row is None else node_nics(hardware.row.provider, hardware.row.name)
     kind, count, rdma = _rdma(network, nics, gpus, f"{path}.rdma")
     return NodeNetwork(
