@@ -19,6 +19,7 @@ from stellwerk.catalog.network import (
     nvlink_of,
 )
 from stellwerk.catalog.node_types import node_type, node_types
+from stellwerk.cli.main import main
 from stellwerk.engine.decision import Reason
 from stellwerk.engine.snapshot import FleetNode, NodeCost, NodeNetwork
 from stellwerk.engine.topology.describe import Hardware, describe
@@ -186,3 +187,13 @@ def test_only_a_switch_or_a_mesh_joins_all_gpus_of_a_node() -> None:
     assert nvlink_of(gpu_model("B200-SXM-180GB")) == ("nvlink-5-switch", True)
     assert nvlink_of(gpu_model("A100-PCIE-80GB")) == ("nvlink-3-bridge-600", False)
     assert nvlink_of(gpu_model("GH200-96GB")) == nvlink_of(gpu_model("L4")) == ("", False)
+
+
+def test_the_catalog_verb_lists_every_fact_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["catalog", "network"])
+    shown = capsys.readouterr().out
+    facts = network_facts()
+    assert ended.value.code == 0
+    for row in (*facts.measurements, *facts.steps, *facts.placements, *facts.node_types):
+        assert row.source in shown
