@@ -87,6 +87,7 @@ def test_a_service_ends_by_the_clock_and_counts_as_slowed() -> None:
     served = job("gang", 1, 10, pods=4, kind="inference", communication_milli=100)
     run = run_of("whole", served, *ON_NEAR)
     assert (loss_of(run).lost_ns, loss_of(run).cost, run.jobs.slowed) == (0, 0, 1)
+    assert run.gpu_hours.used == run_of("whole", served, *ON_FAR).gpu_hours.used
 
 
 def test_the_end_of_the_period_cuts_the_loss_at_what_was_held() -> None:

@@ -142,6 +142,8 @@ def test_a_node_type_brings_its_nics() -> None:
         ({"rdma": {"kind": "iwarp", "gbps": 25}}, "rdma.kind", "iwarp is not a kind of RDMA"),
         ({"rdma": {"kind": "roce", "gbps": 0}}, "rdma.gbps", "0 is not a bandwidth"),
         ({"rdma": {"kind": "roce", "gbps": 25, "nics": 0}}, "rdma.nics", "0 is out of range"),
+        ({"clique": "a rack"}, "clique", "a rack is not a clique"),
+        ({"clique": "x" * 64}, "clique", "is not a clique"),
         ({"tcp": {"gbps": "1E+9"}}, "tcp.gbps", "is not a bandwidth"),
         ({"tcp": {"gbps": 10, "busBandwidth": "NaN"}}, "tcp.busBandwidth", "NaN is not a bandwidth"),
         ({"nvlink": {"domain": 9}}, "nvlink.domain", "9 is out of range"),

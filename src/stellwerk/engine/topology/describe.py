@@ -1,5 +1,6 @@
 """A node's network, from its Fleet entry, its GPU model and its node type: what is stated goes first."""
 
+import re
 from decimal import Decimal
 
 from msgspec import Struct, UnsetType
@@ -23,6 +24,7 @@ from stellwerk.engine.snapshot import NodeNetwork
 
 BITS = 8  # Of a byte: NICs are sold in Gb/s, collectives are measured in GB/s.
 MOST_GBPS = 1_000_000
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
 class Hardware(Struct, frozen=True):
@@ -51,7 +53,7 @@ def describe(network: api.FleetNetwork, hardware: Hardware, path: str) -> NodeNe
     kind, count, rdma = _rdma(network, nics, gpus, f"{path}.rdma")
     return NodeNetwork(
         nvlink_domain=domain,
-        clique=given(network.clique, ""),
+        clique=_clique(given(network.clique, ""), f"{path}.clique"),
         pcie_roots=roots,
         nvlink_gb_s=_bandwidth(nvlink.bus_bandwidth, _value(bandwidth(link)), f"{path}.nvlink.busBandwidth"),
         root_gb_s=below,
@@ -60,6 +62,18 @@ def describe(network: api.FleetNetwork, hardware: Hardware, path: str) -> NodeNe
         rdma_nics=count,
         rdma_gb_s=rdma,
         tcp_gb_s=_tcp(network, nics, f"{path}.tcp"),
+    )
+
+
+def _clique(text: str, path: str) -> str:
+    """The text, as a Node's label may have it: GPU feature discovery writes it there."""
+    if not text or _LABEL_VALUE.fullmatch(text):
+        return text
+    raise InvalidInput(
+        "{value} is not a clique",
+        fix="write it as the label nvidia.com/gpu.clique has it: <clusterUUID>.<cliqueID>",
+        path=path,
+        value=text[:80],
     )
 
 
