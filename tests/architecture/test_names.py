@@ -21,6 +21,11 @@ ALLOWED_BASES = {
     "click.Group": "click's own way to load a verb only when it is called",
     "click.Command": "click's own way to change how a verb is called",
     "click.ParamType": "click's own way to parse an option",
+    "ValueError": "an error that its caller's rules expect as such",
+    "CelError": "the two ways in which an expression fails",
+    "Node": "the nodes of an expression's tree, told apart by match",
+    "Transformer": "lark's own way to build a tree while it parses",
+    "int": "a number of another CEL type compares and hashes like a number",
     "HTMLParser": "the standard library's only interface to parse HTML",
 }
 Check = Callable[[Source], Iterator[str]]

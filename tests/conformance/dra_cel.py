@@ -13,7 +13,7 @@ from stellwerk.cel.selector import compile_selector
 
 
 def run_cel_case(case: dict[str, Any]) -> str | None:
-    """None where Stellwerk decides as Kubernetes did, else what differs: kind, match, text or worst-case cost."""
+    """None where Stellwerk decides as Kubernetes did, else what differs: kind, match, text or cost."""
     expected = case["expected"]
     try:
         selector = compile_selector(case["expression"], _environment(case))

@@ -10,10 +10,16 @@ from msgspec.structs import replace
 
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.core import Node
-from stellwerk.api.groups.resource import DeviceClass, ResourceClaim, ResourceClaimTemplate
+from stellwerk.api.groups.resource import (
+    DeviceClass,
+    OpaqueDeviceConfiguration,
+    ResourceClaim,
+    ResourceClaimTemplate,
+)
 from stellwerk.api.manifests import Manifest, load_manifests
 from stellwerk.api.validation import validate
 from stellwerk.catalog.labels import label_facts
+from stellwerk.engine.allocation.nvidia.opaque import Target, check_opaque
 from stellwerk.engine.partition.inventory import Gpu, GpuInstance, PartitionPlan, Tenant
 from stellwerk.report.partition.claims import commented
 from stellwerk.report.partition.device_plugin import device_plugin_files
@@ -21,7 +27,6 @@ from stellwerk.report.partition.dra import dra_files
 from stellwerk.report.partition.mig_parted import has_choice, mig_parted_files
 from stellwerk.report.partition.plan_file import plan_text
 from stellwerk.report.partition.yaml_text import yaml_text
-from tests.unit.opaque_rules import complaints
 from tests.unit.partition_sample import GIB, H100, cut, gpu, mixed, plan, plugin_plan
 from tests.unit.test_cli import call
 
@@ -238,7 +243,15 @@ def test_pods_alone_get_a_template_and_pods_that_share_one_claim_with_its_config
         "gpu-cluster": "GPUCluster",
     }
     mps, sliced = parameters_of(found["gpu-0-gpu-1"]), parameters_of(found["gpu-1-gpu-1"])
-    assert complaints(mps) == complaints(sliced) == []
+    target = Target(
+        device="gpu",
+        named=True,
+        devices=1,
+        gates=frozenset(gate for gate, on in gates(mixed()).items() if on),
+    )
+    for parameters in (mps, sliced):
+        config = OpaqueDeviceConfiguration(driver="gpu.nvidia.com", parameters=parameters)
+        assert check_opaque(config, target) == ()
     assert mps["sharing"]["mpsConfig"] == {
         "defaultActiveThreadPercentage": 25,
         "defaultPinnedDeviceMemoryLimit": "18432Mi",
@@ -247,25 +260,6 @@ def test_pods_alone_get_a_template_and_pods_that_share_one_claim_with_its_config
     [request] = found["chat-3g-40gb"].raw["spec"]["spec"]["devices"]["requests"]
     assert request["exactly"]["deviceClassName"] == "mig.nvidia.com"
     assert "profile == '3g.40gb'" in request["exactly"]["selectors"][0]["cel"]["expression"]
-
-
-@pytest.mark.parametrize(
-    ("sharing", "wrong"),
-    [
-        ({"strategy": "MPS", "mpsConfig": {"defaultActiveThreadPercentage": 101}}, "percentage"),
-        ({"strategy": "MPS", "mpsConfig": {"activeThreads": 5}}, "sharing.mpsConfig.activeThreads"),
-        ({"strategy": "TimeSlicing", "mpsConfig": {"defaultActiveThreadPercentage": 5}}, "mpsConfig"),
-        ({"strategy": "MPS", "timeSlicingConfig": {"interval": "Short"}}, "timeSlicingConfig"),
-        ({"strategy": "TimeSlicing", "timeSlicingConfig": {"interval": "Tiny"}}, "interval"),
-        ({"strategy": "Fabric"}, "sharing.strategy"),
-    ],
-)
-def test_the_drivers_rules_see_what_is_wrong(sharing: dict[str, Any], wrong: str) -> None:
-    parameters = {"apiVersion": "resource.nvidia.com/v1beta1", "kind": "GpuConfig", "sharing": sharing}
-    assert wrong in complaints(parameters)
-    assert complaints({**parameters, "kind": "NicConfig"}) and complaints(
-        {**parameters, "kind": "MigDeviceConfig"}
-    )
 
 
 def gates(made: PartitionPlan) -> dict[str, bool]:

@@ -135,17 +135,18 @@ def _typed(manifest: Manifest, wanted: type[Struct]) -> Struct:
         return msgspec.convert(manifest.raw, wanted, dec_hook=decode_hook)
     except msgspec.ValidationError:
         # Null means absent; most objects have none, so it is looked for second.
-        plain = _without_nulls(manifest.raw)
+        plain = without_nulls(manifest.raw)
     try:
         return msgspec.convert(plain, wanted, dec_hook=decode_hook)
     except msgspec.ValidationError as error:
         raise explain_mismatch(error, plain, wanted, manifest.at) from None
 
 
-def _without_nulls(value: Any) -> Any:
+def without_nulls(value: Any) -> Any:
+    """Raw data without fields that are null: to Kubernetes such a field is absent."""
     if isinstance(value, dict):
-        return {key: _without_nulls(child) for key, child in value.items() if child is not None}
-    return [_without_nulls(child) for child in value] if isinstance(value, list) else value
+        return {key: without_nulls(child) for key, child in value.items() if child is not None}
+    return [without_nulls(child) for child in value] if isinstance(value, list) else value
 
 
 def _unknown(manifest: Manifest) -> InvalidInput:

@@ -5,7 +5,6 @@ from typing import Any
 from msgspec import UNSET
 
 from stellwerk.api.groups.resource import Device, DeviceAttribute
-from stellwerk.cel.errors import EvaluationError
 from stellwerk.cel.values.amounts import amount_of
 from stellwerk.cel.values.names import DomainMap
 from stellwerk.cel.values.versions import parse_version
@@ -16,31 +15,33 @@ class CelDevice:
 
     __slots__ = ("error", "fields")
 
-    def __init__(self, fields: dict[str, Any], error: EvaluationError | None = None) -> None:
+    def __init__(self, fields: dict[str, Any], error: str | None = None) -> None:
         self.fields, self.error = fields, error
 
 
 def cel_device(driver: str, device: Device) -> CelDevice:
     """What expressions see of `device`, once for all of them.
 
-    Names without a domain get the driver's. A version that is none, or an attribute without a value, is an error of
-    every evaluation (DeviceMatches in compile.go of k8s.io/dynamic-resource-allocation).
+    Names without a domain get the driver's. A version that is none, or an attribute without a value, is an
+    error of every evaluation (DeviceMatches in compile.go of k8s.io/dynamic-resource-allocation).
     """
-    attributes, capacity, error = DomainMap(), DomainMap(), None
+    attributes: dict[str, dict[str, Any]] = {}
+    capacity: dict[str, dict[str, Any]] = {}
+    error: str | None = None
     for name, attribute in (device.attributes or {}).items():
         domain, _, identifier = name.partition("/") if "/" in name else (driver, "", name)
         try:
             attributes.setdefault(domain, {})[identifier] = _value(attribute)
         except ValueError as reason:
-            error = error or EvaluationError(f"attribute {name}: {reason}")
+            error = error or f"attribute {name}: {reason}"
     for name, amount in (device.capacity or {}).items():
         domain, _, identifier = name.partition("/") if "/" in name else (driver, "", name)
         capacity.setdefault(domain, {})[identifier] = amount_of(amount.value)
     fields = {
         "driver": driver,
         "allowMultipleAllocations": device.allow_multiple_allocations is True,
-        "attributes": attributes,
-        "capacity": capacity,
+        "attributes": DomainMap(attributes),
+        "capacity": DomainMap(capacity),
     }
     return CelDevice(fields, error)
 

@@ -7,10 +7,10 @@ MAX_LENGTH = 10 * 1024  # CELSelectorExpressionMaxLength, in bytes of UTF-8.
 
 
 class Environment(Struct, frozen=True):
-    """Which parts of the language are declared: the gates, and whether expressions are stored ones or new ones.
+    """Which parts of the language are declared: the gates, and whether expressions are stored or new ones.
 
-    For a stored expression everything is declared, whatever the gates say, so that objects stay valid when a gate is
-    turned off (compile.go of k8s.io/dynamic-resource-allocation).
+    For a stored expression everything is declared, whatever the gates say, so that objects stay valid when
+    a gate is turned off (compile.go of k8s.io/dynamic-resource-allocation).
     """
 
     consumable_capacity: bool = True  # DRAConsumableCapacity: device.allowMultipleAllocations.

@@ -16,6 +16,17 @@ from stellwerk.cel.syntax.parser import parse
 from stellwerk.cel.syntax.tree import Call, Const, Ident, Node, Select, children
 from stellwerk.cel.values.names import type_name
 
+_REASONS = {
+    **{name: f"unsupported type conversion from '{name}' to bool" for name in ("int", "uint")},
+    "string": "unsupported native conversion from string to 'bool'",
+    "double": "type conversion error from Double to 'bool'",
+    "null_type": "type conversion error from 'null_type' to 'bool'",
+    "google.protobuf.Timestamp": "type conversion error from 'Timestamp' to 'bool'",
+    "google.protobuf.Duration": "type conversion error from 'Duration' to 'bool'",
+    "bytes": "type conversion error from Bytes to 'bool'",
+    "kubernetes.Semver": "type conversion error from 'Semver' to 'bool'",
+    "kubernetes.Quantity": "type conversion error from 'Quantity' to 'bool'",
+}
 _TOO_DEEP = "compilation failed: ERROR: <input>:-1:0: max recursion depth exceeded"
 
 
@@ -34,7 +45,7 @@ class Program:
     def value(self, device: CelDevice) -> Any:
         """What the expression gives for `device`. Raises EvaluationError with cel-go's text."""
         if device.error is not None:
-            raise device.error
+            raise EvaluationError(device.error)
         try:
             return self._evaluate([device.fields, 0, *self._places])
         except CostExceeded:
@@ -65,7 +76,7 @@ class Selector:
         if value is True or value is False:
             return value
         name = type_name(value)
-        reason = f"type conversion error from {name} to 'bool'"
+        reason = _REASONS.get(name, f"type conversion error from {name} to 'bool'")
         raise EvaluationError(f"CEL result of type {name} could not be converted to bool: {reason}")
 
 

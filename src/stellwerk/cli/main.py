@@ -25,6 +25,7 @@ VERBS = {
     "compare": "Whole GPU, time-slicing, MPS, MIG and vGPU side by side for a workload.",
     "partition": "Plan how each GPU is cut or shared: layout, steps, EUR, proven optimum.",
     "export": "Write a partition plan for mig-parted, the device plugin or DRA.",
+    "check": "Which layer would refuse this claim: API server, Kueue, Karpenter, driver.",
     "allocate": "Say which devices each claim gets, on which node, or why not and what would help.",
     "generate": "Write a built-in demand as Kubernetes manifests.",
     "anonymize": "Write a case without names that gives the same figures.",
@@ -36,6 +37,7 @@ VERBS = {
 ROOMS = {
     **{verb: f"replays.{verb}" for verb in ("up", "replay", "whatif", "verify", "anonymize", "generate")},
     **{verb: f"partition.{verb}" for verb in ("partition", "export")},
+    **{verb: f"allocation.{verb}" for verb in ("allocate", "check")},
     **{verb: f"advice.{verb}" for verb in ("usage", "advise", "bill", "fit", "compare")},
 }
 

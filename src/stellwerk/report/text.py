@@ -22,7 +22,22 @@ LANGUAGES: tuple[Language, ...] = ("en", "de")
 # A template with fewer letters between its places would match sentences that it did not write.
 MIN_LITERAL = 8
 # Values of reasons that are names, whatever they look like.
-NAMED = frozenset({"names", "name", "model", "instance", "owner", "profile", "best", "way"})
+NAMED = frozenset(
+    [
+        "names",
+        "name",
+        "model",
+        "instance",
+        "owner",
+        "profile",
+        "best",
+        "way",
+        "release",
+        "version",
+        "value",
+        "why",
+    ]
+)
 
 
 class Translate(Protocol):

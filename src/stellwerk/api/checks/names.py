@@ -19,6 +19,8 @@ ARRIVAL, DURATION = "stellwerk.dev/arrival", "stellwerk.dev/duration"
 GPU_MEMORY = "stellwerk.dev/gpu-memory"
 GPU_COMPUTE, GPU_COMPUTE_MEAN = "stellwerk.dev/gpu-compute", "stellwerk.dev/gpu-compute-mean"
 WHOLE_GPU, ISOLATION = "stellwerk.dev/whole-gpu", "stellwerk.dev/isolation"
+COMMUNICATION_SHARE = "stellwerk.dev/communication-share"
+MEASURED_BUS_BANDWIDTH = "stellwerk.dev/measured-bus-bandwidth"
 _CHOICES = {WHOLE_GPU: ("true", "false"), ISOLATION: ("required", "none")}
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
@@ -161,6 +163,26 @@ def _check_share(manifest: Manifest, path: str, text: str) -> None:
         )
 
 
+def _check_step_share(manifest: Manifest, path: str, text: str) -> None:
+    if _fails(parse_quantity, text) or not 0 <= parse_quantity(text).nanos <= NANO:
+        raise InvalidInput(
+            "{value} is not a share of a step",
+            fix='write a quantity from 0 to 1, such as "150m" for 15 percent',
+            **manifest.at(path),
+            value=shown(text) or '""',
+        )
+
+
+def _check_bandwidth(manifest: Manifest, path: str, text: str) -> None:
+    if _fails(parse_quantity, text) or parse_quantity(text).nanos <= 0:
+        raise InvalidInput(
+            "{value} is not a bus bandwidth in GB/s",
+            fix='write what nccl-tests measured where the job ran, such as "475"',
+            **manifest.at(path),
+            value=shown(text) or '""',
+        )
+
+
 def _fails(parse: Callable[[str], Any], text: str) -> bool:
     try:
         parse(text)
@@ -175,4 +197,6 @@ _ANNOTATIONS: dict[str, Callable[[Manifest, str, str], None]] = {
     GPU_MEMORY: _check_memory,
     GPU_COMPUTE: _check_share,
     GPU_COMPUTE_MEAN: _check_share,
+    COMMUNICATION_SHARE: _check_step_share,
+    MEASURED_BUS_BANDWIDTH: _check_bandwidth,
 }

@@ -1,4 +1,7 @@
-"""Find the type of every node, or say where and why there is none (rules of checker/checker.go of cel-go v0.29.2)."""
+"""Find the type of every node, or say where and why there is none.
+
+Rules: checker/checker.go of cel-go v0.29.2.
+"""
 
 from collections.abc import Sequence
 
@@ -47,7 +50,7 @@ _LOGICAL = ("_&&_", "_||_")
 
 
 class Checked(Struct, frozen=True):
-    """The types of all nodes, the signatures each call may have, and the names that were written with dots."""
+    """The types of all nodes, the signatures each call may have, and the names written with dots."""
 
     root: Node
     types: dict[Node, Type]
@@ -61,7 +64,7 @@ class Checked(Struct, frozen=True):
 
 
 def check(root: Node, text: str, environment: Environment) -> Checked:
-    """The types of `root` and all below it. Raises CompileError with every fault found, in the order of the text."""
+    """The types of `root` and all below it. Raises CompileError with every fault, in order."""
     checker = _Checker(environment)
     checker.check(root)
     if checker.errors:
@@ -288,7 +291,8 @@ class _Checker:
         shown = formatted(over)
         self.fail(
             node.range,
-            f"expression of type '{shown}' cannot be range of a comprehension (must be list, map, or dynamic)",
+            f"expression of type '{shown}' cannot be range of a comprehension "
+            "(must be list, map, or dynamic)",
         )
         return ERROR, ERROR
 

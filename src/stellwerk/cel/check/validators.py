@@ -1,19 +1,29 @@
 """What is looked at when all types are known: elements of literals agree, and constants can be read."""
 
+from collections.abc import Callable
+from typing import Any
+
 from stellwerk.cel.check.checker import Checked
 from stellwerk.cel.check.kinds import Type, formatted
 from stellwerk.cel.errors import CompileError, EvaluationError
+from stellwerk.cel.library.formatting import CLAUSES, clauses
 from stellwerk.cel.library.texts import pattern_of
 from stellwerk.cel.library.times import parse_duration, parse_timestamp
 from stellwerk.cel.syntax.parser import located_error
 from stellwerk.cel.syntax.tree import Call, Const, ListNode, MapNode, Node, children, descendants
 
-_READERS = {"duration": parse_duration, "timestamp": parse_timestamp, "matches": pattern_of}
+_READERS: dict[str, Callable[[str], Any]] = {
+    "duration": parse_duration,
+    "timestamp": parse_timestamp,
+    "matches": pattern_of,
+}
 
 
 def validate(checked: Checked, text: str) -> None:
     """Raises CompileError with every fault found (cel/validator.go of cel-go v0.29.2)."""
-    errors = _unreadable(checked) or []
+    errors = _unreadable(checked) + [
+        each for node in descendants(checked.root) for each in _format(checked, node)
+    ]
     exempt = _within_format(checked.root)
     for node in descendants(checked.root):
         if node in exempt:
@@ -40,6 +50,30 @@ def _unreadable(checked: Checked) -> list[tuple[int, str]]:
             except EvaluationError:
                 errors.append((argument.at, f"invalid {node.function} argument"))
     return errors
+
+
+def _format(checked: Checked, node: Node) -> list[tuple[int, str]]:
+    """Whether the clauses of a constant text fit the arguments, as far as their types are known."""
+    match node:
+        case Call(function="format", target=Const(value=str(text)), args=(ListNode(elements=elements),)):
+            given = list(elements)
+        case _:
+            return []
+    verbs = [verb for verb in clauses(text) if verb != "%"]
+    for at, verb in enumerate(verbs):
+        if verb not in CLAUSES:
+            return [(node.at, f'could not parse formatting clause: unrecognized formatting clause "{verb}"')]
+        if at >= len(given):
+            return [(node.at, f"index {at} out of range")]
+        kind = checked.types[given[at]]
+        name, allowed, shown = CLAUSES[verb]
+        if kind.kind != "dyn" and kind.kind not in allowed:
+            message = f"{name} clause can only be used on {shown}, was given {kind.name}"
+            return [(given[at].at, f"error during formatting: {message}")]
+    if len(given) > len(verbs):
+        expected = f"expected {len(verbs)}, got {len(given)}"
+        return [(node.at, f"too many arguments supplied to string.format ({expected})")]
+    return []
 
 
 def _mixed(checked: Checked, elements: list[tuple[Node, bool]]) -> list[tuple[int, str]]:

@@ -4,7 +4,8 @@ Figures: apiserver pkg/cel/library/cost.go and ext/lists.go, ext/sets.go, checke
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from stellwerk.cel.check.kinds import Type
 from stellwerk.cel.cost.device_sizes import LIST_VALUES, device_size, is_attribute
@@ -22,7 +23,7 @@ from stellwerk.cel.cost.sizes import (
 from stellwerk.cel.syntax.tree import Const, Node
 
 
-class Argument(NamedTuple):
+class Argument(Struct, frozen=True):
     """An argument: its node where it has one, type, path and computed size."""
 
     node: Node | None
@@ -51,7 +52,7 @@ class Argument(NamedTuple):
         return default
 
 
-class Estimate(NamedTuple):
+class Estimate(Struct, frozen=True):
     """The cost of a call, and the size of its result where that is known."""
 
     cost: Range
@@ -61,9 +62,35 @@ class Estimate(NamedTuple):
 Arguments = list[Argument]
 _Rule = Callable[[str, Argument | None, Arguments], Estimate | None]
 NOMINAL = frozenset(
-    "masked prefixLength family isUnspecified isLoopback isLinkLocalMulticast isLinkLocalUnicast isGlobalUnicast "
-    "format.named sign asInteger isInteger asApproximateFloat isGreaterThan isLessThan compareTo add sub major minor "
-    "patch getScheme getHostname getHost getPort getEscapedPath getQuery".split()
+    [
+        "masked",
+        "prefixLength",
+        "family",
+        "isUnspecified",
+        "isLoopback",
+        "isLinkLocalMulticast",
+        "isLinkLocalUnicast",
+        "isGlobalUnicast",
+        "format.named",
+        "sign",
+        "asInteger",
+        "isInteger",
+        "asApproximateFloat",
+        "isGreaterThan",
+        "isLessThan",
+        "compareTo",
+        "add",
+        "sub",
+        "major",
+        "minor",
+        "patch",
+        "getScheme",
+        "getHostname",
+        "getHost",
+        "getPort",
+        "getEscapedPath",
+        "getQuery",
+    ]
 )
 _OWN_EQUALITY = ("kubernetes.Quantity", "kubernetes.Semver", "net.IP", "net.CIDR")
 

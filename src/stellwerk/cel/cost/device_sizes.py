@@ -1,4 +1,7 @@
-"""How large the parts of `device` can be: the limits of resource.k8s.io (compile.go, api/resource/v1/types.go)."""
+"""How large the parts of `device` can be.
+
+Limits: types.go of k8s.io/api/resource/v1, and compile.go of k8s.io/dynamic-resource-allocation.
+"""
 
 from stellwerk.cel.cost.sizes import Range
 

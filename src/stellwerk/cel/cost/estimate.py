@@ -1,6 +1,6 @@
 """The worst-case cost of an expression before it runs (rules of checker/cost.go of cel-go v0.29.2)."""
 
-from typing import NamedTuple
+from msgspec import Struct
 
 from stellwerk.cel.check.checker import Checked
 from stellwerk.cel.check.declarations import Overload
@@ -15,7 +15,7 @@ _SCALARS = ("bool", "double", "duration", "int", "timestamp", "uint")
 Path = tuple[str, ...]
 
 
-class _Entries(NamedTuple):
+class _Entries(Struct, frozen=True):
     """The sizes of the keys and values of a collection."""
 
     kind: str
@@ -23,14 +23,14 @@ class _Entries(NamedTuple):
     value: Range
 
 
-class _Local(NamedTuple):
+class _Local(Struct, frozen=True):
     path: Path
     size: Range | None
     entries: _Entries | None
 
 
 def estimate(checked: Checked) -> int:
-    """The largest number of cost units that evaluating `checked` can take, as far as declared limits bound it."""
+    """The largest number of cost units that evaluating `checked` can take within the declared limits."""
     return _Coster(checked).cost(checked.root).high
 
 
@@ -234,12 +234,12 @@ class _Coster:
     def loop(self, node: Comprehension) -> Range:
         cost = self.cost(node.range).plus(self.cost(node.initial))
         self.push(node.accumulator, self.variable(node.initial))
-        for name, local in self.iterated(node):
+        iterated = self.iterated(node)
+        for name, local in iterated:
             self.push(name, local)
         each = self.cost(node.condition).plus(self.cost(node.step))
-        for name in (node.variable, node.variable2):
-            if name is not None:
-                self.locals[name].pop()
+        for name, _ in iterated:
+            self.locals[name].pop()
         cost = cost.plus(self.cost(node.result))
         self.locals[node.accumulator].pop()
         rounds = self.known_size(node.range)

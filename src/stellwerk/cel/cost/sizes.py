@@ -1,7 +1,8 @@
 """Ranges of sizes and costs within unsigned 64 bits: what would exceed them stays at the largest number."""
 
 import math
-from typing import NamedTuple
+
+from msgspec import Struct
 
 UNBOUNDED = 2**64 - 1
 TEXT_FACTOR = 0.1  # Per character of a text that is looked at once.
@@ -9,7 +10,7 @@ REGEX_FACTOR = 0.25  # Per character of a pattern: an expression of one has abou
 LIST_COST, MAP_COST, MESSAGE_COST = 10, 30, 40
 
 
-class Range(NamedTuple):
+class Range(Struct, frozen=True):
     """From the smallest to the largest size or cost."""
 
     low: int

@@ -7,12 +7,33 @@ from typing import Any
 from stellwerk.cel.errors import CostExceeded, EvaluationError
 from stellwerk.cel.library.conversions import to_string
 from stellwerk.cel.values.equality import from_key
-from stellwerk.cel.values.names import LISTS, MAPS, type_name
+from stellwerk.cel.values.names import LISTS, MAPS, TYPE_NAMES, type_name
 from stellwerk.cel.values.scalars import Duration, Timestamp, TypeValue, Uint
 
 _CLAUSE = re.compile(r"%(?:%|(?:\.([0-9]+))?(.?))", re.S)
 _MAX_PRECISION = 1000
+_OWN_TYPES = ("Quantity", "Semver", "URL", "NamedFormat")
 _MAX_TEXT = 5_000_000
+
+_SCALARS = ("bool", "int", "uint", "double", "string", "bytes", "null", "timestamp", "duration")
+_WITH_TEXT = (*_SCALARS, "list", "map", "type")
+_TEXT_NAMES = "strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps"
+# Verb: what messages call it, the types it takes, and how messages name them.
+CLAUSES: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "s": ("string", _WITH_TEXT, _TEXT_NAMES),
+    "d": ("decimal", ("int", "uint"), "integers"),
+    "f": ("fixed-point", ("double", "string"), "doubles"),
+    "e": ("scientific", ("double", "string"), "doubles"),
+    "x": ("hex", ("int", "uint", "string", "bytes"), "integers, byte buffers, and strings"),
+    "X": ("hex", ("int", "uint", "string", "bytes"), "integers, byte buffers, and strings"),
+    "o": ("octal", ("int", "uint"), "integers"),
+    "b": ("binary", ("int", "uint", "bool"), "integers and bools"),
+}
+
+
+def clauses(text: str) -> list[str]:
+    """The verbs of `text` in order, "%" for an escaped one."""
+    return ["%" if match[0] == "%%" else match[2] for match in _CLAUSE.finditer(text)]
 
 
 def format_text(text: str, values: list[Any]) -> str:
@@ -67,8 +88,7 @@ def _string(value: Any) -> str:
     try:
         return to_string(value)
     except EvaluationError:
-        kinds = "strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps"
-        raise _wrong("string", kinds, value) from None
+        raise _wrong("string", _TEXT_NAMES, value) from None
 
 
 def _nested(value: Any) -> str:
@@ -78,11 +98,9 @@ def _nested(value: Any) -> str:
     if kind in (Timestamp, Duration):
         return f'{"timestamp" if kind is Timestamp else "duration"}("{_string(value)}")'
     if kind is str:
-        return (
-            '"'
-            + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-            + '"'
-        )
+        return f'"{value.translate(_QUOTED)}"'
+    if TYPE_NAMES[kind] in _NO_TEXT:
+        raise EvaluationError(f"error during formatting: no formatting function for {type_name(value)}")
     return f'b"{_string(value)}"' if kind is bytes else _string(value)
 
 
@@ -137,6 +155,8 @@ def _binary(value: Any) -> str:
     return f"{int(value):b}"
 
 
+_NO_TEXT = ("optional_type", "net.IP", "net.CIDR", *(f"kubernetes.{name}" for name in _OWN_TYPES))
+_QUOTED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"})
 _VERBS: dict[str, Callable[[Any], str]] = {
     "s": _string,
     "d": _decimal,

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from stellwerk.cel.errors import CostExceeded, EvaluationError
@@ -25,8 +26,8 @@ def size(value: Any) -> int:
 def includes(target: Any, value: Any) -> bool:
     """target.includes(value): one of a list, or the value itself.
 
-    The limit is that of an attribute's list. Release v0.37.2 dropped it; the recorded cases, of a commit two months
-    older, have it, and no valid attribute exceeds it.
+    The limit is that of an attribute's list. Release v0.37.2 dropped it; the recorded cases, of an older
+    commit, have it, and no valid attribute exceeds it.
     """
     if target.__class__ in LISTS and len(target) > MAX_INCLUDES:
         raise EvaluationError(
@@ -36,7 +37,7 @@ def includes(target: Any, value: Any) -> bool:
 
 
 def _is_sorted(values: list[Any]) -> bool:
-    return all(compared(one, other, "isSorted") <= 0 for one, other in zip(values, values[1:], strict=False))
+    return all(compared(one, other, "isSorted") <= 0 for one, other in pairwise(values))
 
 
 def _extreme(name: str, sign: int) -> Callable[[list[Any]], Any]:
@@ -96,21 +97,22 @@ def _flatten(values: list[Any], depth: int = 1) -> list[Any]:
     return flat
 
 
-def _sorted_by(values: list[Any], keys: list[Any]) -> list[Any]:
+def _sorted_by(values: Any, keys: Any) -> list[Any]:
+    if values.__class__ not in LISTS or keys.__class__ not in LISTS:
+        raise EvaluationError("no such overload")
     if len(values) != len(keys):
         message = "expected a list of the same size as the associated keys list, but got"
         raise EvaluationError(
             f"@sortByAssociatedKeys() {message} {len(values)} and {len(keys)} elements respectively"
         )
-    for each in keys:
-        if type_name(each) != type_name(keys[0]):
-            raise EvaluationError("list elements must have the same type")
     if keys and keys[0].__class__ in (list, dict, Optional):
         raise EvaluationError("list elements must be comparable")
-    order = sorted(
-        range(len(keys)), key=functools.cmp_to_key(lambda a, b: compared(keys[a], keys[b], "sort"))
+    if any(type_name(each) != type_name(keys[0]) for each in keys):
+        raise EvaluationError("list elements must have the same type")
+    comparing: Callable[[tuple[Any, Any]], Any] = functools.cmp_to_key(
+        lambda one, other: compared(one[0], other[0], "sort")
     )
-    return [values[at] for at in order]
+    return [value for _, value in sorted(zip(keys, values, strict=True), key=comparing)]
 
 
 def _range(count: int) -> list[int]:
@@ -198,15 +200,9 @@ LIST_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "@mapInsert_map_key_value": _insert,
     "@mapInsert_map_map": insert_all,
 }
-for _name in (
-    "int",
-    "uint",
-    "double",
-    "bool",
-    "google.protobuf.Duration",
-    "google.protobuf.Timestamp",
-    "string",
-    "bytes",
-):
-    LIST_FUNCTIONS[f"list_{_name}_sort"] = lambda values: _sorted_by(values, values)
-    LIST_FUNCTIONS[f"list_{_name}_sortByAssociatedKeys"] = _sorted_by
+SORTING: dict[
+    str, Callable[..., Any]
+] = {  # Of lists of any type that can be ordered: looked at as they are sorted.
+    "sort": lambda values: _sorted_by(values, values),
+    "@sortByAssociatedKeys": _sorted_by,
+}

@@ -101,12 +101,12 @@ def modulo(one: Any, other: Any) -> Any:
 
 
 def _number(one: Any, other: Any, function: str) -> type:
-    left: type = one.__class__
+    left = one.__class__
     if left not in (int, Uint, float):
         raise EvaluationError(f"no such overload: {function}")
     if left is not other.__class__:
         raise EvaluationError(NO_OVERLOAD)
-    return left
+    return type(one)
 
 
 def _divided(one: float, other: float) -> float:
@@ -202,7 +202,7 @@ def optional_index(container: Any, key: Any) -> Optional:
         container = container.value
     if container.__class__ in MAPS:
         found = as_key(key)
-        if found in container or container.__class__ is not dict and key.__class__ is str:
+        if found in container or (container.__class__ is not dict and key.__class__ is str):
             return Optional(container[found], True)
         return NONE
     if container.__class__ is list:

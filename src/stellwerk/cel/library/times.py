@@ -57,7 +57,7 @@ def moment_of(seconds: int, nanos: int = 0) -> Timestamp:
 def length_of(nanos: int) -> Duration:
     """Nanoseconds; raises EvaluationError beyond 64 bits."""
     if not INT_MIN <= nanos <= INT_MAX:
-        raise EvaluationError("duration overflow")
+        raise EvaluationError("integer overflow")
     return Duration(nanos)
 
 
@@ -165,5 +165,5 @@ TIME_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "duration_to_hours": lambda value: _whole(value, 3600 * NANO),
     "duration_to_minutes": lambda value: _whole(value, 60 * NANO),
     "duration_to_seconds": lambda value: _whole(value, NANO),
-    "duration_to_milliseconds": lambda value: _whole(value, 10**6) % 1000,
+    "duration_to_milliseconds": lambda value: _whole(value, 10**6),
 }

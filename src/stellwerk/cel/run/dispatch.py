@@ -1,4 +1,4 @@
-"""Which implementation a call runs: chosen when it is planned where types are known, else by the values' classes."""
+"""Which implementation a call runs: chosen while planning where types are known, else by the values."""
 
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address
@@ -9,7 +9,7 @@ from stellwerk.cel.check.kinds import Type
 from stellwerk.cel.errors import EvaluationError
 from stellwerk.cel.library.conversions import CONVERSIONS
 from stellwerk.cel.library.kubernetes import KUBERNETES_FUNCTIONS
-from stellwerk.cel.library.lists import LIST_FUNCTIONS, size
+from stellwerk.cel.library.lists import LIST_FUNCTIONS, SORTING, size
 from stellwerk.cel.library.operators import OPERATORS
 from stellwerk.cel.library.texts import TEXT_FUNCTIONS
 from stellwerk.cel.library.times import TIME_FUNCTIONS
@@ -17,7 +17,7 @@ from stellwerk.cel.values.names import LISTS, MAPS, TYPE_NAMES, type_name
 
 Function = Callable[..., Any]
 _BY_ID: dict[str, Function] = {**TEXT_FUNCTIONS, **TIME_FUNCTIONS, **LIST_FUNCTIONS, **KUBERNETES_FUNCTIONS}
-_BY_NAME: dict[str, Function] = {**OPERATORS, **CONVERSIONS, "size": size}
+_BY_NAME: dict[str, Function] = {**OPERATORS, **CONVERSIONS, "size": size, **SORTING}
 _CLASSES: dict[str, frozenset[type]] = {
     name: frozenset(kind for kind, known in TYPE_NAMES.items() if known == name)
     for name in set(TYPE_NAMES.values())
@@ -28,7 +28,7 @@ _Guard = Callable[[Any], bool]
 
 
 def function_for(name: str, overloads: Sequence[Overload], args: Sequence[Type]) -> Function:
-    """What to call with the evaluated arguments, the receiver first. Raises EvaluationError where none fits."""
+    """What to call with the evaluated arguments, the receiver first. Raises EvaluationError if none fits."""
     if name in _BY_NAME:
         return _BY_NAME[name]
     if len(overloads) == 1 and all(map(_is_concrete, args)):

@@ -1,7 +1,10 @@
 """Loops: what all, exists, map and the other macros become."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from stellwerk.cel.errors import EvaluationError
 from stellwerk.cel.values.equality import from_key
@@ -27,30 +30,33 @@ _GO_NAMES = {
 }
 
 
-class Fold(NamedTuple):
-    """The parts of a loop; accumulator and variables are places in the frame."""
+class Fold(Struct, frozen=True):
+    """The parts of a loop; accumulator and variables are places in the frame.
+
+    The loop ends when the accumulator is `stops_at`: all or exists is decided.
+    """
 
     over: Evaluate
     initial: Evaluate
     accumulator: int
     variables: tuple[int, ...]
-    condition: Evaluate | None
+    stops_at: bool | None
     step: Evaluate
     result: Evaluate
 
 
 def fold(parts: Fold) -> Evaluate:
     """Evaluates the loop. An error is kept as the accumulator's value: a later element may make up for it."""
-    over, initial, accumulator, variables, condition, step, result = parts
+    over, initial, accumulator, variables, stops_at, step, result = astuple(parts)
     first, second = variables[0], variables[-1]
 
     def evaluate(frame: Frame) -> Any:
         values = over(frame)
         frame[accumulator] = _attempt(initial, frame)
         for key, value in _pairs(values, len(variables) == 2):
-            frame[first], frame[second] = key, value
-            if condition is not None and _attempt(condition, frame) is False:
+            if stops_at is not None and frame[accumulator] is stops_at:
                 break
+            frame[first], frame[second] = key, value
             try:
                 frame[accumulator] = step(frame)
             except EvaluationError as error:

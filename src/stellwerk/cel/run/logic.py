@@ -1,4 +1,4 @@
-"""Operators that do not need all of their arguments: an error does not matter where another argument decides."""
+"""Operators that do not need all of their arguments: an error does not matter where another one decides."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ def _deciding(decisive: bool) -> Callable[[list[Evaluate]], Evaluate]:
                     failed = failed or error
                     continue
                 if value is decisive:
-                    return decisive
+                    return bool(value)
                 if value is not other:
                     failed = failed or EvaluationError("no such overload")
             if failed is not None:

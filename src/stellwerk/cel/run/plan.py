@@ -16,6 +16,7 @@ from stellwerk.cel.environment import MAX_COST
 from stellwerk.cel.errors import CompileError, CostExceeded, EvaluationError
 from stellwerk.cel.library.conversions import CONVERSIONS
 from stellwerk.cel.library.operators import has_field, index
+from stellwerk.cel.library.texts import pattern_of
 from stellwerk.cel.run.dispatch import Function, function_for
 from stellwerk.cel.run.fold import Fold, fold
 from stellwerk.cel.run.logic import LOGIC, conditional, or_value
@@ -108,7 +109,7 @@ class Plan:
                 return self.bind(node) if is_bind(node) else self.loop(node)
 
     def constant(self, node: Node) -> tuple[bool, Any]:
-        """Whether `node` is the same for every device, and its value: literals, and conversions of literals."""
+        """Whether `node` is the same for every device, and its value: a literal or a conversion of one."""
         match node:
             case Const(value=value):
                 return True, value
@@ -209,15 +210,30 @@ class Plan:
 
     def invoke(self, name: str, function: Function, nodes: list[Node], kinds: list[Type]) -> Evaluate:
         args = [self.build(each) for each in nodes]
-        if self.counted:
-            constants = [self.constant(each) for each in nodes]
-            fixed = all(known for known, _ in constants) and name != "join"
-            if not fixed and not has_fixed_cost(name, kinds):
-                return _counted(name, function, args)
-            self.pending += call_cost(name, [value for _, value in constants]) if fixed else 1
+        if name in ("find", "findAll"):
+            self.compile_pattern(nodes[1])
+        constants = [self.constant(each) for each in nodes]
+        fixed, values = (
+            all(known for known, _ in constants) and name != "join",
+            [value for _, value in constants],
+        )
+        if self.counted and not fixed and not has_fixed_cost(name, kinds):
+            return _counted(name, function, args)
+        self.pending += call_cost(name, values) if fixed else 1
+        if fixed:
+            return _computed(function, values)
         if name == "_==_" and isinstance(nodes[1], Const) and isinstance(nodes[1].value, str):
             return _equal_text(args[0], nodes[1].value)
         return _called(function, args)
+
+    def compile_pattern(self, node: Node) -> None:
+        """A constant pattern is compiled now, so that a wrong one fails now."""
+        known, pattern = self.constant(node)
+        if known and isinstance(pattern, str):
+            try:
+                pattern_of(pattern)
+            except EvaluationError as error:
+                raise CompileError(f"program instantiation failed: {error.text}") from None
 
     def list_literal(self, node: ListNode) -> Evaluate:
         elements = [self.build(each) for each in node.elements]
@@ -267,15 +283,20 @@ class Plan:
         (accumulator,) = self.define({node.accumulator: False})
         names = {node.variable: False} | ({node.variable2: False} if node.variable2 else {})
         places = self.define(names)
-        condition = None if isinstance(node.condition, Const) else self.block(node.condition)
-        step = self.charging(lambda: self.growing(node.step, accumulator)) if fresh else self.block(node.step)
+        step = self.charging(lambda: self.step(node, accumulator if fresh else None))
         self.scopes.pop()
         result = self.build(node.result)
         self.scopes.pop()
-        return fold(Fold(over, initial, accumulator, tuple(places), condition, step, result))
+        return fold(Fold(over, initial, accumulator, tuple(places), _stops_at(node.condition), step, result))
+
+    def step(self, node: Comprehension, grows: int | None) -> Evaluate:
+        """One round of a loop; looking whether it goes on is paid for here, and done by fold."""
+        if not isinstance(node.condition, Const):
+            self.build(node.condition)
+        return self.build(node.step) if grows is None else self.growing(node.step, grows)
 
     def growing(self, step: Node, accumulator: int) -> Evaluate:
-        """A step that only adds to the list or map being made: nobody else can see it, so it grows in place."""
+        """A step that only adds to the list or map being made, which nobody else sees: it grows in place."""
         match step:
             case Call(function="_?_:_", args=(condition, inner, _)):
                 keep = self.charging(lambda: self.charged(_named(accumulator), 1))
@@ -287,6 +308,17 @@ class Plan:
                 return self.charged(_insert(accumulator, self.build(key), self.build(value)), 2)
             case _:
                 return self.build(step)
+
+
+def _stops_at(condition: Node) -> bool | None:
+    """The accumulator's value at which a loop ends: false for all, true for exists, else none."""
+    match condition:
+        case Call(function="@not_strictly_false", args=(Call(function="!_"),)):
+            return True
+        case Call(function="@not_strictly_false"):
+            return False
+        case _:
+            return None
 
 
 def _named(place: int) -> Evaluate:
@@ -356,6 +388,24 @@ def _called(function: Function, args: list[Evaluate]) -> Evaluate:
     if len(args) == 2:
         return _binary(function, *args)
     return lambda frame: function(*[each(frame) for each in args])
+
+
+def _computed(function: Function, values: list[Any]) -> Evaluate:
+    """A call of constants, such as quantity("40Gi"), is made once; all functions are pure."""
+    try:
+        value = function(*values)
+    except CostExceeded:
+        return lambda frame: function(*values)
+    except EvaluationError as error:
+        return _failing(error.text)
+    return lambda frame: value
+
+
+def _failing(text: str) -> Evaluate:
+    def fail(frame: Frame) -> Any:
+        raise EvaluationError(text)
+
+    return fail
 
 
 def _counted(name: str, function: Function, args: list[Evaluate]) -> Evaluate:

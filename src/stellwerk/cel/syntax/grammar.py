@@ -32,7 +32,9 @@ and_chain: relation ("&&" relation)+
     | DOT IDENT LPAREN [args] ")" -> absolute_call
     | "(" expr ")" -> nested
     | LSQB [elements] "]" -> list_literal
+    | LSQB "," "]" -> list_literal
     | LBRACE [entries] "}" -> map_literal
+    | LBRACE "," "}" -> map_literal
     | INT -> int_literal
     | UINT -> uint_literal
     | FLOAT -> float_literal

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from stellwerk.cel.errors import CompileError
 from stellwerk.cel.syntax.tree import (
     Call,
     Comprehension,
@@ -19,12 +18,12 @@ RESULT = "@result"  # No expression can name it.
 UNUSED = "#unused"
 
 
-class MacroError(CompileError):
+class MacroError(ValueError):
     """A macro cannot be expanded; `at` is the offset of the argument at fault."""
 
     def __init__(self, at: int, text: str) -> None:
         super().__init__(text)
-        self.at = at
+        self.at, self.text = at, text
 
 
 def expand(target: Node | None, function: str, args: tuple[Node, ...], at: int) -> Node | None:

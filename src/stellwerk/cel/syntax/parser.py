@@ -27,13 +27,34 @@ from stellwerk.cel.syntax.tree import (
 
 MAX_DEPTH = 250  # cel-go's limit on recursion.
 _RESERVED = frozenset(
-    "as break const continue else false for function if import in let loop package namespace null return true var "
-    "void while".split()
+    [
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "false",
+        "for",
+        "function",
+        "if",
+        "import",
+        "in",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "null",
+        "return",
+        "true",
+        "var",
+        "void",
+        "while",
+    ]
 )
 
 
 def parse(text: str) -> Node:
-    """The tree of `text`. Raises CompileError where it is no expression, with cel-go's position and kind of error."""
+    """The tree of `text`. Raises CompileError where it is none, with cel-go's position and kind of error."""
     try:
         node: Node = _lark().parse(text)  # type: ignore[assignment]
     except UnexpectedInput as error:
@@ -187,12 +208,13 @@ class _Build(Transformer[Token, Any]):
         return _deeper(parts[0])
 
     def list_literal(self, parts: list[Any]) -> Node:
-        elements = tuple(_unwrapped(each) for each in parts[1] or ())
-        optional = frozenset(at for at, each in enumerate(parts[1] or ()) if isinstance(each, _Optional))
+        written = (parts[1] if len(parts) > 1 else None) or ()
+        elements = tuple(_unwrapped(each) for each in written)
+        optional = frozenset(at for at, each in enumerate(written) if isinstance(each, _Optional))
         return ListNode(at=_at(parts[0]), depth=depth_of(*elements), elements=elements, optional=optional)
 
     def map_literal(self, parts: list[Any]) -> Node:
-        entries = tuple(parts[1] or ())
+        entries = tuple((parts[1] if len(parts) > 1 else None) or ())
         inside = [each for entry in entries for each in (entry.key, entry.value)]
         return MapNode(at=_at(parts[0]), depth=depth_of(*inside), entries=entries)
 
@@ -254,7 +276,7 @@ def _unreserved(token: Token) -> str:
 
 
 def _deeper(node: Node) -> Node:
-    """The same node as if it were one level deeper: parentheses leave no trace in the tree but their depth."""
+    """The same node one level deeper: parentheses leave no trace in the tree but their depth."""
     return replace(node, depth=node.depth + 1)
 
 

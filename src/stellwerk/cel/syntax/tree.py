@@ -1,4 +1,4 @@
-"""The tree of an expression, macros already expanded. Nodes are compared by identity: tables are keyed by them."""
+"""The tree of an expression, macros already expanded. Nodes are compared by identity."""
 
 from typing import Any
 

@@ -61,7 +61,7 @@ def equal(one: Any, other: Any) -> bool:
     if left in NUMBERS:
         return right in NUMBERS and bool(one == other)
     if left in LISTS:
-        return right in LISTS and len(one) == len(other) and all(map(equal, one, other))
+        return right in LISTS and len(one) == len(other) and all(map(_not_unequal, one, other))
     if left in MAPS:
         return right in MAPS and _equal_maps(one, other)
     if left is Optional:
@@ -72,6 +72,14 @@ def equal(one: Any, other: Any) -> bool:
             raise EvaluationError("no such overload")
         return _equal_own(one, other)
     return False
+
+
+def _not_unequal(one: Any, other: Any) -> bool:
+    """Within collections cel-go takes what cannot be compared for equal."""
+    try:
+        return equal(one, other)
+    except EvaluationError:
+        return True
 
 
 def _equal_maps(one: Any, other: Any) -> bool:
@@ -126,7 +134,7 @@ def compared(one: Any, other: Any, function: str) -> int:
         raise EvaluationError(f"no such overload: {function}")
     elif left is not right:
         raise EvaluationError("no such overload")
-    return (one > other) - (one < other)
+    return int(one > other) - int(one < other)
 
 
 def size_of(value: Any) -> int:
@@ -137,5 +145,5 @@ def size_of(value: Any) -> int:
     if kind is Optional and value.present:
         return size_of(value.value)
     if isinstance(value, Address):
-        return value.max_prefixlen // 8
-    return -(-value.bits // 8) if kind is Prefix else 1
+        return int(value.max_prefixlen) // 8
+    return -(-int(value.bits) // 8) if kind is Prefix else 1

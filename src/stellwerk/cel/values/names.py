@@ -1,5 +1,6 @@
 """The name of the type of a value, as errors and `type(x)` show it."""
 
+from collections.abc import ItemsView, Iterator
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -10,13 +11,32 @@ from stellwerk.cel.values.urls import Url
 from stellwerk.cel.values.versions import Version
 
 
-class DomainMap(dict[str, dict[str, Any]]):
+class DomainMap:
     """Attributes or capacities by domain: a domain that is not there has none, and is no error."""
 
-    __slots__ = ()
+    __slots__ = ("domains",)
 
-    def __missing__(self, key: str) -> dict[str, Any]:
-        return {}
+    def __init__(self, domains: dict[str, dict[str, Any]]) -> None:
+        self.domains = domains
+
+    def __getitem__(self, domain: Any) -> dict[str, Any]:
+        return self.domains.get(domain, _NO_NAMES)
+
+    def __contains__(self, domain: object) -> bool:
+        return domain in self.domains
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.domains)
+
+    def __len__(self) -> int:
+        return len(self.domains)
+
+    def items(self) -> ItemsView[str, dict[str, Any]]:
+        """The domains that are there, with their names."""
+        return self.domains.items()
+
+
+_NO_NAMES: dict[str, Any] = {}
 
 
 class NamedFormat:
@@ -52,7 +72,8 @@ TYPE_NAMES: dict[type, str] = {
     Prefix: "net.CIDR",
 }
 NUMBERS = frozenset({int, Uint, float})
-LISTS, MAPS = frozenset({list}), frozenset({dict, DomainMap})
+LISTS: frozenset[Any] = frozenset({list})
+MAPS: frozenset[Any] = frozenset({dict, DomainMap})
 
 
 def type_name(value: Any) -> str:

@@ -1,6 +1,8 @@
 """Values that Python has no class for: unsigned integers, optionals, types, moments and lengths of time."""
 
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
 
 from stellwerk.cel.errors import EvaluationError
 
@@ -26,19 +28,19 @@ class Optional:
 NONE = Optional()
 
 
-class TypeValue(NamedTuple):
+class TypeValue(Struct, frozen=True):
     """A type as a value, as `type(x)` gives it: two are equal when their names are."""
 
     name: str
 
 
-class Timestamp(NamedTuple):
+class Timestamp(Struct, frozen=True, order=True):
     """Nanoseconds since 1970 in UTC."""
 
     nanos: int
 
 
-class Duration(NamedTuple):
+class Duration(Struct, frozen=True, order=True):
     """Nanoseconds."""
 
     nanos: int

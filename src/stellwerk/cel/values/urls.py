@@ -1,7 +1,8 @@
 """URLs as Go's net/url reads them, as far as `url()` and `isURL()` show."""
 
 import re
-from typing import NamedTuple
+
+from msgspec import Struct
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.S)
 _HOST = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:\[\]<>\"%\x80-\U0010ffff]*")
@@ -10,7 +11,7 @@ _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PLAIN = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~$&+,/:;=@!'()*[]%")
 
 
-class Url(NamedTuple):
+class Url(Struct, frozen=True):
     """The parts that expressions can ask for; `text` is what two URLs are compared by."""
 
     scheme: str

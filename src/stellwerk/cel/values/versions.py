@@ -1,4 +1,4 @@
-"""Semantic versions 2.0 as Kubernetes reads them (github.com/blang/semver/v4, and semverlib.go for `normalize`)."""
+"""Semantic versions 2.0 as Kubernetes reads them (blang/semver v4; semverlib.go for `normalize`)."""
 
 import re
 from functools import lru_cache
@@ -21,11 +21,8 @@ class Version:
     def __str__(self) -> str:
         """The canonical text."""
         pre = ".".join(word or str(number) for _, number, word in self.key[4])
-        return (
-            ".".join(map(str, self.numbers))
-            + ("-" + pre if pre else "")
-            + ("+" + self.build if self.build else "")
-        )
+        text = ".".join(map(str, self.numbers)) + ("-" + pre if pre else "")
+        return f"{text}+{self.build}" if self.build else text
 
 
 @lru_cache(maxsize=4096)

@@ -19,6 +19,13 @@ def read_manifests(argument: str, role: str) -> tuple[list[Manifest], tuple[Inpu
 
 def read_all(arguments: Sequence[str], role: str) -> tuple[list[Manifest], tuple[Input, ...]]:
     """The same for several files and folders, checked together."""
+    manifests, inputs = read_unchecked(arguments, role)
+    validate(manifests)
+    return manifests, inputs
+
+
+def read_unchecked(arguments: Sequence[str], role: str) -> tuple[list[Manifest], tuple[Input, ...]]:
+    """Objects of the right types, not yet checked as the API server does. Raises InvalidInput."""
     files = [file for argument in arguments for file in _files(argument)]
     manifests: list[Manifest] = []
     inputs: list[Input] = []
@@ -26,7 +33,6 @@ def read_all(arguments: Sequence[str], role: str) -> tuple[list[Manifest], tuple
         raw = read_raw(file)
         inputs.append(Input(role, file, sha256(raw)))
         manifests += load_manifests(expand(raw, file), file)
-    validate(manifests)
     return manifests, tuple(inputs)
 
 

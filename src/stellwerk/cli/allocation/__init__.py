@@ -1,0 +1,1 @@
+"""Verbs on claims and devices."""

@@ -1,0 +1,1 @@
+"""NVIDIA's DRA driver: what its opaque configuration may say."""
