@@ -199,7 +199,7 @@ def test_every_field_of_a_partition_plan_is_there() -> None:
 
 
 def test_the_bandwidths_are_those_of_the_catalog() -> None:
-    from stellwerk.catalog.network import bandwidth, communication_share, network_facts
+    from stellwerk.catalog.published.network import bandwidth, communication_share, network_facts
 
     links = dict.fromkeys(row.link for row in network_facts().measurements)
     text = sections(REFERENCE / "network.md")

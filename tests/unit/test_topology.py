@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups import stellwerk as api
 from stellwerk.catalog.gpus import gpu_model, gpu_models
-from stellwerk.catalog.network import (
+from stellwerk.catalog.node_types import node_type, node_types
+from stellwerk.catalog.published.network import (
     RDMA_KINDS,
     bandwidth,
     communication_share,
@@ -18,7 +19,6 @@ from stellwerk.catalog.network import (
     node_nics,
     nvlink_of,
 )
-from stellwerk.catalog.node_types import node_type, node_types
 from stellwerk.cli.main import main
 from stellwerk.engine.decision import Reason
 from stellwerk.engine.snapshot import FleetNode, NodeCost, NodeNetwork

@@ -147,7 +147,7 @@ def rates() -> None:
 @command.command("sharing")
 def sharing() -> None:
     """Ways of sharing with their limits, and published measurements: what a file for --slowdown may cite."""
-    from stellwerk.catalog.interference import interference
+    from stellwerk.catalog.published.interference import interference
     from stellwerk.catalog.sharing.ways import sharing_ways
 
     for way in sharing_ways():
@@ -202,7 +202,7 @@ def _gate(state: "Gate | None") -> str:
 @command.command("network")
 def network() -> None:
     """Published bandwidths of links between GPUs, shares of a step, placements compared, and NICs."""
-    from stellwerk.catalog.network import network_facts
+    from stellwerk.catalog.published.network import network_facts
 
     facts = network_facts()
     bandwidths = [

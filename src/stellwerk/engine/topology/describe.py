@@ -9,7 +9,8 @@ from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups import stellwerk as api
 from stellwerk.api.groups.meta import given
 from stellwerk.catalog.gpus import GpuModel
-from stellwerk.catalog.network import (
+from stellwerk.catalog.node_types import NodeType
+from stellwerk.catalog.published.network import (
     RDMA_KINDS,
     NodeNics,
     Range,
@@ -19,7 +20,6 @@ from stellwerk.catalog.network import (
     nvlink_of,
     pcie_bandwidth,
 )
-from stellwerk.catalog.node_types import NodeType
 from stellwerk.engine.snapshot import NodeNetwork
 
 BITS = 8  # Of a byte: NICs are sold in Gb/s, collectives are measured in GB/s.

@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from msgspec import UnsetType
 
 from stellwerk.api.errors import InvalidInput
-from stellwerk.catalog.network import communication_share
+from stellwerk.catalog.published.network import communication_share
 from stellwerk.engine.decision import Reason
 from stellwerk.engine.snapshot import Fleet
 from stellwerk.sim.network.links import default_share

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from msgspec import UnsetType
 
-from stellwerk.catalog.network import communication_share
+from stellwerk.catalog.published.network import communication_share
 from stellwerk.engine.demand import Job
 from stellwerk.engine.partition.policy import MIG
 from stellwerk.engine.placement.place import Grant, Site
