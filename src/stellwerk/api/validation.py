@@ -31,8 +31,8 @@ from stellwerk.api.groups.stellwerk import Fleet, Interference, PartitionPlan, P
 from stellwerk.api.manifests import Manifest
 
 
-def validate(manifests: Sequence[Manifest]) -> None:
-    """Checks all objects of one run together.
+def validate(manifests: Sequence[Manifest], *, devices: bool = True) -> None:
+    """Checks all objects of one run together; without `devices` those of resource.k8s.io by name only.
 
     Raises the first InvalidInput in the order of the manifests; the same manifests give the same error.
     """
@@ -43,7 +43,8 @@ def validate(manifests: Sequence[Manifest]) -> None:
         key = identity(manifest)
         if key is not None:
             _refuse_twice(manifest, first.setdefault(key, manifest))
-        _check_object(manifest, queues)
+        if devices or not manifest.api_version.startswith("resource.k8s.io/"):
+            _check_object(manifest, queues)
 
 
 def _refuse_twice(manifest: Manifest, first: Manifest) -> None:
