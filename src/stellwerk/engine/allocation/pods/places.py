@@ -14,7 +14,7 @@ from stellwerk.engine.allocation.fleet import Refusal, allocate_each, allocate_f
 from stellwerk.engine.allocation.pods.alternatives import best_of, highest_score, score_of
 from stellwerk.engine.allocation.pods.claims import allocation_of, extended_claim_of, key_of
 from stellwerk.engine.allocation.pods.cluster import Cluster
-from stellwerk.engine.allocation.pods.extended import Served, asked_by, extended_claim, served_by
+from stellwerk.engine.allocation.pods.extended import Served, extended_claim, served_by
 from stellwerk.engine.allocation.pods.neighbours import has_neighbours, neighbours_refuse
 from stellwerk.engine.allocation.pods.waiting import PodCase
 from stellwerk.engine.allocation.pools.node_match import node_matches
@@ -154,8 +154,7 @@ def _claims_there(cluster: Cluster, ask: Ask, dra: frozenset[str]) -> tuple[Reso
 
 
 def _served(cluster: Cluster, ask: Ask, position: int) -> Served:
-    spec = ask.case.spec
-    asked = asked_by(spec) if spec is not None else {}
+    asked = cluster.asked_by(ask.case.spec) if ask.case.spec is not None else {}
     if not asked:
         return Served()
     classes = cluster.by_resource(ask.case.gates)
@@ -183,9 +182,8 @@ def _pod_refused(cluster: Cluster, ask: Ask, position: int) -> Reason | None:
     pod = ask.pod
     assert pod is not None
     reason = cluster.fits(pod.spec)[position]
-    if reason is not None or not cluster.placed:
-        alone = reason is None and has_neighbours(pod.spec)
-        return _neighbours(cluster, pod, position) if alone else reason
+    if reason is not None or not (cluster.keeps_away or has_neighbours(pod.spec)):
+        return reason
     return _neighbours(cluster, pod, position)
 
 
