@@ -34,6 +34,12 @@ def node_matches(node: Node, name: str | None, all_nodes: bool, selector: NodeSe
     return any(_term_matches(term, node) for term in terms)
 
 
+def expression_holds(requirement: NodeSelectorRequirement, labels: Mapping[str, str]) -> bool:
+    """Whether these labels satisfy one matchExpression; raises AllocationError for one that cannot be read."""
+    _check_expression(requirement)
+    return _holds(requirement, labels)
+
+
 def _requirements(term: NodeSelectorTerm) -> tuple[NodeSelectorRequirement, ...]:
     return given(term.match_expressions, ()) + given(term.match_fields, ())
 
