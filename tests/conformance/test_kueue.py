@@ -1,4 +1,4 @@
-"""Every recorded case of Kueue's quota, fair shares and flavors is decided as Kueue decided it, no other way."""
+"""Every recorded case of Kueue's quota, fair shares and flavors is decided as Kueue decided it."""
 
 import subprocess
 import sys

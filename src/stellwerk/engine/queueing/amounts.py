@@ -48,14 +48,20 @@ def within(number: int) -> int:
 
 def add(a: int, b: int) -> int:
     """a + b; unlimited stays unlimited."""
-    return UNLIMITED if UNLIMITED in (a, b) else within(a + b)
+    if a == UNLIMITED or b == UNLIMITED:
+        return UNLIMITED
+    total = a + b
+    return total if LOWEST <= total <= UNLIMITED else within(total)
 
 
 def subtract(a: int, b: int) -> int:
     """a - b; unlimited less a number is unlimited, less itself 0; a number less unlimited is the lowest."""
     if a == UNLIMITED:
         return 0 if b == UNLIMITED else UNLIMITED
-    return LOWEST if b == UNLIMITED else within(a - b)
+    if b == UNLIMITED:
+        return LOWEST
+    left = a - b
+    return left if LOWEST <= left <= UNLIMITED else within(left)
 
 
 def quantity_of(resource: str, amount: int) -> Quantity:

@@ -37,11 +37,10 @@ from stellwerk.engine.queueing.flavors.topology import (
     unhealthy_nodes,
     uses,
 )
+from stellwerk.engine.queueing.gates import FeatureGates
 from stellwerk.engine.queueing.queue import Queue
 from stellwerk.engine.queueing.requests.placement import DomainUse, Placement
 from stellwerk.engine.queueing.requests.total import PodSetRequests
-
-_NOTHING: Mapping[str, FlavorAssignment] = {}
 
 
 class _Draft(Struct):
@@ -75,11 +74,11 @@ class _Work(Struct):
     """The whole assignment while it is made; `mode`: once it is known, or not the worst any more."""
 
     cycle: Cycle
+    gates: FeatureGates
     queue: Queue
     question: Question
     drafts: list[_Draft]
     usage: dict[FlavorResource, int]
-    done: int = 0
     mode: Mode | None = None
     topology_usage: Mapping[str, tuple[DomainUse, ...]] = {}
 
@@ -87,23 +86,26 @@ class _Work(Struct):
     def representative(self) -> Mode:
         """The mode of the assignment."""
         if self.mode is None:
-            self.mode = min((draft.mode for draft in self.drafts), default=NO_FIT)
+            self.mode = min([draft.mode for draft in self.drafts], default=NO_FIT)
         return self.mode
 
 
 def assign_flavors(cycle: Cycle, queue: Queue, question: Question) -> Assignment:
-    """The flavors for the workload in this queue, as far as it gets: it ends with the first PodSets that get
-    none.
+    """The flavors for the workload in this queue; it ends with the first PodSets that get none.
 
     Nothing is charged to the cycle's ledger.
     """
-    work = _Work(cycle, queue, question, [], {})
-    pending = [_draft(work, index, asked) for index, asked in enumerate(_asked(question))]
+    gates = cycle.snapshot.configuration.counting.gates
+    work = _Work(cycle, gates, queue, question, [], {})
+    objects = given(question.info.object.spec.pod_sets, ())
+    pending = [_draft(work, *both) for both in zip(objects, _asked(question), strict=False)]
     for together in _groups(pending):
-        _assign_group(work, together, pending)
-        if any(draft.failed for draft in (pending[index] for index in together)):
-            return _answer(work)
-    if work.representative != NO_FIT and cycle.snapshot.gates.topology_aware_scheduling:
+        drafts = [pending[index] for index in together]
+        _assign_group(work, together, drafts)
+        for draft in drafts:
+            if draft.failed:
+                return _answer(work)
+    if gates.topology_aware_scheduling and _topology_matters(work) and work.representative != NO_FIT:
         _find_places(work)
     return _answer(work)
 
@@ -115,13 +117,22 @@ def _asked(question: Question) -> Sequence[PodSetRequests]:
     return [one.scaled_to(count) for one, count in zip(pod_sets, question.counts, strict=True)]
 
 
-def _draft(work: _Work, index: int, asked: PodSetRequests) -> _Draft:
+def _topology_matters(work: _Work) -> bool:
+    """Whether any PodSet needs a place, or has one."""
+    for draft in work.drafts:
+        if draft.topology is not None or needs_topology(draft.object, work.queue):
+            return True
+    return False
+
+
+def _draft(work: _Work, pod_set: PodSet, asked: PodSetRequests) -> _Draft:
     """What the PodSet asks for in this queue; in a second pass with the flavors that it has."""
     if PODS in work.queue.group_of:
         asked = replace(asked, requests={**asked.requests, PODS: asked.count})
-    draft = _Draft(given(work.question.info.object.spec.pod_sets, ())[index], asked, {})
-    if work.cycle.snapshot.gates.topology_aware_scheduling:
-        draft.flavors = {name: FlavorAssignment(flavor, FIT) for name, flavor in asked.flavors.items()}
+    draft = _Draft(pod_set, asked, {})
+    if work.gates.topology_aware_scheduling:
+        if asked.flavors:
+            draft.flavors = {name: FlavorAssignment(flavor, FIT) for name, flavor in asked.flavors.items()}
         draft.delayed_topology = asked.delayed_topology
         draft.topology = asked.topology
     return draft
@@ -129,39 +140,40 @@ def _draft(work: _Work, index: int, asked: PodSetRequests) -> _Draft:
 
 def _groups(drafts: Sequence[_Draft]) -> list[list[int]]:
     """Indices of PodSets that get the same flavors, in the order of the first of each group."""
-    groups: dict[int | str, list[int]] = {}
+    if len(drafts) == 1:
+        return [[0]]
+    groups: dict[str, list[int]] = {}
     for index, draft in enumerate(drafts):
         name = group_name(draft.object)
-        # A group may be called "1": Kueue's key of the PodSet at place 1 is the same, so the two are one
-        # group.
+        # Kueue's key of a PodSet without group is its place: a group called "1" takes it in.
         groups.setdefault(str(index) if name is None else name, []).append(index)
     return list(groups.values())
 
 
-def _assign_group(work: _Work, together: Sequence[int], pending: Sequence[_Draft]) -> None:
+def _assign_group(work: _Work, together: Sequence[int], drafts: Sequence[_Draft]) -> None:
     """One flavor for each resource that these PodSets ask for, all of them together."""
-    drafts = [pending[index] for index in together]
     requests = _total(drafts)
-    flavors: dict[str, FlavorAssignment] | None = {}
+    flavors: dict[str, FlavorAssignment] = {}
     for draft in drafts:
-        flavors = {**flavors, **draft.flavors} if flavors else dict(draft.flavors)
+        flavors.update(draft.flavors)
     reasons: tuple[Reason, ...] = ()
     error: Reason | None = None
     merged: dict[str, Attempt] = {}
-    search = Search(work.cycle, work.queue, work.question, tuple(together))
+    objects = tuple([draft.object for draft in drafts])
+    search = Search(work.cycle, work.gates, work.queue, work.question, tuple(together), objects)
     for resource, amount in requests.items():
-        if resource in (flavors or ()) or _needs_no_quota(work, resource, amount):
+        if resource in flavors or _needs_no_quota(work, resource, amount):
             continue
         found = find_flavor(search, requests, resource, work.usage)
         merge_attempts(merged, found.attempts, resource, work.queue)
         if found.error is not None or not found.flavors:
-            flavors, reasons, error = None, found.reasons, found.error
+            flavors, reasons, error = {}, found.reasons, found.error
             break
-        flavors = {**(flavors or {}), **found.flavors}
+        flavors.update(found.flavors)
         reasons += found.reasons
-    attempts = tuple(merged[flavor] for flavor in sorted(merged))
+    attempts = tuple([merged[flavor] for flavor in sorted(merged)])
     for draft in drafts:
-        draft.flavors = _own(work, draft, flavors or _NOTHING)
+        draft.flavors = _own(work, draft, flavors)
         draft.reasons, draft.error, draft.attempts = reasons, error, attempts
         _use(work, draft)
 
@@ -196,14 +208,14 @@ def _own(work: _Work, draft: _Draft, flavors: Mapping[str, FlavorAssignment]) ->
 def _use(work: _Work, draft: _Draft) -> None:
     """Count the PodSet's usage for those that come after it, less what the replaced slice has."""
     work.drafts.append(draft)
-    gates, replaced = work.cycle.snapshot.gates, work.question.replaced
+    replaced = work.question.replaced
     held: Mapping[str, int] = {}
-    if gates.elastic_jobs_via_workload_slices and replaced is not None:
+    if replaced is not None and work.gates.elastic_jobs_via_workload_slices:
         held = next((one.requests for one in replaced.pod_sets if one.name == draft.asked.name), {})
+    requests, usage = draft.asked.requests, work.usage
     for resource, one in draft.flavors.items():
         key = FlavorResource(one.flavor, resource)
-        amount = draft.asked.requests.get(resource, 0) - held.get(resource, 0)
-        work.usage[key] = add(work.usage.get(key, 0), amount)
+        usage[key] = add(usage.get(key, 0), requests.get(resource, 0) - held.get(resource, 0))
 
 
 def _find_places(work: _Work) -> None:
@@ -221,7 +233,7 @@ def _find_places(work: _Work) -> None:
         found = work.cycle.find_topology(asks, True)
         if isinstance(found, NotPlaced):
             draft = _named(work, found.pod_set)
-            if work.cycle.snapshot.gates.unadmitted_workloads_observability:
+            if work.gates.unadmitted_workloads_observability:
                 draft.attempts = tuple(_not_placed(one, found.flavor) for one in draft.attempts)
             _set_mode(work, draft, NO_FIT)
             return
@@ -289,7 +301,7 @@ def _not_placed(attempt: Attempt, flavor: str) -> Attempt:
 
 def _answer(work: _Work) -> Assignment:
     mode = work.representative
-    explained = work.cycle.snapshot.gates.unadmitted_workloads_observability
+    explained = work.gates.unadmitted_workloads_observability
     if not explained:
         for draft in work.drafts:
             draft.attempts = tuple(replace(one, no_fit_reason="") for one in draft.attempts)
@@ -297,14 +309,13 @@ def _answer(work: _Work) -> Assignment:
     if explained and mode == NO_FIT:
         attempts = [draft.attempts for draft in work.drafts if draft.mode == NO_FIT]
         reason = no_fit_reason(attempts, work.queue)
+    levels = [one.borrowing_level for draft in work.drafts for one in draft.flavors.values()]
     return Assignment(
         pod_sets=tuple(map(_finished, work.drafts)),
         mode=mode,
-        borrowing_level=max(
-            (one.borrowing_level for draft in work.drafts for one in draft.flavors.values()), default=0
-        ),
+        borrowing_level=max(levels, default=0),
         usage=work.usage,
-        last_tried=tuple({name: one.tried for name, one in draft.flavors.items()} for draft in work.drafts),
+        last_tried=tuple([{name: one.tried for name, one in draft.flavors.items()} for draft in work.drafts]),
         topology_usage=work.topology_usage,
         no_fit_reason=reason,
     )

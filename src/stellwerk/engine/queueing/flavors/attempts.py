@@ -24,6 +24,9 @@ def merge_attempts(merged: dict[str, Attempt], more: Sequence[Attempt], resource
 
     A flavor of the same group that was not looked at for this resource does not provide it.
     """
+    if not merged:
+        merged.update({attempt.flavor: _once(attempt) for attempt in more})
+        return
     for attempt in more:
         have = merged.get(attempt.flavor)
         merged[attempt.flavor] = _once(attempt) if have is None else _worse(have, attempt)

@@ -8,6 +8,8 @@ component-helpers scheduling/corev1, api core/v1 toleration.go.
 import re
 from collections.abc import Iterable, Sequence
 
+from msgspec import UnsetType
+
 from stellwerk.api.groups.core import (
     Affinity,
     NodeAffinity,
@@ -102,8 +104,8 @@ def topology_mismatch(flavor: Flavor, pod_set: PodSet, queue: Queue, group: Grou
 
 def asks_topology(pod_set: PodSet) -> bool:
     """Whether the PodSet itself asks for topology-aware scheduling."""
-    request = given(pod_set.topology_request, None)
-    if request is None:
+    request = pod_set.topology_request
+    if isinstance(request, UnsetType):
         return False
     fields = (
         request.unconstrained,

@@ -6,7 +6,7 @@ fungibility).
 
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from stellwerk.api.groups.kueue_workload import PodSet
 from stellwerk.api.groups.meta import given
@@ -43,19 +43,11 @@ class Search(Struct, frozen=True):
     """What is looked for: flavors for these PodSets (their indices) of the workload, together."""
 
     cycle: Cycle
+    gates: FeatureGates
     queue: Queue
     question: Question
     pod_sets: tuple[int, ...]
-
-    @property
-    def gates(self) -> FeatureGates:
-        """The feature gates."""
-        return self.cycle.snapshot.gates
-
-    def objects(self) -> list[PodSet]:
-        """The PodSets of the API."""
-        every = given(self.question.info.object.spec.pod_sets, ())
-        return [every[index] for index in self.pod_sets]
+    objects: tuple[PodSet, ...]
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -68,9 +60,10 @@ class Found(Struct, frozen=True, kw_only=True):
 
 
 class _Weighed(Struct, frozen=True):
-    """One flavor, looked at for all resources of the group."""
+    """One flavor, looked at for all resources of the group: the offer of each, and the worst."""
 
-    flavors: dict[str, FlavorAssignment]
+    flavor: str
+    offers: dict[str, Offer]
     offer: Offer
     reasons: list[Reason]
     attempt: Attempt
@@ -136,14 +129,14 @@ def find_flavor(
 
 
 def _found(best: _Weighed | None, reasons: list[Reason], attempts: list[Attempt], tried: int) -> Found:
-    flavors = {} if best is None else best.flavors
-    if tried:
-        flavors = {
-            name: FlavorAssignment(one.flavor, one.mode, tried, one.borrowing_level)
-            for name, one in flavors.items()
-        }
-    fits = best is not None and best.offer.mode == FIT
-    return Found(flavors=flavors, reasons=() if fits else tuple(reasons), attempts=tuple(attempts))
+    if best is None:
+        return Found(reasons=tuple(reasons), attempts=tuple(attempts))
+    flavors = {
+        name: FlavorAssignment(best.flavor, shown(offer.mode), tried, offer.borrowing_level)
+        for name, offer in best.offers.items()
+    }
+    kept = () if best.offer.mode == FIT else tuple(reasons)
+    return Found(flavors=flavors, reasons=kept, attempts=tuple(attempts))
 
 
 def _tried(looked_at: int, group: Group) -> int:
@@ -166,7 +159,7 @@ def _passed_over(search: Search, flavor: str, resource: str) -> Reason | None:
         gates.recompute_assignment_upon_preemption_targets_overlap
         or (gates.topology_aware_scheduling and gates.tas_recompute_assignment_within_scheduling_cycle)
     ):
-        names = [given(pod_set.name, "") for pod_set in search.objects()]
+        names = [given(pod_set.name, "") for pod_set in search.objects]
         if not any(question.nominated.get(name, {}).get(resource) == flavor for name in names):
             return Reason(
                 "NotNominated",
@@ -191,9 +184,11 @@ def _against(search: Search, name: str, group: Group) -> Reason | None:
     if flavor is None:
         return Reason("FlavorNotFound", "flavor {flavor} not found", {"flavor": name})
     topology = search.gates.topology_aware_scheduling
-    if flavor.for_any_pod and not topology:
-        return None
-    for pod_set in search.objects():
+    for pod_set in search.objects:
+        if flavor.for_any_pod and (
+            not topology or (flavor.topology is None and pod_set.topology_request is UNSET)
+        ):
+            continue
         against = topology_mismatch(flavor, pod_set, search.queue, group) if topology else None
         if against is None and not flavor.for_any_pod:
             against = mismatch(flavor, pod_set)
@@ -211,7 +206,7 @@ def _weigh(
 ) -> _Weighed:
     """The worst over all resources."""
     worst, level, word = BEST, 0, ""
-    flavors: dict[str, FlavorAssignment] = {}
+    offers: dict[str, Offer] = {}
     reasons: list[Reason] = []
     fungibility, info = search.queue.fungibility, search.question.info
     for resource, amount in wanted.items():
@@ -226,12 +221,12 @@ def _weigh(
         if answer.reason is not None:
             reasons.append(answer.reason)
             word = most_severe(word, answer.no_fit_reason)
-        level = max(level, answer.offer.borrowing_level)
-        if is_preferred(worst, answer.offer, fungibility):
-            worst = answer.offer
+        offer = answer.offer
+        level = max(level, offer.borrowing_level)
+        if offer is not BEST and is_preferred(worst, offer, fungibility):
+            worst = offer
         if worst.mode != NO_FIT:
-            mode = shown(answer.offer.mode)
-            flavors[resource] = FlavorAssignment(flavor, mode, 0, answer.offer.borrowing_level)
+            offers[resource] = offer
     attempt = Attempt(
         flavor=flavor,
         mode=shown(worst.mode),
@@ -240,7 +235,7 @@ def _weigh(
         reasons=tuple(reasons),
         no_fit_reason=word,
     )
-    return _Weighed(flavors, worst, reasons, attempt)
+    return _Weighed(flavor, offers, worst, reasons, attempt)
 
 
 def _beside_slice(search: Search, flavor: str, resource: str, amount: int) -> tuple[int, list[Reason]]:

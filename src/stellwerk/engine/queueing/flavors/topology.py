@@ -7,6 +7,8 @@ KEP-2724.
 
 from collections.abc import Mapping
 
+from msgspec import UnsetType
+
 from stellwerk.api.groups.kueue_workload import PodSet, PodSetTopologyRequest, PodSetUpdate, WorkloadStatus
 from stellwerk.api.groups.meta import given
 from stellwerk.engine.decision import Reason
@@ -27,7 +29,8 @@ ELASTIC_JOB = "kueue.x-k8s.io/elastic-job"
 
 def group_name(pod_set: PodSet) -> str | None:
     """PodSets with the same name get the same flavor and a place together."""
-    return given(given(pod_set.topology_request, PodSetTopologyRequest()).pod_set_group_name, None)
+    request = pod_set.topology_request
+    return None if isinstance(request, UnsetType) else given(request.pod_set_group_name, None)
 
 
 def needs_topology(pod_set: PodSet, queue: Queue) -> bool:

@@ -1,8 +1,8 @@
 """Usage of the tree of quota: added and removed in O(depth) steps, and what is available after it.
 
 A node's usage beyond what it keeps for itself counts against its parent too. The plain methods work on
-Python's integers; a ledger in which an amount comes near int64's end goes on in Kueue's saturating
-arithmetic.
+Python's integers; once an amount of the tree comes near int64's end, Kueue's saturating arithmetic takes
+over.
 Source: kueue pkg/cache/scheduler/resource_node.go, clusterqueue_snapshot.go; scheduler/preemption/classical.
 """
 
@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from stellwerk.engine.queueing.amounts import LOWEST, add, subtract
 from stellwerk.engine.queueing.quota.tree import QuotaTree
 
-LARGE = 2**44  # Half a million amounts below this can be summed without leaving int64.
 Charges = tuple[tuple[int, int], ...]  # (cell, amount), as `QuotaTree.charges` gives them.
 
 
@@ -21,17 +20,16 @@ class Ledger:
     `add` and `remove` undo each other exactly (of amounts that are not negative, and not unlimited).
     """
 
-    __slots__ = ("_usage", "tree", "wide")
+    __slots__ = ("_usage", "tree")
 
     def __init__(self, tree: QuotaTree) -> None:
-        self.tree, self.wide = tree, tree.wide
+        self.tree = tree
         self._usage = [0] * len(tree.subtree)
 
     def copy(self) -> "Ledger":
         """Another ledger with the same usage."""
         other = Ledger(self.tree)
         other._usage[: len(self._usage)] = self._usage
-        other.wide = self.wide
         return other
 
     def usage(self, cell: int) -> int:
@@ -40,8 +38,9 @@ class Ledger:
 
     def add(self, charges: Charges) -> None:
         """Usage of a ClusterQueue: what a node has no room for in what it keeps goes on to its parent."""
-        self._reach(charges)
-        if self.wide:
+        if len(self._usage) < len(self.tree.subtree):
+            self._extend()
+        if self.tree.wide:
             return self._add_wide(charges)
         usage, kept, parent = self._usage, self.tree.kept, self.tree.cell_parent
         for cell, amount in charges:
@@ -58,8 +57,9 @@ class Ledger:
 
     def remove(self, charges: Charges) -> None:
         """The opposite of `add`: first what the parent holds of it, then what the node keeps."""
-        self._reach(charges)
-        if self.wide:
+        if len(self._usage) < len(self.tree.subtree):
+            self._extend()
+        if self.tree.wide:
             return self._remove_wide(charges)
         usage, kept, parent = self._usage, self.tree.kept, self.tree.cell_parent
         for cell, amount in charges:
@@ -77,7 +77,7 @@ class Ledger:
         """What the node could use more now; negative when its tree is in debt (of a queue: 0 is meant)."""
         tree, usage = self.tree, self._usage
         path = tree.path[cell]
-        if self.wide or cell >= len(usage):
+        if tree.wide or cell >= len(usage):
             return self._available_wide(path)
         subtree, kept, reach = tree.subtree, tree.kept, tree.reach
         left = subtree[path[0]] - usage[path[0]]
@@ -95,12 +95,12 @@ class Ledger:
     def kept_room(self, cell: int) -> int:
         """What is left of the quota that the node keeps for itself (Kueue: LocalAvailable)."""
         kept, used = self.tree.kept[cell], self.usage(cell)
-        return max(0, subtract(kept, used) if self.wide else kept - used)
+        return max(0, subtract(kept, used) if self.tree.wide else kept - used)
 
     def exceeds(self, cell: int, amount: int = 0) -> bool:
         """Whether the node uses more than its subtree's quota, with so much more."""
         used = self.usage(cell)
-        return (add(used, amount) if self.wide else used + amount) > self.tree.subtree[cell]
+        return (add(used, amount) if self.tree.wide else used + amount) > self.tree.subtree[cell]
 
     def fits(self, charges: Charges) -> bool:
         """Whether all of it is available."""
@@ -139,13 +139,9 @@ class Ledger:
             amount = subtract(amount, self.kept_room(above))
             above = tree.cell_parent[above]
 
-    def _reach(self, charges: Charges) -> None:
-        """Make room for new cells; an amount that is near int64's end makes the ledger a wide one."""
-        for cell, amount in charges:
-            if cell >= len(self._usage):
-                self._usage += [0] * (len(self.tree.subtree) - len(self._usage))
-            if not -LARGE < amount < LARGE:
-                self.wide = True
+    def _extend(self) -> None:
+        """Room for the cells that came after this ledger; they are unused."""
+        self._usage += [0] * (len(self.tree.subtree) - len(self._usage))
 
     def _add_wide(self, charges: Charges) -> None:
         for cell, amount in charges:

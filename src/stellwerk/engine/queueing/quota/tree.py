@@ -21,6 +21,7 @@ class Quota(Struct, frozen=True):
 
 
 _NO_QUOTA = Quota(0)
+LARGE = 2**44  # Half a million amounts below this can be summed without leaving int64.
 
 
 class QuotaNode(Struct, frozen=True, kw_only=True):
@@ -134,8 +135,10 @@ class QuotaTree:
 
     def charges(self, queue: int, usage: Mapping[FlavorResource, int]) -> tuple[tuple[int, int], ...]:
         """(cell, amount) of a usage of a ClusterQueue: what a ledger adds and removes."""
+        for amount in usage.values():
+            self.wide = self.wide or not -LARGE < amount < LARGE
         cell = self.cell
-        return tuple((cell(queue, flavor_resource), amount) for flavor_resource, amount in usage.items())
+        return tuple([(cell(queue, flavor_resource), amount) for flavor_resource, amount in usage.items()])
 
     def _link(self, count: int) -> None:
         """Children and heights: a Cohort with ClusterQueues only has height 1, without anything 0."""
