@@ -77,6 +77,17 @@ def configuration_of(case: Case) -> Configuration:
     )
 
 
+def transformation(raw: dict[str, Any]) -> Transformation:
+    """One rule of resources.transformations."""
+    outputs = {name: parse_quantity(str(factor)) for name, factor in (raw.get("outputs") or {}).items()}
+    return Transformation(
+        input=raw["input"],
+        outputs=outputs,
+        strategy=raw.get("strategy") or "Retain",
+        multiply_by=raw.get("multiplyBy") or "",
+    )
+
+
 def amounts_in(rows: Iterable[Mapping[str, Any]] | None) -> dict[FlavorResource, int]:
     """`[{flavor, resource, amount}]` by flavor and resource."""
     return {FlavorResource(row["flavor"], row["resource"]): _number(row["amount"]) for row in rows or ()}

@@ -9,10 +9,11 @@ from tests.conformance.dra_extra import KINDS, run_extra_case
 from tests.conformance.kueue_fairshare import FAIRSHARE
 from tests.conformance.kueue_flavor import FLAVOR
 from tests.conformance.kueue_quota import QUOTA
+from tests.conformance.kueue_workload import WORKLOAD
 
 Reader = Callable[[dict[str, Any]], str | None]
 
-PROCEDURES: dict[str, Reader] = {**QUOTA, **FAIRSHARE, **FLAVOR}
+PROCEDURES: dict[str, Reader] = {**QUOTA, **FAIRSHARE, **FLAVOR, **WORKLOAD}
 
 
 def reader_of(case: dict[str, Any]) -> Reader:

@@ -3,7 +3,7 @@
 Source: kueue pkg/cache/scheduler/clusterqueue.go (updateQueueStatus, inactiveReason).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -65,6 +65,20 @@ def checks_of(spec: ClusterQueueSpec) -> dict[str, frozenset[str]]:
         rule.name: frozenset(given(rule.on_flavors, ())) or every
         for rule in given(strategy.admission_checks, ())
     }
+
+
+def checks_for(spec: ClusterQueueSpec, flavors: Iterable[str] | None) -> frozenset[str]:
+    """The AdmissionChecks that a workload with these flavors must pass; None: it has no flavors yet.
+
+    Without flavors only those are sure that are asked for every flavor of the queue. (Source: kueue
+    pkg/workload/workload.go, AdmissionChecksForWorkload.)
+    """
+    checks = checks_of(spec)
+    if flavors is None:
+        every = frozenset(flavors_of(spec))
+        return frozenset(name for name, asked in checks.items() if asked >= every)
+    assigned = frozenset(flavors)
+    return frozenset(name for name, asked in checks.items() if asked & assigned)
 
 
 def flavors_of(spec: ClusterQueueSpec) -> list[str]:

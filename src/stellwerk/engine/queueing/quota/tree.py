@@ -135,8 +135,8 @@ class QuotaTree:
 
     def charges(self, queue: int, usage: Mapping[FlavorResource, int]) -> tuple[tuple[int, int], ...]:
         """(cell, amount) of a usage of a ClusterQueue: what a ledger adds and removes."""
-        for amount in usage.values():
-            self.wide = self.wide or not -LARGE < amount < LARGE
+        if any(not -LARGE < amount < LARGE for amount in usage.values()):
+            self.wide = True
         cell = self.cell
         return tuple([(cell(queue, flavor_resource), amount) for flavor_resource, amount in usage.items()])
 
