@@ -76,7 +76,11 @@ def _find(case: dict[str, Any]) -> Any:
     given = case["input"]
     gates = gates_of(case["featureGates"])
     requests = [_request(raw) for raw in given["podSets"]]
-    situation = Situation(gates=gates, workload=_workload(given, requests))
+    situation = Situation(
+        gates=gates,
+        workload=_workload(given, requests),
+        simulate_empty=given.get("simulateEmpty", False),
+    )
     found = assign_flavor(_snapshot(case, gates), requests, situation)
     return {"podSets": {name: _outcome(each) for name, each in found.outcomes.items()}}
 

@@ -18,6 +18,8 @@ _EQUAL = Decimal("1e-25")  # Finer than any two entropies of counts differ, coar
 
 State = tuple[int, int]  # Leaders and pods that are left to place.
 Chosen = tuple["Chosen", int] | tuple[()]  # The last domain, behind those chosen before it.
+Reached = dict[int, dict[State, Chosen]]  # By how many domains were taken.
+Likeness = tuple[int, int, int, bool]
 
 
 class Need(Struct, frozen=True):
@@ -71,42 +73,43 @@ def optimal_set(
     greedy = try_greedy(counts, ordered, need.slices, need.leaders, profile)
     if greedy is None:
         return None
-    reached: list[dict[State, Chosen]] = [{} for _ in range(greedy.domains + 1)]
-    reached[0][need.leaders, need.slices * need.size] = ()
+    reached: Reached = {0: {(need.leaders, need.slices * need.size): ()}}
     before, fresh = None, reached
     for domain in ordered:
         like = _likeness(counts, domain)
-        fresh = _extend(reached, fresh if like == before else reached, domain, like)
+        fresh = _extend(reached, fresh if like == before else reached, domain, like, greedy.domains)
         before = like
-    ends = [(pods, chosen) for (leaders, pods), chosen in reached[-1].items() if leaders == 0 and pods <= 0]
+    found = reached.get(greedy.domains, {})
+    ends = [(pods, chosen) for (leaders, pods), chosen in found.items() if leaders == 0 and pods <= 0]
     return _listed(max(ends, key=lambda end: end[0])[1]) if ends else None
 
 
-def _likeness(counts: LevelCounts, domain: int) -> tuple[int, int, int, bool]:
+def _likeness(counts: LevelCounts, domain: int) -> Likeness:
     """Leaders, pods beside a leader, pods, and whether a slice fits: all that the choice depends on."""
     columns = (counts.leaders, counts.led_pods, counts.pods)
     leaders, led_pods, pods = (column[domain] for column in columns)
     return leaders, led_pods, pods, counts.slices[domain] > 0
 
 
-def _extend(
-    reached: list[dict[State, Chosen]],
-    sources: Sequence[Mapping[State, Chosen]],
-    domain: int,
-    like: tuple[int, int, int, bool],
-) -> list[dict[State, Chosen]]:
-    """Take the domain, with a leader or without, wherever something is left; returns what is reached anew."""
-    fresh: list[dict[State, Chosen]] = [{} for _ in reached]
-    for i in range(len(reached) - 1, 0, -1):
-        for state in sorted(sources[i - 1]):
-            new = [after for after in _afterwards(state, like) if after not in reached[i]]
-            chosen = dict.fromkeys(new, (sources[i - 1][state], domain))
-            reached[i].update(chosen)
-            fresh[i].update(chosen)
+def _extend(reached: Reached, sources: Reached, domain: int, like: Likeness, most: int) -> Reached:
+    """Take the domain, with a leader or without, wherever something is left; returns what is reached anew.
+
+    From many domains to few, so that none is taken twice; `most` are to be taken.
+    """
+    fresh: Reached = {}
+    for taken in sorted(sources, reverse=True):
+        if taken == most:
+            continue
+        here = reached.setdefault(taken + 1, {})
+        for state in sorted(sources[taken]):
+            new = [after for after in _afterwards(state, like) if after not in here]
+            chosen = dict.fromkeys(new, (sources[taken][state], domain))
+            here.update(chosen)
+            fresh.setdefault(taken + 1, {}).update(chosen)
     return fresh
 
 
-def _afterwards(state: State, like: tuple[int, int, int, bool]) -> list[State]:
+def _afterwards(state: State, like: Likeness) -> list[State]:
     """What may be left behind one more domain: with a leader on it first, then without."""
     (leaders, pods), (leads, led_pods, pods_here, has_slice) = state, like
     if leaders <= 0 and pods <= 0:
