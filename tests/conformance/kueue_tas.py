@@ -72,7 +72,8 @@ def _normal(wanted: Any) -> Any:
     return wanted
 
 
-def _find(case: dict[str, Any]) -> Any:
+def run_find(case: dict[str, Any]) -> Any:
+    """What we decide of a case of findAssignments or replaceNode."""
     given = case["input"]
     gates = gates_of(case["featureGates"])
     requests = [_request(raw) for raw in given["podSets"]]
@@ -225,8 +226,8 @@ def _tree(levels: Sequence[str], leaves: Sequence[tuple[str, ...]]) -> Tree:
 
 
 _RUN = {
-    "findAssignments": _find,
-    "replaceNode": _find,
+    "findAssignments": run_find,
+    "replaceNode": run_find,
     "selectOptimalDomainSet": _select,
     "mergeAssignments": _merge,
     "compareDomains": _compare,
