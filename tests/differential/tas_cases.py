@@ -210,3 +210,57 @@ def _layers(chance: random.Random, levels: list[str]) -> list[Json]:
         size *= chance.choice((1, 2, 2, 3))
         layers.insert(0, {"topology": levels[index], "size": size})
     return layers
+
+
+def replacement_of(case: Json, outcomes: Json, chance: random.Random) -> Json | None:
+    """The case of a node that fails under the first PodSet with a place, None if there is none such."""
+    name, found = next(((n, o) for n, o in outcomes.items() if "topologyAssignment" in o), ("", {}))
+    if not found or case["input"]["levels"][-1] != HOST or not found["topologyAssignment"]["domains"]:
+        return None
+    gone = chance.choice(found["topologyAssignment"]["domains"])["values"][-1]
+    pod_set = next(each for each in case["input"]["podSets"] if each["name"] == name)
+    own = {"values": [], "count": 0, "singlePodRequests": pod_set["requestsPerPod"]}
+    kept = [one for one in found["topologyAssignment"]["domains"] if one["values"][-1] != gone]
+    return case | {
+        "id": f"{case['id']}-replacement",
+        "procedure": "replaceNode",
+        "objects": case["objects"] | {"nodes": [_failed(node, gone) for node in case["objects"]["nodes"]]},
+        "input": case["input"]
+        | {
+            "existingAssignment": found["topologyAssignment"],
+            "unhealthyNode": gone,
+            "admissionCount": pod_set["count"],
+            "podSets": [pod_set],
+            "ownUsage": case["input"]["ownUsage"] + [own | one for one in kept],
+        },
+    }
+
+
+def _failed(node: Json, hostname: str) -> Json:
+    if node["metadata"]["labels"][HOST] != hostname:
+        return node
+    return node | {"status": node["status"] | {"conditions": [{"type": "Ready", "status": "Unknown"}]}}
+
+
+def elastic_of(case: Json, outcomes: Json, chance: random.Random) -> Json:
+    """The case of a workload slice that replaces this one with more or fewer pods, its node perhaps gone."""
+    pod_sets = []
+    for pod_set in case["input"]["podSets"]:
+        previous = outcomes.get(pod_set["name"], {}).get("topologyAssignment")
+        count = (
+            pod_set["count"]
+            if pod_set["name"] == "leader"
+            else max(1, pod_set["count"] + chance.randint(-4, 4))
+        )
+        more = {"previousAssignment": previous} if previous is not None and chance.random() < 0.9 else {}
+        pod_sets.append(pod_set | {"count": count} | more)
+    gates = case["featureGates"] | {"ElasticJobsViaWorkloadSlicesWithTAS": True}
+    nodes = case["objects"]["nodes"]
+    if chance.random() < 0.2:
+        nodes = [_failed(node, chance.choice(nodes)["metadata"]["labels"][HOST]) for node in nodes]
+    return case | {
+        "id": f"{case['id']}-elastic",
+        "featureGates": gates,
+        "objects": case["objects"] | {"nodes": nodes},
+        "input": case["input"] | {"podSets": pod_sets},
+    }

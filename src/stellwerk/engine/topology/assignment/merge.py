@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from msgspec import structs
 
-from stellwerk.engine.topology.assignment.decision import Assignment, DomainPods
+from stellwerk.engine.topology.assignment.decision import Assignment, DomainPods, DomainUsage
 from stellwerk.engine.topology.assignment.fleet.amounts import Amounts, added
 from stellwerk.engine.topology.assignment.fleet.snapshot import pods_usage
 from stellwerk.engine.topology.assignment.fleet.tree import Tree
@@ -46,6 +46,18 @@ def stacked(
     for domain, amounts in usage_of(assignment, requests).items():
         total[domain] = added(total.get(domain, {}), amounts)
     return total
+
+
+def net_usage(
+    assignment: Assignment, requests: Amounts, accounted: Assignment | None = None
+) -> list[DomainUsage]:
+    """What the assignment takes beyond what a snapshot already counts for the current one, domain by domain.
+
+    Pods that move away are not given back: a usage is only ever added.
+    """
+    before = {domain.values: domain.count for domain in accounted.domains} if accounted else {}
+    more = ((domain.values, domain.count - before.get(domain.values, 0)) for domain in assignment.domains)
+    return [DomainUsage(values, requests, count) for values, count in more if count > 0]
 
 
 def gone_domain(tree: Tree, assignment: Assignment) -> str | None:

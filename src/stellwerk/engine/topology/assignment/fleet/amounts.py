@@ -4,6 +4,7 @@ Source: Kueue pkg/resources/requests.go (ff69552e), component-helpers resource/h
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from stellwerk.api.groups.core import Container, Pod, PodSpec, PodStatus, ResourceRequirements
 from stellwerk.api.groups.meta import ResourceList, given
@@ -30,10 +31,13 @@ def within_int64(number: int) -> int:
 
 def amounts_of(listed: ResourceList) -> dict[str, int]:
     """What a resource list says, in Kueue's unit."""
-    return {
-        name: quantity.milli_value() if name == "cpu" else quantity.value()
-        for name, quantity in listed.items()
-    }
+    return {name: _amount(name == "cpu", quantity.nanos) for name, quantity in listed.items()}
+
+
+@lru_cache(maxsize=8192)
+def _amount(in_milli: bool, nanos: int) -> int:
+    quantity = Quantity(nanos)
+    return quantity.milli_value() if in_milli else quantity.value()
 
 
 def added(first: Amounts, second: Amounts) -> dict[str, int]:
