@@ -25,7 +25,7 @@ def main(names: list[str]) -> int:
         for case in lines:
             outcome = judged(case)
             passed, failed = passed + (outcome is None), failed + (outcome is not None)
-            print(f"ok {name_of(case)}" if outcome is None else outcome)
+            print(f"ok {case.get('name') or case.get('id')}" if outcome is None else outcome)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
@@ -42,13 +42,14 @@ def judged(case: dict[str, Any]) -> str | None:
     try:
         difference = reader_of(case)(case)
     except Exception as error:
-        return f"error {name_of(case)}: {type(error).__name__}: {str(error)[:300]}"
-    return None if difference is None else f"differs {name_of(case)}: {difference}"
+        return _line("error", case, f"{type(error).__name__}: {str(error)[:300]}")
+    return None if difference is None else _line("differs", case, difference)
 
 
-def name_of(case: dict[str, Any]) -> str:
-    """The case's name, for people only: recordings of Kueue call it `id`."""
-    return str(case.get("name", case.get("id")))
+def _line(word: str, case: dict[str, Any], what: str) -> str:
+    """One line a case, whatever the texts in it."""
+    name = case.get("name") or case.get("id")
+    return f"{word} {name}: {' '.join(what.split())}"
 
 
 if __name__ == "__main__":

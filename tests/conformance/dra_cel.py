@@ -43,7 +43,9 @@ def _environment(case: dict[str, Any]) -> Environment:
 
 def _device(data: dict[str, Any]) -> Any:
     parts = {name: value for name, value in data.items() if name != "driver" and value is not None}
-    return cel_device(data.get("driver", ""), msgspec.convert({"name": "device", **parts}, Device, dec_hook=decode_hook))
+    return cel_device(
+        data.get("driver", ""), msgspec.convert({"name": "device", **parts}, Device, dec_hook=decode_hook)
+    )
 
 
 def _differs(expected: dict[str, Any], kind: str, text: str) -> str | None:

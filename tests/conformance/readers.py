@@ -9,11 +9,19 @@ from tests.conformance.dra_extra import KINDS, run_extra_case
 from tests.conformance.kueue_fairshare import FAIRSHARE
 from tests.conformance.kueue_flavor import FLAVOR
 from tests.conformance.kueue_quota import QUOTA
+from tests.conformance.kueue_tas import PROCEDURES as TOPOLOGY
+from tests.conformance.kueue_tas import run_tas_case
 from tests.conformance.kueue_workload import WORKLOAD
 
 Reader = Callable[[dict[str, Any]], str | None]
 
-PROCEDURES: dict[str, Reader] = {**QUOTA, **FAIRSHARE, **FLAVOR, **WORKLOAD}
+PROCEDURES: dict[str, Reader] = {
+    **QUOTA,
+    **FAIRSHARE,
+    **FLAVOR,
+    **WORKLOAD,
+    **dict.fromkeys(TOPOLOGY, run_tas_case),
+}
 
 
 def reader_of(case: dict[str, Any]) -> Reader:

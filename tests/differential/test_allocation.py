@@ -1,4 +1,4 @@
-"""Our allocator gives Kubernetes' own answers on random cases: the same devices in the same order, the same errors.
+"""Our allocator gives Kubernetes' own answers on random cases: devices, their order, errors.
 
 More of them, in the same form: `python -m tests.differential.go_allocator COUNT FIRST > FILE`, then
 `python -m tests.conformance FILE`.

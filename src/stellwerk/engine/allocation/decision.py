@@ -1,7 +1,6 @@
 """What the allocator is told (gates, devices in use) and what it answers: allocated, not here, or aborted."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -50,7 +49,7 @@ def features_of(gates: Iterable[str]) -> Features:
     return Features(**{GATES[gate]: True for gate in (names & GATES.keys()) | joined})
 
 
-class DeviceID(NamedTuple):
+class DeviceID(Struct, frozen=True, order=True, cache_hash=True):
     """A device's name in the cluster."""
 
     driver: str
@@ -58,7 +57,7 @@ class DeviceID(NamedTuple):
     device: str
 
     def __str__(self) -> str:
-        return "/".join(self)
+        return f"{self.driver}/{self.pool}/{self.device}"
 
 
 class AllocatedState(Struct, frozen=True):

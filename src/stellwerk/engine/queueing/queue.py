@@ -13,11 +13,10 @@ from stellwerk.api.groups.kueue import ClusterQueueSpec, ResourceFlavor, Resourc
 from stellwerk.api.groups.meta import given
 
 NEVER, TRY_NEXT_FLAVOR = "Never", "TryNextFlavor"
-_KEEPS_PODS_AWAY = frozenset({"NoSchedule", "NoExecute"})
 
 
 class Flavor(Struct, frozen=True, kw_only=True):
-    """Nodes of a kind; `taints` are those that keep pods away.
+    """Nodes of a kind.
 
     `levels`: of its Topology, the widest first; None when `topology` names none that is there.
     """
@@ -88,7 +87,7 @@ def flavor_of(flavor: ResourceFlavor, topologies: Mapping[str, Topology]) -> Fla
     return Flavor(
         name=given(flavor.metadata.name, ""),
         labels=given(spec.node_labels, {}),
-        taints=tuple(taint for taint in given(spec.node_taints, ()) if taint.effect in _KEEPS_PODS_AWAY),
+        taints=given(spec.node_taints, ()),
         tolerations=given(spec.tolerations, ()),
         topology=topology,
         levels=None if found is None else tuple(level.node_label for level in given(found.spec.levels, ())),

@@ -1,9 +1,8 @@
 """Which devices a request's selectors take: its DeviceClass's first, then its own, up to the first "no"."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from stellwerk.api.groups.resource import DeviceSelector
 from stellwerk.cel.environment import Environment
@@ -18,7 +17,7 @@ _HINT = (
 )
 
 
-class Step(NamedTuple):
+class Step(Struct, frozen=True):
     """One selector: `owner` and `number` name it ("class gpu", 0); `column`: yes, no or the error's text."""
 
     owner: str

@@ -41,7 +41,7 @@ class OfferedDevice(Struct, frozen=True, eq=False, kw_only=True):
     @property
     def pool(self) -> PoolID:
         """The pool's driver and name."""
-        return self.id[:2]
+        return self.id.driver, self.id.pool
 
 
 class OfferedSlice(Struct, frozen=True, eq=False):

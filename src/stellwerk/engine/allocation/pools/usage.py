@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import UNSET, Struct, structs
+from msgspec import UNSET, Struct
 
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import AllocationResult
@@ -31,13 +31,13 @@ class Usage(Struct, frozen=True, eq=False):
 
 def usage_of(offered: Offered, state: AllocatedState) -> Usage:
     """The state by device numbers; devices that are not offered (any more) fall away."""
-    capacity = {
-        index: amounts
-        for device, amounts in state.capacity.items()
-        for index in offered.indexes((DeviceID(*device),))
-    }
     used = offered.indexes(state.devices)
-    return Usage(used, offered.indexes(state.shared), capacity, _flags(bytes(len(offered.devices)), used))
+    return Usage(
+        used,
+        offered.indexes(state.shared),
+        _by_index(offered, state.capacity),
+        _flags(bytes(len(offered.devices)), used),
+    )
 
 
 def _flags(before: bytes, used: Iterable[int]) -> bytes:
@@ -50,16 +50,29 @@ def _flags(before: bytes, used: Iterable[int]) -> bytes:
 def usage_after(offered: Offered, usage: Usage, results: Sequence[AllocationResult]) -> Usage:
     """The usage after these claims were allocated, as `usage_of` the state `with_results` would give it."""
     added = with_results(AllocatedState(), results)
-    if added.shared:
-        capacity = {index: dict(amounts) for index, amounts in usage.capacity.items()}
-        for device, amounts in added.capacity.items():
-            for index in offered.indexes((device,)):
-                held = capacity.setdefault(index, {})
-                for name, amount in amounts.items():
-                    held[name] = held.get(name, 0) + amount
-        usage = structs.replace(usage, shared=usage.shared | offered.indexes(added.shared), capacity=capacity)
     used = offered.indexes(added.devices)
-    return structs.replace(usage, used=usage.used | used, flags=_flags(usage.flags, used))
+    return Usage(
+        usage.used | used,
+        usage.shared | offered.indexes(added.shared),
+        _with_shares(offered, usage.capacity, added.capacity) if added.capacity else usage.capacity,
+        _flags(usage.flags, used),
+    )
+
+
+def _with_shares(
+    offered: Offered, held: Mapping[int, Mapping[str, int]], more: Mapping[DeviceID, Mapping[str, int]]
+) -> dict[int, Mapping[str, int]]:
+    capacity = dict(held)
+    for index, added in _by_index(offered, more).items():
+        before = capacity.get(index, {})
+        capacity[index] = {**before, **{name: before.get(name, 0) + amount for name, amount in added.items()}}
+    return capacity
+
+
+def _by_index(
+    offered: Offered, capacity: Mapping[DeviceID, Mapping[str, int]]
+) -> dict[int, Mapping[str, int]]:
+    return {index: amounts for device, amounts in capacity.items() for index in offered.indexes((device,))}
 
 
 def with_results(state: AllocatedState, results: Iterable[AllocationResult]) -> AllocatedState:

@@ -8,7 +8,6 @@ solution stays.
 """
 
 from collections.abc import Callable
-from enum import Enum
 
 from msgspec import Struct
 
@@ -27,11 +26,13 @@ PATIENCE = 64  # Devices that fail one after the other before it is worked out w
 Stop = Callable[[], str]  # Why the caller gives up; empty to go on.
 
 
-class _End(Enum):
+class _End(Struct, frozen=True):
     """How an attempt at something ended: no solution, or only one with too many devices for a claim."""
 
-    FAILED = "failed"
-    EXCEEDED = "exceeded"
+    exceeded: bool
+
+
+FAILED, EXCEEDED = _End(False), _End(True)
 
 
 class _DeviceFrame(Struct):
@@ -92,7 +93,7 @@ class Attempt:
         end = self._enter(0, 0)
         while end is not None:
             if not self._frames:
-                if end is _End.EXCEEDED:
+                if end is EXCEEDED:
                     raise AllocationError("allocation max size exceeded")
                 return False
             end = self._back(self._frames[-1], end)
@@ -182,15 +183,15 @@ class Attempt:
             everything = self.everything.get(key)
             wanted = request.count if everything is None else len(everything)
             if everything is not None and not everything:
-                return _End.FAILED
+                return FAILED
             if frame.number >= wanted:
                 return frame.claim, frame.choice + 1
             if wanted - frame.number > MAX_DEVICES_PER_CLAIM - len(self.ledger.taken[frame.claim]):
-                return _End.EXCEEDED
+                return EXCEEDED
             self._frames.append(frame)
             if not self._advance(frame, request, everything):
                 self._frames.pop()
-                return _End.FAILED
+                return FAILED
             frame = _DeviceFrame(
                 frame.claim, frame.choice, frame.alternative, frame.number + 1, frame.place + 1
             )
@@ -273,18 +274,18 @@ class Attempt:
         """What comes after everything behind `frame` (the last one) ended with `end`."""
         if isinstance(frame, _ClaimFrame):
             self._frames.pop()
-            return _End.FAILED
+            return FAILED
         if isinstance(frame, _ListFrame):
             return self._next_alternative(frame, end)
         return self._retry(frame, end)
 
     def _next_alternative(self, frame: _ListFrame, end: _End) -> _End | None:
-        frame.all_exceeded = frame.all_exceeded and end is _End.EXCEEDED
+        frame.all_exceeded = frame.all_exceeded and end is EXCEEDED
         frame.alternative += 1
         choice = self.site.question.claims[frame.claim].choices[frame.choice]
         if frame.alternative >= len(choice.alternatives):
             self._frames.pop()
-            return _End.EXCEEDED if frame.all_exceeded else _End.FAILED
+            return EXCEEDED if frame.all_exceeded else FAILED
         return self._go_on(_DeviceFrame(frame.claim, frame.choice, frame.alternative, 0, 0))
 
     def _retry(self, frame: _DeviceFrame, end: _End) -> _End | None:
@@ -294,13 +295,13 @@ class Attempt:
             self.ledger.give_back(frame.claim)
             frame.holding = False
         everything = self.everything.get((frame.claim, frame.choice, frame.alternative))
-        if end is _End.EXCEEDED or everything is not None or not self._worthwhile(frame, request):
+        if end is EXCEEDED or everything is not None or not self._worthwhile(frame, request):
             self._frames.pop()
             return end
         frame.place += 1
         if not self._advance(frame, request, None):
             self._frames.pop()
-            return _End.FAILED
+            return FAILED
         return self._go_on(
             _DeviceFrame(frame.claim, frame.choice, frame.alternative, frame.number + 1, frame.place + 1)
         )

@@ -4,8 +4,6 @@ Each `take` leaves a record that `give_back` undoes, the last one first.
 Source: allocateDevice and rollbackDevice in structured/internal/experimental (Kubernetes 1.37).
 """
 
-from typing import NamedTuple
-
 from msgspec import UNSET, Struct, field
 
 from stellwerk.api.quantity import Quantity
@@ -22,7 +20,7 @@ COUNTERS = Obstacle("counters")
 GROUPS = Obstacle("compatibility-groups")
 
 
-class Taken(NamedTuple):
+class Taken(Struct, frozen=True):
     """One device of a result, and what to undo."""
 
     request: Request

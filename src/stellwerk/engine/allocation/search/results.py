@@ -81,7 +81,7 @@ def results_at(
 
 
 def _renamed(other: DeviceRequestAllocationResult, device: DeviceID) -> DeviceRequestAllocationResult:
-    driver, pool, name = device
+    driver, pool, name = device.driver, device.pool, device.device
     if other.tolerations is UNSET:
         return DeviceRequestAllocationResult(request=other.request, driver=driver, pool=pool, device=name)
     return structs.replace(other, driver=driver, pool=pool, device=name)
@@ -95,7 +95,7 @@ def _picked(number: int, claim: ClaimQuestion, chosen: Mapping[tuple[int, int], 
 
 
 def _device(one: Taken, place: int, claim: ClaimQuestion, binding: bool) -> DeviceRequestAllocationResult:
-    driver, pool, name = one.device.id
+    driver, pool, name = one.device.id.driver, one.device.id.pool, one.device.id.device
     request = one.request
     if one.device.ordinary and not request.tolerations and not request.says_admin:
         return DeviceRequestAllocationResult(request=request.label, driver=driver, pool=pool, device=name)
@@ -118,7 +118,7 @@ def _device(one: Taken, place: int, claim: ClaimQuestion, binding: bool) -> Devi
 def share_id(claim: ClaimQuestion, one: Taken, place: int) -> str:
     """A UUID (RFC 9562, version 8) of the share: the same for the same snapshot (Kubernetes' is random)."""
     uid = given(claim.claim.metadata.uid, "")
-    text = "\n".join((*one.device.id, uid, claim.name, one.request.label, str(place)))
+    text = "\n".join((str(one.device.id), uid, claim.name, one.request.label, str(place)))
     digest = bytearray(hashlib.sha256(text.encode()).digest()[:16])
     digest[6] = digest[6] & 0x0F | 0x80
     digest[8] = digest[8] & 0x3F | 0x80

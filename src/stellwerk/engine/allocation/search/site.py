@@ -1,7 +1,5 @@
 """One node while claims are tried on it: which of its devices a request can have, with nothing taken yet."""
 
-from typing import NamedTuple
-
 from msgspec import UNSET, Struct, UnsetType
 
 from stellwerk.api.groups.meta import given
@@ -21,7 +19,7 @@ NODE_OPERATIONS = "DRAOptionalNodeOperations"
 _NOTHING: Amounts = {}
 
 
-class Obstacle(NamedTuple):
+class Obstacle(Struct, frozen=True, order=True):
     """Why a request cannot have a device: `code`, and what of it (which selector, which taint)."""
 
     code: str

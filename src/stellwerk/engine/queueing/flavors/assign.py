@@ -39,8 +39,9 @@ from stellwerk.engine.queueing.flavors.topology import (
 )
 from stellwerk.engine.queueing.gates import FeatureGates
 from stellwerk.engine.queueing.queue import Queue
-from stellwerk.engine.queueing.requests.placement import DomainUse, Placement
 from stellwerk.engine.queueing.requests.total import PodSetRequests
+from stellwerk.engine.topology.assignment.decision import Assignment as Placement
+from stellwerk.engine.topology.assignment.decision import DomainUsage
 
 
 class _Draft(Struct):
@@ -80,7 +81,7 @@ class _Work(Struct):
     drafts: list[_Draft]
     usage: dict[FlavorResource, int]
     mode: Mode | None = None
-    topology_usage: Mapping[str, tuple[DomainUse, ...]] = {}
+    topology_usage: Mapping[str, tuple[DomainUsage, ...]] = {}
 
     @property
     def representative(self) -> Mode:
@@ -282,7 +283,7 @@ def _set_mode(work: _Work, draft: _Draft, mode: Mode) -> None:
 def _place(work: _Work, found: Mapping[str, Placement]) -> None:
     if not work.queue.tas_flavors:
         return
-    used: dict[str, tuple[DomainUse, ...]] = {}
+    used: dict[str, tuple[DomainUsage, ...]] = {}
     for draft in work.drafts:
         if draft.asked.name in found:
             draft.topology = found[draft.asked.name]

@@ -10,9 +10,10 @@ from stellwerk.engine.queueing.amounts import FlavorResource
 from stellwerk.engine.queueing.flavors.mode import Mode, Offer
 from stellwerk.engine.queueing.queue import Queue
 from stellwerk.engine.queueing.quota.ledger import Ledger
-from stellwerk.engine.queueing.requests.placement import DomainUse, Placement
 from stellwerk.engine.queueing.requests.total import WorkloadInfo
 from stellwerk.engine.queueing.snapshot import Snapshot
+from stellwerk.engine.topology.assignment.decision import Assignment as Placement
+from stellwerk.engine.topology.assignment.decision import DomainUsage
 
 NO_MATCHING_FLAVOR, EXCEEDS_MAX_QUOTA = "NoMatchingFlavor", "ExceedsMaxQuota"
 WAITING_FOR_QUOTA, TOPOLOGY_PLACEMENT_FAILED = "WaitingForQuota", "TopologyPlacementFailed"
@@ -130,7 +131,7 @@ class Assignment(Struct, frozen=True, kw_only=True):
     borrowing_level: int
     usage: Mapping[FlavorResource, int]
     last_tried: LastTried
-    topology_usage: Mapping[str, tuple[DomainUse, ...]] = {}
+    topology_usage: Mapping[str, tuple[DomainUsage, ...]] = {}
     no_fit_reason: str = ""
 
 

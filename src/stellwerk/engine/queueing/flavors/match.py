@@ -2,31 +2,21 @@
 
 Of a selector or affinity only the labels that the flavor has are looked at.
 Source: kueue pkg/scheduler/flavorassigner (checkFlavorForPodSets, flavorSelector, tas_flavorassigner.go),
-component-helpers scheduling/corev1, api core/v1 toleration.go.
+component-helpers scheduling/corev1.
 """
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from msgspec import UnsetType
 
-from stellwerk.api.groups.core import (
-    Affinity,
-    NodeAffinity,
-    NodeSelectorTerm,
-    PodSpec,
-    Taint,
-    Toleration,
-)
+from stellwerk.api.groups.core import Affinity, NodeAffinity, NodeSelectorTerm, PodSpec
 from stellwerk.api.groups.kueue_workload import PodSet, PodSetTopologyRequest
 from stellwerk.api.groups.meta import given
-from stellwerk.engine.allocation.decision import AllocationError
-from stellwerk.engine.allocation.pools.node_match import expression_holds
+from stellwerk.api.selection import readable_terms, term_matches, untolerated
 from stellwerk.engine.decision import Reason
 from stellwerk.engine.queueing.queue import Flavor, Group, Queue
 from stellwerk.engine.queueing.requests.total import amounts_of_pod
 
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)", re.ASCII)
 _NO_PODS = PodSpec(containers=())
 
 
@@ -51,31 +41,6 @@ def mismatch(flavor: Flavor, pod_set: PodSet) -> Reason | None:
             "NodeAffinityMismatch", "flavor {flavor} doesn't match node affinity", {"flavor": flavor.name}
         )
     return None
-
-
-def untolerated(taints: Iterable[Taint], tolerations: Sequence[Toleration]) -> Taint | None:
-    """The first taint that no toleration fits."""
-    return next((taint for taint in taints if not any(tolerates(one, taint) for one in tolerations)), None)
-
-
-def tolerates(toleration: Toleration, taint: Taint) -> bool:
-    """Whether it does: empty effect or key fit all; Lt and Gt compare integers (KEP-5471)."""
-    if given(toleration.effect, "") not in ("", taint.effect):
-        return False
-    if given(toleration.key, "") not in ("", taint.key):
-        return False
-    have, bound = given(taint.value, ""), given(toleration.value, "")
-    match given(toleration.operator, ""):
-        case "" | "Equal":
-            return have == bound
-        case "Exists":
-            return True
-        case "Lt" | "Gt" as operator:
-            numbers = _integer(have), _integer(bound)
-            if numbers[0] is None or numbers[1] is None:
-                return False
-            return numbers[0] < numbers[1] if operator == "Lt" else numbers[0] > numbers[1]
-    return False
 
 
 def topology_mismatch(flavor: Flavor, pod_set: PodSet, queue: Queue, group: Group) -> Reason | None:
@@ -144,8 +109,13 @@ def _labels_match(flavor: Flavor, spec: PodSpec) -> bool:
     required = given(affinity.required_during_scheduling_ignored_during_execution, None)
     if required is None:
         return True
-    terms = [_known_expressions(term, flavor) for term in required.node_selector_terms]
-    return not terms or not all(terms) or _any_holds(terms, flavor)
+    terms = []
+    for term in required.node_selector_terms:
+        known = _known_expressions(term, flavor)
+        if known is None:
+            return True
+        terms.append(known)
+    return not terms or _any_holds(terms, flavor)
 
 
 def _known_expressions(term: NodeSelectorTerm, flavor: Flavor) -> NodeSelectorTerm | None:
@@ -154,21 +124,15 @@ def _known_expressions(term: NodeSelectorTerm, flavor: Flavor) -> NodeSelectorTe
     return NodeSelectorTerm(match_expressions=known) if known else None
 
 
-def _any_holds(terms: Sequence[NodeSelectorTerm | None], flavor: Flavor) -> bool:
-    unreadable: AllocationError | None = None
+def _any_holds(terms: Sequence[NodeSelectorTerm], flavor: Flavor) -> bool:
+    """Whether a term that can be read holds; only if none does, one that cannot be read matters."""
+    unreadable = ""
     for term in terms:
-        expressions = () if term is None else given(term.match_expressions, ())
         try:
-            # All are read, so that one which cannot be read is found wherever it stands.
-            if False not in [expression_holds(one, flavor.labels) for one in expressions]:
+            if any(term_matches(one, "", flavor.labels) for one in readable_terms([term])):
                 return True
-        except AllocationError as error:
-            unreadable = error
-    if unreadable is not None:
-        raise UnreadableAffinity(str(unreadable))
+        except ValueError as error:
+            unreadable = str(error)
+    if unreadable:
+        raise UnreadableAffinity(unreadable)
     return False
-
-
-def _integer(text: str) -> int | None:
-    number = int(text) if len(text) <= 20 and _INTEGER.fullmatch(text) and text != "-0" else None
-    return number if number is not None and -(2**63) <= number < 2**63 else None

@@ -21,8 +21,9 @@ from stellwerk.engine.queueing.flavors.assignment import (
 )
 from stellwerk.engine.queueing.flavors.match import asks_topology
 from stellwerk.engine.queueing.queue import Queue
-from stellwerk.engine.queueing.requests.placement import DomainUse, Placement
 from stellwerk.engine.queueing.requests.total import WorkloadInfo, amounts_of_pod
+from stellwerk.engine.topology.assignment.decision import Assignment as Placement
+from stellwerk.engine.topology.assignment.decision import DomainUsage
 
 ELASTIC_JOB = "kueue.x-k8s.io/elastic-job"
 
@@ -113,10 +114,10 @@ def joined(asks: Mapping[str, tuple[Ask, ...]], ask: Ask) -> Asks:
     return {**asks, ask.flavor: (*asks.get(ask.flavor, ()), ask)}
 
 
-def uses(pod_set: PodSet, placement: Placement) -> tuple[DomainUse, ...]:
+def uses(pod_set: PodSet, placement: Placement) -> tuple[DomainUsage, ...]:
     """What pods in these places use there."""
     requests = amounts_of_pod(pod_set)
-    return tuple(DomainUse(domain.values, requests, domain.count) for domain in placement.domains)
+    return tuple(DomainUsage(domain.values, requests, domain.count) for domain in placement.domains)
 
 
 def _updates(info: WorkloadInfo, pod_set: str) -> tuple[PodSetUpdate, ...]:

@@ -12,9 +12,11 @@ from stellwerk.api.groups.kueue_workload import PodSet as ApiPodSet
 from stellwerk.api.groups.meta import ResourceList, given
 from stellwerk.engine.queueing.amounts import FlavorResource, add, request_amount, within
 from stellwerk.engine.queueing.gates import FeatureGates
-from stellwerk.engine.queueing.requests.placement import DomainUse, Placement, placement_of
 from stellwerk.engine.queueing.requests.pod import pod_amounts, pod_requests, summed
 from stellwerk.engine.queueing.requests.transformation import Transformation, transformed, without_prefixes
+from stellwerk.engine.topology.assignment.decision import Assignment as Placement
+from stellwerk.engine.topology.assignment.decision import DomainUsage
+from stellwerk.engine.topology.assignment.wire import unpacked
 
 EMPTY: Mapping[str, str] = {}
 
@@ -75,16 +77,16 @@ class WorkloadInfo(Struct, frozen=True, kw_only=True):
                     used[key] = add(used.get(key, 0), amount)
         return used
 
-    def topology_usage(self) -> dict[str, tuple[DomainUse, ...]]:
+    def topology_usage(self) -> dict[str, tuple[DomainUsage, ...]]:
         """What it holds of topologies, by flavor."""
         one_pod = {given(each.name, ""): each for each in given(self.object.spec.pod_sets, ())}
-        used: dict[str, tuple[DomainUse, ...]] = {}
+        used: dict[str, tuple[DomainUsage, ...]] = {}
         for pod_set in self.pod_sets:
             if pod_set.topology is None:
                 continue
             spec = one_pod.get(pod_set.name)
             requests = scaled(pod_set.requests, pod_set.count, 1) if spec is None else amounts_of_pod(spec)
-            uses = tuple(DomainUse(each.values, requests, each.count) for each in pod_set.topology.domains)
+            uses = tuple(DomainUsage(each.values, requests, each.count) for each in pod_set.topology.domains)
             for flavor in dict.fromkeys(pod_set.flavors.values()):
                 used[flavor] = used.get(flavor, ()) + uses
         return used
@@ -185,7 +187,7 @@ def _held_by(
 
 def _placement(assignment: PodSetAssignment) -> Placement | None:
     topology = given(assignment.topology_assignment, None)
-    return None if topology is None else placement_of(topology)
+    return None if topology is None else unpacked(topology)
 
 
 def _counts(workload: Workload) -> dict[str, int]:
