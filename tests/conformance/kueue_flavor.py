@@ -10,7 +10,6 @@ from stellwerk.engine.queueing.flavors.assignment import (
     Assignment,
     Attempt,
     Cycle,
-    FindTopology,
     Oracle,
     PodSetAssignment,
     Question,
@@ -26,6 +25,7 @@ from stellwerk.engine.queueing.flavors.mode import (
     Offer,
     is_preferred,
 )
+from stellwerk.engine.queueing.flavors.places import Topologies
 from stellwerk.engine.queueing.flavors.reduce import reduce_pod_sets
 from stellwerk.engine.queueing.queue import fungibility_of
 from stellwerk.engine.queueing.requests.total import PodSetRequests, WorkloadInfo, workload_info
@@ -166,7 +166,10 @@ def _assigned(case: Case) -> Assignment:
         replaced=_replaced(given.get("replacedWorkloadSlice"), configuration, workload),
     )
     cycle = Cycle(
-        snapshot=snapshot, ledger=ledger, oracle=_oracle(given), find_topology=_find_topology(snapshot)
+        snapshot=snapshot,
+        ledger=ledger,
+        oracle=_oracle(given),
+        find_topology=Topologies(snapshot.places, configuration.gates).find,
     )
     return assign_flavors(cycle, snapshot.queues[given["clusterQueue"]], question)
 
@@ -202,13 +205,6 @@ def _oracle(given: dict[str, Any]) -> Oracle:
         for one in given.get("preemptionOracle") or ()
     }
     return lambda queue, info, wanted, amount: answers.get(wanted, Offer(PREEMPT))
-
-
-def _find_topology(snapshot: Snapshot) -> FindTopology:
-    def find(asks: Any, simulate_empty: bool) -> Any:
-        raise LookupError("places in a topology are not found here yet")
-
-    return find
 
 
 def _pod_set(ours: PodSetAssignment, want: dict[str, Any]) -> str | None:

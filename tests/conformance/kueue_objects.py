@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from stellwerk.api.groups.core import Node
+from stellwerk.api.groups.core import Node, Pod
 from stellwerk.api.groups.kueue import (
     AdmissionCheck,
     ClusterQueue,
@@ -34,6 +34,7 @@ _KINDS: dict[str, tuple[str, type]] = {
     "admissionChecks": ("admission_checks", AdmissionCheck),
     "topologies": ("topologies", Topology),
     "nodes": ("nodes", Node),
+    "pods": ("pods", Pod),
 }
 
 

@@ -74,7 +74,7 @@ def _pod_set(info: WorkloadInfo, index: int, ours: PodSetRequests) -> dict[str, 
     topology = None
     if ours.topology is not None:
         domains = [
-            {"count": use.count, "values": [*use.values], "singlePodRequests": dict(use.single_pod_requests)}
+            {"count": use.count, "values": [*use.values], "singlePodRequests": dict(use.requests)}
             for use in uses
         ]
         topology = {"levels": [*ours.topology.levels], "domainRequests": domains}
@@ -88,7 +88,7 @@ def _pod_set(info: WorkloadInfo, index: int, ours: PodSetRequests) -> dict[str, 
 
 
 def _plain(want: dict[str, Any]) -> dict[str, Any]:
-    empty = {"name": "", "count": 0, "requests": {}, "flavors": {}, "topologyRequest": None}
+    empty = {"name": "main", "count": 0, "requests": {}, "flavors": {}, "topologyRequest": None}
     return empty | {key: value for key, value in want.items() if value is not None}
 
 

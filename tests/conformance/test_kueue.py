@@ -1,4 +1,4 @@
-"""Every recorded case of Kueue's quota, fair shares and flavors is decided as Kueue decided it."""
+"""Every recorded case of Kueue's quota, fair shares, flavors and requests is decided as Kueue decided it."""
 
 import subprocess
 import sys
@@ -8,28 +8,22 @@ from typing import Any
 import pytest
 
 from tests.conformance.__main__ import judged, main, read_lines
+from tests.conformance.readers import PROCEDURES
 
 FOLDER = Path(__file__).parent / "kueue"
-NAMES = ("kueue-quota", "kueue-fairshare", "kueue-flavor")
+NAMES = ("kueue-quota", "kueue-fairshare", "kueue-flavor", "kueue-workload")
 ALTER = Path(__file__).parents[3] / "shared" / "check" / "alter.py"
-NO_PLACES = pytest.mark.xfail(strict=True, reason="places in a topology are not found here yet")
-
-
-def needs_places(case: dict[str, Any]) -> bool:
-    """Whether the answer depends on places in a topology."""
-    answers = case.get("got", {}).get("assignment", {})
-    return "topologyUsage" in answers or answers.get("noFitReason") == "TopologyPlacementFailed"
-
-
+NO_READER = pytest.mark.xfail(strict=True, reason="a single step of Kueue's controllers: no reader yet")
 CASES = [
-    pytest.param(case, id=f"{name}-{i}", marks=[NO_PLACES] if needs_places(case) else [])
+    pytest.param(case, id=f"{name}-{i}", marks=[] if case["procedure"] in PROCEDURES else [NO_READER])
     for name in NAMES
     for i, case in enumerate(read_lines(FOLDER / f"{name}.jsonl.xz"))
 ]
 
 
 def test_there_are_cases() -> None:
-    assert len(CASES) == 144
+    assert len(CASES) == 216
+    assert sum(not case.marks for case in CASES) >= 175
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -48,4 +42,4 @@ def test_a_case_whose_expectation_was_altered_differs(
     assert main([str(altered)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == f"0 passed, {len(lines) - 1} failed"
-    assert all(line.startswith("differs ") or "LookupError: places" in line for line in lines[:-1])
+    assert all(line.startswith("differs ") or "LookupError: no reader" in line for line in lines[:-1])

@@ -35,6 +35,7 @@ class FeatureGates(Struct, frozen=True, kw_only=True):
     quota_check_strategy: bool
     reclaimable_pods: bool
     recompute_assignment_upon_preemption_targets_overlap: bool
+    scheduler_library_integration: bool
     scheduling_equivalence_hashing: bool
     skip_reassignment_for_pod_owned_workloads: bool
     tas_balanced_placement: bool

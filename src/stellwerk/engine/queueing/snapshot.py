@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from stellwerk.api.groups.core import Node
+from stellwerk.api.groups.core import Node, Pod
 from stellwerk.api.groups.kueue import (
     AdmissionCheck,
     ClusterQueue,
@@ -39,6 +39,7 @@ from stellwerk.engine.queueing.activity import (
 )
 from stellwerk.engine.queueing.amounts import FlavorResource, quota_amount
 from stellwerk.engine.queueing.gates import FeatureGates, feature_gates
+from stellwerk.engine.queueing.nodes import flavor_snapshots
 from stellwerk.engine.queueing.queue import (
     Flavor,
     Group,
@@ -50,6 +51,7 @@ from stellwerk.engine.queueing.queue import (
 from stellwerk.engine.queueing.quota.ledger import Charges, Ledger
 from stellwerk.engine.queueing.quota.tree import Quota, QuotaNode, QuotaTree, cyclic_cohorts
 from stellwerk.engine.queueing.requests.total import Counting, WorkloadInfo, workload_info
+from stellwerk.engine.topology.assignment.fleet.snapshot import FlavorSnapshot
 
 _ZERO = Quantity(0)
 
@@ -83,6 +85,7 @@ class Objects(Struct, frozen=True, kw_only=True):
     priority_classes: Sequence[WorkloadPriorityClass] = ()
     topologies: Sequence[Topology] = ()
     nodes: Sequence[Node] = ()
+    pods: Sequence[Pod] = ()
 
 
 class Holding(Struct, frozen=True):
@@ -95,7 +98,8 @@ class Holding(Struct, frozen=True):
 class Snapshot(Struct, frozen=True, kw_only=True):
     """One moment. `queues` holds all ClusterQueues, `activity` whether each admits.
 
-    `held`: by ClusterQueue, then by key, who holds quota of it. `local_queues` by namespace/name.
+    `held`: by ClusterQueue, then by key, who holds quota of it. `local_queues` by namespace/name. `places`:
+    what the nodes of the flavors with a topology have free.
     """
 
     configuration: Configuration
@@ -107,7 +111,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     local_queues: Mapping[str, LocalQueue]
     priority_classes: Mapping[str, WorkloadPriorityClass]
     topologies: Mapping[str, Topology]
-    nodes: tuple[Node, ...]
+    places: Mapping[str, FlavorSnapshot]
 
     @property
     def gates(self) -> FeatureGates:
@@ -149,17 +153,19 @@ def snapshot_of(objects: Objects, configuration: Configuration) -> Snapshot:
         for queue in objects.cluster_queues
         if _name(queue.metadata) in tree.queues
     }
+    held = _held(objects.workloads, queues, tree, configuration)
+    holders = [one.info for holdings in held.values() for one in holdings.values()]
     return Snapshot(
         configuration=configuration,
         tree=tree,
         queues=queues,
         activity=activity,
         flavors=flavors,
-        held=_held(objects.workloads, queues, tree, configuration),
+        held=held,
         local_queues={_key(one.metadata): one for one in objects.local_queues},
         priority_classes={_name(one.metadata): one for one in objects.priority_classes},
         topologies=topologies,
-        nodes=tuple(objects.nodes),
+        places=flavor_snapshots(flavors.values(), objects.nodes, objects.pods, holders, configuration.gates),
     )
 
 

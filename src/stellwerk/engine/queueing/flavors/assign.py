@@ -42,6 +42,7 @@ from stellwerk.engine.queueing.queue import Queue
 from stellwerk.engine.queueing.requests.total import PodSetRequests
 from stellwerk.engine.topology.assignment.decision import Assignment as Placement
 from stellwerk.engine.topology.assignment.decision import DomainUsage
+from stellwerk.engine.topology.assignment.group import name_of
 
 
 class _Draft(Struct):
@@ -223,7 +224,7 @@ def _find_places(work: _Work) -> None:
     """Places in the topology as it is, or, if there are none, as if all others were preempted."""
     asks = _asks(work)
     if work.representative == FIT:
-        found = work.cycle.find_topology(asks, False) if asks else {}
+        found = work.cycle.find_topology(work.question.info, asks, False) if asks else {}
         if isinstance(found, NotPlaced):
             draft = _named(work, found.pod_set)
             draft.reasons = (*draft.reasons, found.reason)
@@ -231,7 +232,7 @@ def _find_places(work: _Work) -> None:
         else:
             _place(work, found)
     if work.representative == PREEMPT and not unhealthy_nodes(work.question.info) and asks:
-        found = work.cycle.find_topology(asks, True)
+        found = work.cycle.find_topology(work.question.info, asks, True)
         if isinstance(found, NotPlaced):
             draft = _named(work, found.pod_set)
             if work.gates.unadmitted_workloads_observability:
@@ -241,7 +242,7 @@ def _find_places(work: _Work) -> None:
         for ask in (ask for of_flavor in asks.values() for ask in of_flavor):
             # Enough quota may be unused, but in pieces: then a resource that fits needs preemption all the
             # same.
-            _set_mode(work, _named(work, given(ask.pod_set.name, "")), PREEMPT)
+            _set_mode(work, _named(work, name_of(ask)), PREEMPT)
 
 
 def _asks(work: _Work) -> Asks:
@@ -259,8 +260,8 @@ def _asks(work: _Work) -> Asks:
         elif delays(work.queue, work.question.info, flavor):
             draft.delayed_topology = "Pending"
         else:
-            ask = ask_of(work.cycle, work.question, work.queue, (draft.object, flavor, draft.asked.count))
-            asks = joined(asks, ask)
+            ask = ask_of(work.cycle, work.question, work.queue, draft.object, draft.asked.count)
+            asks = joined(asks, flavor, ask)
     return asks
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from stellwerk.api.groups.kueue_workload import PodSet, PodSetUpdate
 from stellwerk.engine.decision import Reason
 from stellwerk.engine.queueing.amounts import FlavorResource
 from stellwerk.engine.queueing.flavors.mode import Mode, Offer
@@ -13,7 +12,7 @@ from stellwerk.engine.queueing.quota.ledger import Ledger
 from stellwerk.engine.queueing.requests.total import WorkloadInfo
 from stellwerk.engine.queueing.snapshot import Snapshot
 from stellwerk.engine.topology.assignment.decision import Assignment as Placement
-from stellwerk.engine.topology.assignment.decision import DomainUsage
+from stellwerk.engine.topology.assignment.decision import DomainUsage, PodSetRequest
 
 NO_MATCHING_FLAVOR, EXCEEDS_MAX_QUOTA = "NoMatchingFlavor", "ExceedsMaxQuota"
 WAITING_FOR_QUOTA, TOPOLOGY_PLACEMENT_FAILED = "WaitingForQuota", "TopologyPlacementFailed"
@@ -26,23 +25,6 @@ SEVERITY = {
 LastTried = tuple[Mapping[str, int], ...]  # By PodSet, then resource: index of the flavor, -1 after the last.
 
 
-class Ask(Struct, frozen=True, kw_only=True):
-    """Pods of one PodSet that need a place in the topology of a flavor.
-
-    `implied`: nobody asked for it, but the queue has such flavors only. `previous`: where the pods of the
-    slice that is replaced are. `single_pod_requests` in Kueue's amounts.
-    """
-
-    pod_set: PodSet
-    flavor: str
-    count: int
-    single_pod_requests: Mapping[str, int]
-    implied: bool
-    group: str | None = None
-    updates: tuple[PodSetUpdate, ...] = ()
-    previous: Placement | None = None
-
-
 class NotPlaced(Struct, frozen=True):
     """The first PodSet that has no place."""
 
@@ -51,9 +33,9 @@ class NotPlaced(Struct, frozen=True):
     reason: Reason
 
 
-Asks = Mapping[str, tuple[Ask, ...]]  # By flavor.
-# All asks of a workload, and whether to look as if nothing else was placed -> by PodSet, or who has none.
-FindTopology = Callable[[Asks, bool], Mapping[str, Placement] | NotPlaced]
+Asks = Mapping[str, tuple[PodSetRequest, ...]]  # By flavor.
+# All places that are asked for, and whether to look as if no other workload was there.
+FindTopology = Callable[[WorkloadInfo, Asks, bool], Mapping[str, Placement] | NotPlaced]
 # What preempting for so much would achieve (NO_CANDIDATES, PREEMPT, RECLAIM), and the borrowing level then.
 Oracle = Callable[[Queue, WorkloadInfo, FlavorResource, int], Offer]
 

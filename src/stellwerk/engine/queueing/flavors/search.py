@@ -35,6 +35,7 @@ from stellwerk.engine.queueing.flavors.mode import (
 )
 from stellwerk.engine.queueing.gates import FeatureGates
 from stellwerk.engine.queueing.queue import Group, Queue
+from stellwerk.engine.queueing.requests.total import pod_set_name
 
 ALLOWED_FLAVORS = "kueue.x-k8s.io/workload-allowed-resource-flavors"
 
@@ -159,7 +160,7 @@ def _passed_over(search: Search, flavor: str, resource: str) -> Reason | None:
         gates.recompute_assignment_upon_preemption_targets_overlap
         or (gates.topology_aware_scheduling and gates.tas_recompute_assignment_within_scheduling_cycle)
     ):
-        names = [given(pod_set.name, "") for pod_set in search.objects]
+        names = [pod_set_name(pod_set) for pod_set in search.objects]
         if not any(question.nominated.get(name, {}).get(resource) == flavor for name in names):
             return Reason(
                 "NotNominated",

@@ -13,7 +13,6 @@ from stellwerk.api.groups.kueue_workload import PodSet, PodSetTopologyRequest, P
 from stellwerk.api.groups.meta import given
 from stellwerk.engine.decision import Reason
 from stellwerk.engine.queueing.flavors.assignment import (
-    Ask,
     Asks,
     Cycle,
     FlavorAssignment,
@@ -21,9 +20,9 @@ from stellwerk.engine.queueing.flavors.assignment import (
 )
 from stellwerk.engine.queueing.flavors.match import asks_topology
 from stellwerk.engine.queueing.queue import Queue
-from stellwerk.engine.queueing.requests.total import WorkloadInfo, amounts_of_pod
+from stellwerk.engine.queueing.requests.total import WorkloadInfo, amounts_of_pod, pod_set_name
 from stellwerk.engine.topology.assignment.decision import Assignment as Placement
-from stellwerk.engine.topology.assignment.decision import DomainUsage
+from stellwerk.engine.topology.assignment.decision import DomainUsage, PodSetRequest
 
 ELASTIC_JOB = "kueue.x-k8s.io/elastic-job"
 
@@ -94,24 +93,22 @@ def unhealthy_nodes(info: WorkloadInfo) -> frozenset[str]:
     return frozenset(node.name for node in given(status.unhealthy_nodes, ()))
 
 
-def ask_of(cycle: Cycle, question: Question, queue: Queue, asked: tuple[PodSet, str, int]) -> Ask:
-    """The question for the places of a PodSet: which, in which flavor, for how many pods."""
-    pod_set, flavor, count = asked
-    return Ask(
+def ask_of(cycle: Cycle, question: Question, queue: Queue, pod_set: PodSet, count: int) -> PodSetRequest:
+    """The question for the places of so many pods of a PodSet."""
+    return PodSetRequest(
         pod_set=pod_set,
-        flavor=flavor,
         count=count,
-        single_pod_requests=amounts_of_pod(pod_set),
+        requests=amounts_of_pod(pod_set),
         implied=not asks_topology(pod_set) and queue.tas_only,
         group=group_name(pod_set),
-        updates=_updates(question.info, given(pod_set.name, "")),
-        previous=_previous(cycle, question, given(pod_set.name, "")),
+        updates=_updates(question.info, pod_set_name(pod_set)),
+        previous=_previous(cycle, question, pod_set_name(pod_set)),
     )
 
 
-def joined(asks: Mapping[str, tuple[Ask, ...]], ask: Ask) -> Asks:
+def joined(asks: Asks, flavor: str, ask: PodSetRequest) -> Asks:
     """The questions, by flavor, and one more."""
-    return {**asks, ask.flavor: (*asks.get(ask.flavor, ()), ask)}
+    return {**asks, flavor: (*asks.get(flavor, ()), ask)}
 
 
 def uses(pod_set: PodSet, placement: Placement) -> tuple[DomainUsage, ...]:

@@ -79,7 +79,7 @@ class WorkloadInfo(Struct, frozen=True, kw_only=True):
 
     def topology_usage(self) -> dict[str, tuple[DomainUsage, ...]]:
         """What it holds of topologies, by flavor."""
-        one_pod = {given(each.name, ""): each for each in given(self.object.spec.pod_sets, ())}
+        one_pod = {pod_set_name(each): each for each in given(self.object.spec.pod_sets, ())}
         used: dict[str, tuple[DomainUsage, ...]] = {}
         for pod_set in self.pod_sets:
             if pod_set.topology is None:
@@ -113,6 +113,11 @@ def workload_info(
     )
 
 
+def pod_set_name(pod_set: ApiPodSet) -> str:
+    """The PodSet's name; one without is `main`, the API's default."""
+    return given(pod_set.name, "main")
+
+
 def workload_key(workload: Workload) -> str:
     """namespace/name."""
     return f"{given(workload.metadata.namespace, '')}/{given(workload.metadata.name, '')}"
@@ -132,7 +137,7 @@ def _asked(
     counts = _counts_after_reclaim(workload, counting)
     found = []
     for pod_set in given(workload.spec.pod_sets, ()):
-        name = given(pod_set.name, "")
+        name = pod_set_name(pod_set)
         requests = _of_one_pod(pod_set, counting, claimed.get(name))
         found.append(
             PodSetRequests(
@@ -191,7 +196,7 @@ def _placement(assignment: PodSetAssignment) -> Placement | None:
 
 
 def _counts(workload: Workload) -> dict[str, int]:
-    return {given(pod_set.name, ""): pod_set.count for pod_set in given(workload.spec.pod_sets, ())}
+    return {pod_set_name(pod_set): pod_set.count for pod_set in given(workload.spec.pod_sets, ())}
 
 
 def _counts_after_reclaim(workload: Workload, counting: Counting) -> dict[str, int]:
