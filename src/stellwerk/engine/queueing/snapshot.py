@@ -8,6 +8,7 @@ Source: kueue pkg/cache/scheduler/snapshot.go, cache.go.
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stellwerk.api.groups.core import Node, Pod
 from stellwerk.api.groups.kueue import (
@@ -107,7 +108,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     queues: Mapping[str, Queue]
     activity: Mapping[str, Activity]
     flavors: Mapping[str, Flavor]
-    held: Mapping[str, Mapping[str, Holding]]
+    held: Mapping[str, dict[str, Holding]]
     local_queues: Mapping[str, LocalQueue]
     priority_classes: Mapping[str, WorkloadPriorityClass]
     topologies: Mapping[str, Topology]
@@ -125,6 +126,21 @@ class Snapshot(Struct, frozen=True, kw_only=True):
             for holding in holdings.values():
                 ledger.add(holding.charges)
         return ledger
+
+    def holding(self, info: WorkloadInfo) -> Holding:
+        """A workload as one that holds what its `info` says, of its ClusterQueue."""
+        return Holding(info, self.tree.charges(self.queues[info.cluster_queue].node, info.usage()))
+
+    def changed(self, added: Iterable[Holding] = (), removed: Iterable[Holding] = ()) -> "Snapshot":
+        """The same moment with other workloads that hold quota; all else is shared, also `places`."""
+        gone, new = tuple(removed), tuple(added)
+        names = {holding.info.cluster_queue for holding in (*gone, *new)}
+        held = {**self.held, **{name: dict(self.held[name]) for name in names}}
+        for holding in gone:
+            held[holding.info.cluster_queue].pop(holding.info.key, None)
+        for holding in new:
+            held[holding.info.cluster_queue][holding.info.key] = holding
+        return replace(self, held=held)
 
     def charges(self, queue: str, usage: Mapping[FlavorResource, int]) -> Charges:
         """A usage of a ClusterQueue as the ledger takes it."""
