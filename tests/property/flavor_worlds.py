@@ -34,13 +34,18 @@ def typed(raw: dict[str, Any], wanted: Any) -> Any:
 
 
 @st.composite
-def flavor_worlds(draw: st.DrawFn) -> FlavorWorld:
-    """One to three queues, in a Cohort or not, over the same flavors, one of which is tainted."""
+def flavor_worlds(draw: st.DrawFn, plain: bool = False) -> FlavorWorld:
+    """One to three queues, in a Cohort or not, over the same flavors, one of which is tainted.
+
+    `plain`: flavors without label or taint, and one PodSet.
+    """
     queues = [_queue(draw, index) for index in range(draw(st.integers(1, 3)))]
     flavors: list[dict[str, Any]] = [
         {"metadata": {"name": name}, "spec": {"nodeLabels": {"kind": name}}} for name in FLAVORS
     ]
     flavors[1]["spec"]["nodeTaints"] = [{"key": "spot", "effect": "NoSchedule"}]
+    if plain:
+        flavors = [{"metadata": {"name": name}, "spec": {}} for name in FLAVORS]
     configuration = Configuration(fair_sharing=draw(st.sampled_from([None, ("LessThanInitialShare",)])))
     snapshot = snapshot_of(
         Objects(
@@ -57,7 +62,7 @@ def flavor_worlds(draw: st.DrawFn) -> FlavorWorld:
             for resource in RESOURCES
         }
         ledger.add(snapshot.charges(queue, usage))
-    workload = typed(_workload(draw), Workload)
+    workload = typed(_workload(draw, 1 if plain else 2), Workload)
     cycle = Cycle(
         snapshot=snapshot,
         ledger=ledger,
@@ -93,7 +98,7 @@ def _quota(draw: st.DrawFn, resource: str) -> dict[str, Any]:
     return quota
 
 
-def _workload(draw: st.DrawFn) -> dict[str, Any]:
+def _workload(draw: st.DrawFn, most: int) -> dict[str, Any]:
     def pod_set(index: int) -> dict[str, Any]:
         asked = draw(st.dictionaries(st.sampled_from(RESOURCES), st.integers(0, 6), min_size=1))
         spec: dict[str, Any] = {
@@ -110,5 +115,5 @@ def _workload(draw: st.DrawFn) -> dict[str, Any]:
             spec["nodeSelector"] = {"kind": draw(st.sampled_from(FLAVORS)), "other": "x"}
         return {"name": f"p{index}", "count": draw(st.integers(1, 2)), "template": {"spec": spec}}
 
-    pod_sets = [pod_set(index) for index in range(draw(st.integers(1, 2)))]
+    pod_sets = [pod_set(index) for index in range(draw(st.integers(1, most)))]
     return {"metadata": {"name": "w", "namespace": "ns"}, "spec": {"podSets": pod_sets}}

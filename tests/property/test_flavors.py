@@ -1,9 +1,10 @@
 """What holds of every assignment of flavors, on random queues, usages and workloads."""
 
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from msgspec.structs import replace
 
-from stellwerk.engine.queueing.flavors.assign import assign_flavors
+from stellwerk.engine.queueing.flavors.assign import assign_flavors, assign_in_full
+from stellwerk.engine.queueing.flavors.at_once import assign_at_once
 from stellwerk.engine.queueing.flavors.mode import FIT, NO_FIT, PREEMPT
 from stellwerk.engine.queueing.flavors.search import Search, find_flavor
 from tests.property.flavor_worlds import FlavorWorld, flavor_worlds
@@ -32,6 +33,15 @@ def test_what_fits_is_available_and_nothing_is_charged(world: FlavorWorld) -> No
         assert not answer.no_fit_reason
     else:
         assert answer.no_fit_reason
+
+
+@settings(max_examples=400, deadline=None)
+@given(flavor_worlds(plain=True))
+def test_what_is_said_at_once_is_what_the_search_would_find(world: FlavorWorld) -> None:
+    queue = world.cycle.snapshot.queues["q0"]
+    at_once = assign_at_once(world.cycle, queue, world.question)
+    event(f"at once: {at_once is not None}")
+    assert at_once is None or at_once == assign_in_full(world.cycle, queue, world.question)
 
 
 @settings(max_examples=300, deadline=None)

@@ -23,6 +23,7 @@ from stellwerk.engine.queueing.flavors.assignment import (
     PodSetAssignment,
     Question,
 )
+from stellwerk.engine.queueing.flavors.at_once import assign_at_once
 from stellwerk.engine.queueing.flavors.attempts import merge_attempts, no_fit_reason
 from stellwerk.engine.queueing.flavors.mode import FIT, NO_FIT, PREEMPT, Mode
 from stellwerk.engine.queueing.flavors.search import Search, find_flavor
@@ -93,10 +94,13 @@ class _Work(Struct):
 
 
 def assign_flavors(cycle: Cycle, queue: Queue, question: Question) -> Assignment:
-    """The flavors for the workload in this queue; it ends with the first PodSets that get none.
+    """The flavors for the workload in this queue; nothing is charged to the cycle's ledger."""
+    at_once = assign_at_once(cycle, queue, question)
+    return assign_in_full(cycle, queue, question) if at_once is None else at_once
 
-    Nothing is charged to the cycle's ledger.
-    """
+
+def assign_in_full(cycle: Cycle, queue: Queue, question: Question) -> Assignment:
+    """The same by search, PodSet by PodSet; it ends with the first that get none."""
     gates = cycle.snapshot.configuration.counting.gates
     work = _Work(cycle, gates, queue, question, [], {})
     objects = given(question.info.object.spec.pod_sets, ())
