@@ -4,11 +4,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from stellwerk.api.groups.core import LimitRange
 from stellwerk.api.groups.kueue import ClusterQueue, ClusterQueueSpec
 from stellwerk.api.groups.kueue_workload import Workload, WorkloadStatus
 from stellwerk.api.groups.meta import given
+from stellwerk.api.quantity import parse_quantity
 from stellwerk.engine.queueing.activity import checks_for
 from stellwerk.engine.queueing.priority import effective_priority
+from stellwerk.engine.queueing.requests.limits import adjusted, bounds_of
 from stellwerk.engine.queueing.requests.total import (
     ClaimedDevices,
     PodSetRequests,
@@ -62,6 +65,21 @@ def admission_checks(case: Case) -> str | None:
     return unlike("admissionChecks", ours, sorted(case["want"]["admissionChecks"] or ()))
 
 
+def adjust_resources(case: Case) -> str | None:
+    """The Workload with overhead, defaults of LimitRanges, and limits as requests."""
+    raw = case["input"]
+    ranges = [typed(one, LimitRange) for one in raw.get("limitranges") or ()]
+    overheads = {
+        one["metadata"]["name"]: {
+            name: parse_quantity(str(quantity))
+            for name, quantity in (one.get("overhead") or {}).get("podFixed", {}).items()
+        }
+        for one in raw.get("runtimeClasses") or ()
+    }
+    ours = adjusted(typed(raw["workload"], Workload), bounds_of(ranges), overheads)
+    return unlike("workload", ours, typed(case["want"]["wl"], Workload))
+
+
 def _claimed(raw: dict[str, Any]) -> dict[str, ClaimedDevices]:
     if raw:
         raise LookupError("no case of this recording has device classes")
@@ -93,6 +111,7 @@ def _plain(want: dict[str, Any]) -> dict[str, Any]:
 
 
 WORKLOAD = {
+    "adjustResources": adjust_resources,
     "totalRequests": total_requests,
     "effectivePriority": priority,
     "admissionChecksForWorkload": admission_checks,

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from stellwerk.api.groups.core import PodSpec
+from stellwerk.api.groups.core import LimitRange, PodSpec
 from stellwerk.api.groups.kueue import ClusterQueue, Cohort, ResourceFlavor
 from stellwerk.api.groups.kueue_workload import PodSet, Workload
 from stellwerk.api.mismatch import decode_hook
@@ -30,6 +30,7 @@ from stellwerk.engine.queueing.queue import Flavor
 from stellwerk.engine.queueing.quota.ledger import Ledger
 from stellwerk.engine.queueing.quota.share import dominant_resource_share
 from stellwerk.engine.queueing.quota.tree import Quota, QuotaNode, QuotaTree
+from stellwerk.engine.queueing.requests.limits import bounds_of, excesses, out_of_bounds
 from stellwerk.engine.queueing.requests.pod import pod_requests, with_limits_as_requests
 from stellwerk.engine.queueing.requests.total import workload_info
 from stellwerk.engine.queueing.snapshot import Configuration, Objects, snapshot_of
@@ -215,6 +216,26 @@ def test_a_limit_stands_for_a_request_that_is_missing() -> None:
     )
     requests = pod_requests(with_limits_as_requests(spec))
     assert {name: str(quantity) for name, quantity in requests.items()} == {"cpu": "1", "gpu": "1"}
+
+
+def test_requests_above_limits_and_outside_of_a_limit_range_are_named() -> None:
+    container = {"name": "c", "resources": {"limits": {"cpu": "2"}, "requests": {"cpu": "3", "gpu": "9"}}}
+    pod_set = msgspec.convert(
+        {"count": 1, "template": {"spec": {"containers": [container]}}}, PodSet, dec_hook=decode_hook
+    )
+    item = {"type": "Container", "max": {"cpu": "2500m"}, "min": {"cpu": "2100m", "memory": "1Gi"}}
+    pod = {"type": "Pod", "max": {"gpu": "8"}}
+    ranges = [typed({"spec": {"limits": [item, {**item, "max": {"cpu": "4"}}, pod]}}, LimitRange)]
+    assert [str(reason) for reason in excesses([pod_set])] == [
+        "spec.podSets[0].template.spec.containers[0]: more of cpu is requested than its limit"
+    ]
+    assert [
+        (reason.code, reason.values["resources"]) for reason in out_of_bounds([pod_set], bounds_of(ranges))
+    ] == [
+        ("AboveLimitRange", "cpu"),
+        ("BelowLimitRange", "cpu"),
+        ("AboveLimitRange", "gpu"),
+    ]
 
 
 def affine(*terms: dict[str, Any]) -> PodSet:
