@@ -27,9 +27,9 @@ from stellwerk.engine.topology.assignment.decision import (
 )
 from stellwerk.engine.topology.assignment.fleet.amounts import foreign_usage
 from stellwerk.engine.topology.assignment.fleet.snapshot import FlavorSnapshot, take_snapshot
+from stellwerk.engine.topology.assignment.fleet.tally import LevelCounts
 from stellwerk.engine.topology.assignment.fleet.tree import Tree, build_tree
 from stellwerk.engine.topology.assignment.merge import merged, truncated
-from stellwerk.engine.topology.assignment.search.counts import LevelCounts
 from stellwerk.engine.topology.assignment.search.optimal_set import Need, by_evenness, optimal_set
 from stellwerk.engine.topology.assignment.search.order import Profile
 from stellwerk.engine.topology.assignment.why import message

@@ -12,7 +12,7 @@ from math import gcd, inf
 
 from msgspec import Struct
 
-from stellwerk.engine.topology.assignment.search.counts import LevelCounts
+from stellwerk.engine.topology.assignment.fleet.tally import LevelCounts
 from stellwerk.engine.topology.assignment.search.order import Profile, sorted_domains, sorted_for_leader
 
 _EXACT = Context(prec=40)
@@ -69,9 +69,9 @@ def optimal_set(
 ) -> list[int] | None:
     """The set as the order has it, earlier domains preferred; None if all together are too small.
 
-    By dynamic programming: `reached` knows what may be left after so many domains, and by which domains it was
-    reached first. A domain that is like the one before it can only extend what that one has added. What the
-    domains still to come cannot hold is given up, which no set that is found depends on.
+    By dynamic programming: `reached` knows what may be left after so many domains, and by which domains it
+    was reached first. A domain that is like the one before it can only extend what that one has added. What
+    the domains still to come cannot hold is given up, which no set that is found depends on.
     """
     greedy = try_greedy(counts, ordered, need.slices, need.leaders, profile)
     if greedy is None:
@@ -95,7 +95,7 @@ def _likeness(counts: LevelCounts, domain: int) -> Likeness:
 
 
 def _limits(likes: Sequence[Likeness], most: int) -> Iterator[list[float]]:
-    """Behind each domain: by how many are taken, how many pods those to come can hold if `most` are to be taken.
+    """Behind each domain: by how many are taken, how many pods those to come can hold; `most` will be taken.
 
     Not known, since not needed, where all domains are alike.
     """
@@ -106,7 +106,7 @@ def _limits(likes: Sequence[Likeness], most: int) -> Iterator[list[float]]:
     for pods in holds:
         to_come.pop(bisect_left(to_come, pods))
         sums = list(accumulate(reversed(to_come[-most:]), initial=0))
-        yield [-inf] * (most + 1 - len(sums)) + sums[::-1]
+        yield [*repeat(-inf, most + 1 - len(sums)), *sums[::-1]]
 
 
 def _extend(
