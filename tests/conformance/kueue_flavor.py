@@ -163,6 +163,8 @@ def _assigned(case: Case) -> Assignment:
     workload = typed(given["workload"], Workload)
     question = Question(
         info=workload_info(workload, configuration.counting, given["clusterQueue"]),
+        counts=tuple(given.get("counts") or ()),
+        last_tried=tuple(given.get("lastTriedFlavorIndex") or ()),
         replaced=_replaced(given.get("replacedWorkloadSlice"), configuration, workload),
     )
     cycle = Cycle(
