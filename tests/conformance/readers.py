@@ -6,8 +6,22 @@ from typing import Any
 from tests.conformance.dra_allocator import run_allocator_case
 from tests.conformance.dra_cel import run_cel_case
 from tests.conformance.dra_extra import KINDS, run_extra_case
+from tests.conformance.kueue_fairshare import FAIRSHARE
+from tests.conformance.kueue_flavor import FLAVOR
+from tests.conformance.kueue_quota import QUOTA
+from tests.conformance.kueue_tas import PROCEDURES as TOPOLOGY
+from tests.conformance.kueue_tas import run_tas_case
+from tests.conformance.kueue_workload import WORKLOAD
 
 Reader = Callable[[dict[str, Any]], str | None]
+
+PROCEDURES: dict[str, Reader] = {
+    **QUOTA,
+    **FAIRSHARE,
+    **FLAVOR,
+    **WORKLOAD,
+    **dict.fromkeys(TOPOLOGY, run_tas_case),
+}
 
 
 def reader_of(case: dict[str, Any]) -> Reader:
@@ -18,4 +32,8 @@ def reader_of(case: dict[str, Any]) -> Reader:
         return run_extra_case
     if "resourceClaims" in case.get("input", ()):
         return run_allocator_case
+    if case.get("procedure") in PROCEDURES:
+        return PROCEDURES[case["procedure"]]
+    if "procedure" in case:
+        raise LookupError(f"no reader for the procedure {case['procedure']}")
     raise LookupError(f"no reader for this kind of case (keys: {', '.join(sorted(case))})")

@@ -245,3 +245,29 @@ class Namespace(Struct, frozen=True, kw_only=True, rename="camel"):
     api_version: str
     kind: str
     metadata: ObjectMeta = ObjectMeta()
+
+
+class LimitRangeItem(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Bounds and defaults of one `type`: Container, Pod or PersistentVolumeClaim."""
+
+    type: str
+    max: ResourceList | UnsetType = UNSET
+    min: ResourceList | UnsetType = UNSET
+    default: ResourceList | UnsetType = UNSET
+    default_request: ResourceList | UnsetType = UNSET
+    max_limit_request_ratio: ResourceList | UnsetType = UNSET
+
+
+class LimitRangeSpec(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The items in force."""
+
+    limits: tuple[LimitRangeItem, ...] | UnsetType = UNSET
+
+
+class LimitRange(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Bounds and defaults of a namespace."""
+
+    api_version: str
+    kind: str
+    metadata: ObjectMeta = ObjectMeta()
+    spec: LimitRangeSpec | UnsetType = UNSET

@@ -1,1 +1,1 @@
-"""How fast the GPUs that a gang got reach one another, and what that does to its steps."""
+"""Where a job's nodes are to each other: which domains of the network it gets, how fast its links are."""

@@ -1,0 +1,1 @@
+"""Which workload may start, with which flavors, as Kueue decides it."""

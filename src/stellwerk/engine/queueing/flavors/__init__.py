@@ -1,0 +1,1 @@
+"""Which ResourceFlavor each PodSet gets for each resource, or why none."""

@@ -1,0 +1,1 @@
+"""The tree of quota: ClusterQueues under Cohorts, what each may use, and its dominant resource share."""

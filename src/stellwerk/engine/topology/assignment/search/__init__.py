@@ -1,0 +1,1 @@
+"""How the domains of one PodSet, or of a leader and its workers, are found."""
