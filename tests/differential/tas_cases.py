@@ -57,17 +57,21 @@ def _balanced_sets(chance: random.Random, levels: list[str], nodes: list[Json]) 
     size = chance.choice((1, 1, 2, 3))
     if size > 1:
         request |= {"podSetSliceRequiredTopology": chance.choice(levels[at:]), "podSetSliceSize": size}
-    room = sum(int(node["status"]["allocatable"]["cpu"]) for node in nodes)
+    # Where workers need GPUs and the leader CPU, what a leader costs differs from node to node.
+    by_gpu = chance.random() < 0.5
+    scarce = "example.com/gpu" if by_gpu else "cpu"
+    room = sum(int(node["status"]["allocatable"][scarce]) for node in nodes)
     workers = {
         "name": "workers",
-        "count": size * max(1, chance.randint(room // 8, max(1, room * 2 // 3)) // size),
-        "requestsPerPod": {"cpu": 1000},
+        "count": size * max(1, chance.randint(room // 8, max(1, room * 3 // 4)) // size),
+        "requestsPerPod": {"cpu": 500, scarce: 1} if by_gpu else {"cpu": 1000},
         "topologyImplied": False,
         "topologyRequest": request,
     }
     if chance.random() < 0.4:
         return [workers]
-    leader = workers | {"name": "leader", "count": 1, "requestsPerPod": {"cpu": chance.randint(1, 6) * 1000}}
+    asked = {"cpu": chance.randint(1, 9) * 500, "example.com/gpu": chance.randint(0, 2)}
+    leader = workers | {"name": "leader", "count": 1, "requestsPerPod": asked}
     return [pod_set | {"podSetGroupName": "group"} for pod_set in (leader, workers)]
 
 
