@@ -3,8 +3,9 @@
 The cluster and the request of Kueue's BenchmarkTASFlavorAssignment: racks of 16 nodes, blocks of 16 racks, 9
 pods for each of a block's 256 nodes, rack preferred, balanced placement; then with a leader, without balanced
 placement, and on nodes that are all different. CPU time of ours; cold: the first question about pods of this
-shape. With PROGRAM, built from tests/differential/go_kueue/oracle_test.go, Kueue's wall time beside it, in the
-same run, its first question included.
+shape; warm: the next one, nothing has changed. With PROGRAM, built from
+tests/differential/go_kueue/oracle_test.go, the least of three wall times of Kueue's beside it, each of a
+first question, in the same run.
 """
 
 import random

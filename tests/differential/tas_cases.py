@@ -20,16 +20,25 @@ def random_cases(count: int, first: int = 0) -> Iterator[Json]:
 
 
 def random_case(chance: random.Random, number: int) -> Json:
-    """One small cluster, and PodSets that about fill a part of it."""
-    levels = [*KEYS[: chance.choice((0, 1, 2, 2, 2, 3))], HOST]
+    """One small cluster, and PodSets that about fill a part of it; every third case is about one rule."""
+    focus = chance.choice(("balanced", "layers", "", "", "", ""))
+    levels = [*KEYS[: chance.choice((0, 1, 2, 2, 2, 3) if not focus else (1, 2, 3, 3))], HOST]
     if len(levels) > 1 and chance.random() < 0.15:
         levels.pop()
     nodes = _nodes(chance, levels)
-    sets = _pod_sets(chance, levels, len(nodes))
+    gates = _gates(chance)
+    if focus == "balanced":
+        gates |= {"TASBalancedPlacement": True, "TASRespectNodeAffinityPreferred": False}
+        sets = _balanced_sets(chance, levels, nodes)
+    elif focus == "layers" and len(levels) > 1:
+        gates |= {"TASBalancedPlacement": chance.random() < 0.1}
+        sets = [_layered_set(chance, levels, len(nodes))]
+    else:
+        sets = _pod_sets(chance, levels, len(nodes))
     return {
         "id": f"random-{number}",
         "procedure": "findAssignments",
-        "featureGates": _gates(chance),
+        "featureGates": gates,
         "objects": {"nodes": nodes, "pods": _pods(chance, nodes)},
         "input": {
             "levels": levels,
@@ -37,6 +46,46 @@ def random_case(chance: random.Random, number: int) -> Json:
             "flavorNodeLabels": {"zone": "a"} if chance.random() < 0.1 else {},
             "ownUsage": _usage(chance, levels, nodes),
             "simulateEmpty": chance.random() < 0.1,
+        },
+    }
+
+
+def _balanced_sets(chance: random.Random, levels: list[str], nodes: list[Json]) -> list[Json]:
+    """Single pods or slices that fill a good part of the cluster, one level preferred; often a leader."""
+    at = chance.randrange(len(levels))
+    request: Json = {"preferred": levels[at]}
+    size = chance.choice((1, 1, 2, 3))
+    if size > 1:
+        request |= {"podSetSliceRequiredTopology": chance.choice(levels[at:]), "podSetSliceSize": size}
+    # Where workers need GPUs and the leader CPU, what a leader costs differs from node to node.
+    by_gpu = chance.random() < 0.5
+    scarce = "example.com/gpu" if by_gpu else "cpu"
+    room = sum(int(node["status"]["allocatable"][scarce]) for node in nodes)
+    workers = {
+        "name": "workers",
+        "count": size * max(1, chance.randint(room // 8, max(1, room * 3 // 4)) // size),
+        "requestsPerPod": {"cpu": 500, scarce: 1} if by_gpu else {"cpu": 1000},
+        "topologyImplied": False,
+        "topologyRequest": request,
+    }
+    if chance.random() < 0.4:
+        return [workers]
+    asked = {"cpu": chance.randint(1, 9) * 500, "example.com/gpu": chance.randint(0, 2)}
+    leader = workers | {"name": "leader", "count": 1, "requestsPerPod": asked}
+    return [pod_set | {"podSetGroupName": "group"} for pod_set in (leader, workers)]
+
+
+def _layered_set(chance: random.Random, levels: list[str], nodes: int) -> Json:
+    """Slices of slices, in whole ones."""
+    layers = _layers(chance, levels)
+    return {
+        "name": "main",
+        "count": layers[0]["size"] * chance.randint(1, max(1, 2 * nodes // layers[0]["size"])),
+        "requestsPerPod": {"cpu": chance.choice((500, 1000))},
+        "topologyImplied": False,
+        "topologyRequest": {
+            chance.choice(("required", "preferred")): levels[0],
+            "podsetSliceRequiredTopologyConstraints": layers,
         },
     }
 

@@ -119,24 +119,32 @@ def _prune(question: Question, pruned: list[LevelCounts], span: Span, threshold:
     Counts are summed anew between the two, without inner layers.
     """
     ranges = span.ranges(question.tree.levels)
-    for domain in ranges[1] if len(ranges) > 1 else ():
-        _prune_one(question, pruned, Span(span.level + 1, domain, domain + 1), threshold)
+    if len(ranges) > 1:
+        _prune_level(question, pruned, span.level + 1, ranges[1], threshold)
     flat = structs.replace(question.wish, inner={})
     roll_up(pruned, question.tree.levels, flat, ranges, question.leaders > 0)
-    for domain in ranges[0]:
-        _prune_one(question, pruned, Span(span.level, domain, domain + 1), threshold)
+    _prune_level(question, pruned, span.level, ranges[0], threshold)
 
 
-def _prune_one(question: Question, pruned: list[LevelCounts], one: Span, threshold: int) -> None:
-    """One domain; it may hold enough, but not beside a leader: then it can only be the workers'."""
-    counts, domain = pruned[one.level], one.start
-    too_small = counts.slices[domain] < threshold
-    leads = question.leaders > 0 and counts.leaders[domain] > 0
-    if not too_small and not (leads and counts.led_slices[domain] < threshold):
-        return
-    for depth, domains in enumerate(one.ranges(question.tree.levels), one.level):
+def _prune_level(
+    question: Question, pruned: list[LevelCounts], level: int, domains: range, threshold: int
+) -> None:
+    """Domains of one level. One may hold enough, but not beside a leader: then it is the workers' alone."""
+    counts = pruned[level]
+    led_slices = counts.led_slices if question.leaders else counts.slices
+    for domain in domains:
+        if counts.slices[domain] >= threshold <= led_slices[domain]:
+            continue
+        too_small = counts.slices[domain] < threshold
+        if too_small or counts.leaders[domain]:
+            _clear(question, pruned, Span(level, domain, domain + 1), only_led=not too_small)
+
+
+def _clear(question: Question, pruned: list[LevelCounts], span: Span, *, only_led: bool) -> None:
+    """The span's domains, and all below them, hold nothing, or no leader."""
+    for depth, domains in enumerate(span.ranges(question.tree.levels), span.level):
         own = pruned[depth]
-        columns = [own.led_pods, own.led_slices, own.leaders] + ([own.pods, own.slices] if too_small else [])
+        columns = [own.led_pods, own.led_slices, own.leaders] + ([] if only_led else [own.pods, own.slices])
         for column in columns:
             column[domains.start : domains.stop] = [0] * len(domains)
 
