@@ -70,7 +70,7 @@ def _read(files: tuple[str, ...]) -> "Sequence[Manifest]":
 
     manifests, _ = read_unchecked(files, "claims")
     # What the API server says of claims and classes is this verb's answer, not a mistake of the user's.
-    validate([one for one in manifests if not one.api_version.startswith("resource.k8s.io/")])
+    validate(manifests, devices=False)
     asked = asked_of(manifests)
     if not (asked.claims or asked.classes or asked.pods):
         raise InvalidInput(

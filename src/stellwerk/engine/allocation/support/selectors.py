@@ -1,57 +1,95 @@
-"""Do the CEL selectors compile, with what this cluster's gates declare, and within the cost that is allowed.
+"""Do CEL expressions compile, with what this cluster's gates declare, and within the cost that is allowed.
 
-The room `cel` may not be in this tree yet, so its modules are looked up when they are asked for: without them
-nothing is compiled, and `can_compile` says so.
+Source: k8s.io/kubernetes pkg/apis/resource/validation/validation.go (validateCELExpression), types.go.
 """
 
-import importlib
-import importlib.util
+from collections.abc import Iterable
 from functools import lru_cache
 
+from msgspec.structs import replace
+
+from stellwerk.api.checks.devices.rules import expression_refusal
+from stellwerk.api.checks.refusal import Refusal
 from stellwerk.api.mismatch import shown
-from stellwerk.engine.decision import Reason
+from stellwerk.cel.derived import compile_attribute
+from stellwerk.cel.environment import MAX_COST, Environment
+from stellwerk.cel.errors import CompileError
+from stellwerk.cel.selector import compile_selector
+from stellwerk.engine.allocation.support.row import Cluster
 
-# k8s.io/kubernetes pkg/apis/resource/types.go: CELSelectorExpressionMaxLength, CELSelectorExpressionMaxCost.
-MAX_LENGTH, MAX_COST = 10 * 1024, 1_000_000
-
-
-def can_compile() -> bool:
-    """Whether this build has the room `cel`."""
-    return importlib.util.find_spec("stellwerk.cel") is not None
+MAX_DERIVED_COST = 1_000_000  # DeviceClaimDerivedAttributeCELMaxCost: all of a claim together.
 
 
-def length_reason(expression: str) -> Reason | None:
-    """Why the expression is too long for the API server, or None."""
-    if len(expression.encode("utf-8", "surrogatepass")) <= MAX_LENGTH:
-        return None
-    return Reason("expression-too-long", "the expression is longer than {limit} bytes", {"limit": MAX_LENGTH})
+def environment_of(cluster: Cluster) -> Environment:
+    """What the gates of this cluster declare for a new expression."""
+    return Environment(
+        consumable_capacity=cluster.on("DRAConsumableCapacity"),
+        list_type_attributes=cluster.on("DRAListTypeAttributes"),
+        stored=False,
+    )
+
+
+def selector_refusal(environment: Environment, path: str, expression: str) -> Refusal | None:
+    """Why a new selector is refused."""
+    return expression_refusal(path, expression) or _at(path, _of_selector(expression, environment))
+
+
+def derived_refusal(environment: Environment, path: str, expression: str) -> Refusal | None:
+    """Why the expression of a new derived attribute is refused."""
+    return expression_refusal(path, expression) or _at(path, _of_attribute(expression, environment))
+
+
+def derived_cost(environment: Environment, expressions: Iterable[str]) -> int:
+    """The worst case of all of them together, in cost units; what does not compile costs nothing."""
+    return sum(_cost(each, environment) for each in expressions)
+
+
+def _at(path: str, refusal: Refusal | None) -> Refusal | None:
+    return None if refusal is None else replace(refusal, path=path)
 
 
 @lru_cache(maxsize=1024)
-def selector_reason(expression: str, consumable_capacity: bool, list_attributes: bool) -> Reason | None:
-    """Why a new selector is refused under these two gates; None: it is not, or nothing compiled it."""
-    if (long := length_reason(expression)) is not None:
-        return long
-    if not can_compile():
-        return None
-    selectors = importlib.import_module("stellwerk.cel.selector")
-    environment = importlib.import_module("stellwerk.cel.environment").Environment(
-        consumable_capacity=consumable_capacity, list_type_attributes=list_attributes, stored=False
-    )
-    compile_error = importlib.import_module("stellwerk.cel.errors").CompileError
+def _of_selector(expression: str, environment: Environment) -> Refusal | None:
     try:
-        selector = selectors.compile_selector(expression, environment)
-    except compile_error as error:
-        return Reason(
-            "does-not-compile", "the expression does not compile: {why}", {"why": shown_error(error)}
-        )
-    if selector.max_cost is not None and selector.max_cost > MAX_COST:
-        values = {"cost": selector.max_cost, "limit": MAX_COST}
-        return Reason("too-costly", "the expression may cost {cost}, more than the limit of {limit}", values)
-    return None
+        return _too_costly(compile_selector(expression, environment).max_cost)
+    except CompileError as error:
+        return _not_compiled(error)
 
 
-def shown_error(error: Exception) -> str:
+@lru_cache(maxsize=1024)
+def _of_attribute(expression: str, environment: Environment) -> Refusal | None:
+    try:
+        return _too_costly(compile_attribute(expression, environment).max_cost)
+    except CompileError as error:
+        return _not_compiled(error)
+
+
+def _cost(expression: str, environment: Environment) -> int:
+    try:
+        return compile_attribute(expression, environment).max_cost
+    except CompileError:
+        return 0
+
+
+def _not_compiled(error: CompileError) -> Refusal:
     """The compiler's first line, cut: an expression may be long."""
     lines = str(error).splitlines() or [""]
-    return lines[0] if len(lines[0]) <= 160 else shown(lines[0])
+    return Refusal(
+        code="does-not-compile",
+        path="",
+        problem="the expression does not compile: {why}",
+        fix="write one expression over `device`",
+        values={"why": lines[0] if len(lines[0]) <= 160 else shown(lines[0])},
+    )
+
+
+def _too_costly(cost: int | None) -> Refusal | None:
+    if cost is None or cost <= MAX_COST:
+        return None
+    return Refusal(
+        code="too-costly",
+        path="",
+        problem="the expression may cost {cost}, more than the limit of {limit}",
+        fix="compare fewer lists and shorter strings",
+        values={"cost": cost, "limit": MAX_COST},
+    )
