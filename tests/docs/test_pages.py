@@ -20,8 +20,9 @@ def test_there_are_pages_and_commands() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, in English, 100 columns wide."""
+    """A working folder that holds nothing but the examples, in English, 100 columns wide."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     return tmp_path

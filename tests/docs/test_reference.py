@@ -6,6 +6,7 @@ from typing import Any
 import click
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from stellwerk.adapters import files
 from stellwerk.adapters import rows as table_rows
@@ -18,11 +19,13 @@ from stellwerk.api.groups import stellwerk as api
 from stellwerk.cli.main import VERBS, root
 from stellwerk.engine.money import node_group
 from stellwerk.engine.partition.policy import POLICIES
+from stellwerk.engine.snapshot import NodeNetwork
 from stellwerk.report.explain import FIGURES
 from stellwerk.report.export import to_plain
 from stellwerk.report.receipt import Receipt
 from stellwerk.sim.intake.slowdowns import METHODS
 from stellwerk.sim.main_job import Arguments, prepare, run
+from stellwerk.sim.result import Run
 from tests.docs.pages import REFERENCE, code, first_column, rows, sections
 
 CLI = sections(REFERENCE / "cli.md")
@@ -85,12 +88,22 @@ def test_every_path_of_a_figure_is_in_the_json() -> None:
     arguments = Arguments(demand="demo", size=True, policies=("mps",))
     replay = run(prepare(arguments), lambda *_: None)
     outcome = to_plain(replay)["outcomes"][0]
+    outcome["runs"][0] |= {"network": to_plain(networked().network)}
     for row in rows(whole("figures.md")):
         for path in code(row[1]):
             if path.startswith("outcomes[]."):
                 assert follow(outcome, path.removeprefix("outcomes[].")) is not None
             elif path != "sized":
                 assert follow(outcome["runs"][0], path) is not None
+
+
+def networked() -> Run:
+    """A run on a fleet that describes its network."""
+    prepared = prepare(Arguments(demand="demo", policies=("whole",)))
+    fleet = prepared.scenario.fleet
+    nodes = tuple(replace(node, network=NodeNetwork()) for node in fleet.nodes)
+    scenario = replace(prepared.scenario, fleet=replace(fleet, nodes=nodes))
+    return run(replace(prepared, scenario=scenario), lambda *_: None).outcomes[0].runs[0]
 
 
 def follow(value: Any, path: str) -> Any:
@@ -134,7 +147,8 @@ def fields(*structs: type[msgspec.Struct]) -> set[str]:
 
 def test_every_field_of_a_fleet_is_there_and_no_other() -> None:
     structs = api.FleetSpec, api.FleetNodeGroup, api.Money, api.Owned, api.FleetExchangeRate
-    known = fields(*structs, api.FleetFaults, api.FleetMig)
+    links = api.FleetNetwork, api.FleetNvlink, api.FleetPcie, api.FleetRdma, api.FleetTcp
+    known = fields(*structs, api.FleetFaults, api.FleetMig, *links)
     assert first_column(whole("fleet.md")) == known
     for field in fields(api.InstanceType):
         assert f"`{field}`" in sections(REFERENCE / "fleet.md")["Fleet object"]
@@ -182,3 +196,25 @@ def test_every_field_of_a_partition_plan_is_there() -> None:
     )
     assert named <= set(code(text))
     assert first_column(text) == fields(api.PartitionPlanSpec, api.PlanGpu)
+
+
+def test_the_bandwidths_are_those_of_the_catalog() -> None:
+    from stellwerk.catalog.published.network import bandwidth, communication_share, network_facts
+
+    links = dict.fromkeys(row.link for row in network_facts().measurements)
+    text = sections(REFERENCE / "network.md")
+    stated = [row[1:] for row in rows(text["Published bandwidths"])][:12]
+    for link, (value, span, count) in zip(links, stated, strict=True):
+        found = bandwidth(link)
+        assert found is not None and value == f"{found.value.normalize():f}", link
+        ends = [f"{end.normalize():f}" for end in (found.low, found.high)]
+        assert (re.findall(r"[0-9.]+", span) or [ends[0], ends[0]]) == ends, link
+        assert int(count) == sum(row.link == link for row in network_facts().measurements), link
+    share = communication_share()
+    assert f"{share.value:f} as published; range {share.low:f} to {share.high:f}" in text["The factor"]
+
+
+def test_every_level_of_a_link_is_there_and_no_other() -> None:
+    from stellwerk.engine.topology.link import LEVELS
+
+    assert first_column(sections(REFERENCE / "network.md")["The link of a gang"]) == set(LEVELS)

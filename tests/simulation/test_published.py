@@ -14,7 +14,9 @@ from stellwerk.engine.partition.facts import gpu_facts
 from stellwerk.engine.partition.geometry import Instance
 from stellwerk.engine.partition.policy import POLICIES
 from stellwerk.engine.placement.cuts import Layout
+from stellwerk.engine.snapshot import Faults, Fleet, NodeNetwork
 from stellwerk.ports.store import MemoryStore
+from stellwerk.sim.intake.fleets import price_manifests
 from stellwerk.sim.published.devices import PublishedGpu, PublishedNode, node_object, resource_slices
 from stellwerk.sim.published.publisher import Publisher, objects_at
 from stellwerk.sim.replay import Stage, play, stage
@@ -198,3 +200,82 @@ def test_the_printed_objects_are_read_back_as_a_fleet(
     with pytest.raises(SystemExit) as ended:
         main(["replay", "demo", "--policy", "mix", "--fleet", "cluster.yaml"])
     assert ended.value.code == 0
+
+
+CLIQUE = NodeNetwork(
+    nvlink_domain=4, clique="3143b15b-c2cd-192b-28cc-9b5473fb5b93.7", pcie_roots=2, rdma="roce", rdma_nics=4
+)
+
+
+def networked() -> Fleet:
+    return fleet(replace(node("one", 4, model="A100-SXM4-40GB"), network=CLIQUE))
+
+
+def slices_of(items: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {item["spec"]["driver"]: item["spec"] for item in items if item["kind"] == "ResourceSlice"}
+
+
+def root_of(device: dict[str, Any]) -> str:
+    return str(device["attributes"]["resource.kubernetes.io/pcieRoot"]["string"])
+
+
+def test_a_described_network_is_published_as_the_drivers_do() -> None:
+    found = scenario(demand(20, job("a", 1, 2, **SMALL)), networked(), Slowdown())
+    items = objects_at(found, [BY_NAME["whole"], BY_NAME["mig-chosen"]], "90m")
+    assert items[-1]["metadata"]["labels"]["nvidia.com/gpu.clique"] == CLIQUE.clique
+    slices = slices_of(items)
+    assert list(slices) == ["compute-domain.nvidia.com", "dra.net", "gpu.nvidia.com"]
+    domain = slices["compute-domain.nvidia.com"]["devices"]
+    assert [(one["name"], one["attributes"]["type"]["string"]) for one in domain] == [
+        ("channel-0", "channel"),
+        ("daemon-0", "daemon"),
+    ]
+    gpus, nics = slices["gpu.nvidia.com"]["devices"], slices["dra.net"]["devices"]
+    assert any("-mig-" in one["name"] for one in gpus)  # an instance hangs on its GPU's root
+    assert [root_of(one) for one in gpus] == ["pci0000:00", "pci0000:00", "pci0001:00", "pci0001:00"]
+    assert [root_of(one) for one in nics] == ["pci0000:00", "pci0000:00", "pci0001:00", "pci0001:00"]
+    validate(load_manifests(json.dumps({"kind": "List", "items": items}).encode(), "objects"))
+
+
+def test_a_nic_says_what_dranet_says_as_far_as_it_can_be_known() -> None:
+    found = objects_at(scenario(demand(2), networked(), Slowdown()), [BY_NAME["whole"]], "0s")
+    path = EXAMPLES / "resourceslice-dranet-nic.json"
+    example = json.loads(path.read_text())["spec"]["devices"][0]
+    for nic in slices_of(found)["dra.net"]["devices"]:
+        assert set(nic["attributes"]) <= set(example["attributes"])
+        for name, value in nic["attributes"].items():
+            assert list(value) == list(example["attributes"][name]), name
+        address = nic["attributes"]["dra.net/pciAddress"]["string"]
+        assert nic["name"] == "pci-" + address.replace(":", "-").replace(".", "-")  # as in the example
+
+
+def test_pools_of_a_network_change_only_with_their_node() -> None:
+    lossy = replace(networked(), faults=Faults(losses_per_node_month_milli=60_000, repair_ns=3_600 * 10**9))
+    found = scenario(demand(200, job("a", 1, 2, **SMALL), job("b", 9, 20, **SMALL)), lossy, Slowdown())
+    staged, store = stage(found, BY_NAME["mig-chosen"], Slowdown()), MemoryStore(keep=10)
+    publisher = Publisher(store, lossy, staged.world)
+    seen: list[tuple[int, ...]] = []
+
+    def look(world: World, now: int) -> bool:
+        publisher.update()
+        slices = slices_of(store.list("resource.k8s.io", "ResourceSlice")[0])
+        assert bool(slices) == (not world.gpus.down)
+        assert len(slices) in (0, 3)
+        if slices:
+            seen.append(
+                (slices["dra.net"]["pool"]["generation"], slices["gpu.nvidia.com"]["pool"]["generation"])
+            )
+        return True
+
+    assert play(staged, look)
+    nics = [nic for nic, _ in seen]
+    assert nics == sorted(nics) and len(set(nics)) > 1  # it came back at least once
+    assert len({gpus for _, gpus in seen}) > len(set(nics))  # cuts change the GPUs' pool only
+
+
+def test_the_clique_of_a_published_node_is_read_back() -> None:
+    found = objects_at(scenario(demand(2), networked(), Slowdown()), [BY_NAME["whole"]], "0s")
+    read = price_manifests(load_manifests(json.dumps(found[-1]).encode(), "node"), ())
+    network = read.nodes[0].network
+    assert isinstance(network, NodeNetwork) and network.clique == CLIQUE.clique
+    assert network.nvlink_domain == 4 and network.nvlink_gb_s is not None

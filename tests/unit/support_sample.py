@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from stellwerk.api.manifests import load_manifests
+from stellwerk.api.validation import validate
 from stellwerk.catalog.versions import (
     DRIVER,
     KARPENTER,
@@ -71,6 +72,7 @@ def pod(named: list[dict[str, Any]], **resources: Any) -> dict[str, Any]:
 def rows(*objects: dict[str, Any], of: Cluster | None = None) -> tuple[Row, ...]:
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
     manifests = load_manifests(text.encode(), "x.json")
+    validate(manifests, devices=False)
     return check_support(asked_of(manifests), of or cluster())
 
 

@@ -13,15 +13,15 @@ from stellwerk.catalog import data
 from stellwerk.catalog.dcgm import dcgm_exporter, dcgm_metrics
 from stellwerk.catalog.dra import dra_facts
 from stellwerk.catalog.gpus import gpu_memory_bytes, gpu_model, gpu_models
-from stellwerk.catalog.interference import interference
 from stellwerk.catalog.labels import label_facts
 from stellwerk.catalog.mig import MigModel, MigProfile, left_sms, mig_model, mig_models
 from stellwerk.catalog.node_types import find_node_types, node_type, node_types
 from stellwerk.catalog.ownership import exchange_rate, ownership
 from stellwerk.catalog.prices import Price
+from stellwerk.catalog.published.interference import interference
+from stellwerk.catalog.published.vram import vram_published
 from stellwerk.catalog.sharing.cutting import cutting_note, cutting_times
 from stellwerk.catalog.sharing.ways import sharing_ways
-from stellwerk.catalog.vram import vram_published
 
 COLLECTED = Path(__file__).parents[3] / "shared" / "data" / "catalog"
 FILES = [

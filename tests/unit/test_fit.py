@@ -13,7 +13,7 @@ from stellwerk.api.manifests import load_manifests
 from stellwerk.api.validation import validate
 from stellwerk.catalog.gpus import gpu_model, gpu_models
 from stellwerk.catalog.models import model, model_names
-from stellwerk.catalog.vram import vram_published
+from stellwerk.catalog.published.vram import vram_published
 from stellwerk.cli.main import main
 from stellwerk.engine.advice.fit.claim import claim_template
 from stellwerk.engine.advice.fit.config import decode_config, read_shape

@@ -14,6 +14,8 @@
 | gpu_compute_mean | measured mean for each GPU: 0 to 1, or "85m"        | unknown                    |
 | whole_gpu        | true: must not share                                | false                      |
 | isolation        | required: share only where hardware separates (MIG) | may share                  |
+| communication    | share of a step that waits for other GPUs: 0 to 1   | the replay's default       |
+| bus_bandwidth    | GB/s between its GPUs where that was measured       | the best that there is     |
 
 Columns may stand in any order; others are not read, and named in the demand's notes. All arrivals are times,
 or all are seconds.
@@ -22,7 +24,7 @@ or all are seconds.
 from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
 
-from msgspec import Struct, structs
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from stellwerk.adapters.rows import Cell, Table, place, read_table, shown, whole_number
 from stellwerk.api.duration import parse_duration, parse_time
@@ -43,11 +45,14 @@ JOB_COLUMNS = (
     "gpu_compute_mean",
     "whole_gpu",
     "isolation",
+    "communication",
+    "bus_bandwidth",
 )
 REQUIRED = ("name", "arrival", "duration")
 DAY_NS = 86_400 * NS_PER_S
 MAX_GPUS, MAX_PODS, MAX_MEMORY_BYTES = 64, 10_000, 1 << 40
 MAX_PERIOD_NS = 10 * 366 * DAY_NS
+MAX_BUS_MB_S = 10**8
 _YES, _NO = ("true", "yes", "1"), ("", "false", "no", "0")
 
 NO_GPU = "jobs ask for no GPU"
@@ -166,6 +171,8 @@ def _job(cell: Callable[[str], Cell], arrival_ns: int) -> Job:
         used_milli=_compute(cell("gpu_compute_mean")),
         whole=_word(cell("whole_gpu"), (*_YES, *_NO), "") in _YES,
         isolated=_word(cell("isolation"), ("required",), "") == "required",
+        communication_milli=_communication(cell("communication")),
+        measured_bus_mb_s=_bus(cell("bus_bandwidth")),
     )
 
 
@@ -256,3 +263,37 @@ def _compute(cell: Cell) -> int | None:
             **place(cell),
         )
     return milli
+
+
+def _communication(cell: Cell) -> int | UnsetType:
+    """Thousandths of a step, rounded up."""
+    share = _thousandths(cell)
+    if share is None or 0 <= share <= 1000:
+        return UNSET if share is None else share
+    raise InvalidInput(
+        'row {row}, column {column}: "{value}" is no share of a step from 0 to 1',
+        fix="write it as 0.15, or leave it empty where it was not measured",
+        **place(cell),
+    )
+
+
+def _bus(cell: Cell) -> int | UnsetType:
+    """MB/s, rounded up."""
+    speed = _thousandths(cell)
+    if speed is None or 0 < speed <= MAX_BUS_MB_S:
+        return UNSET if speed is None else speed
+    raise InvalidInput(
+        'row {row}, column {column}: "{value}" is no bus bandwidth in GB/s above 0',
+        fix="write what nccl-tests measured where the job ran, such as 475, or leave it empty",
+        **place(cell),
+    )
+
+
+def _thousandths(cell: Cell) -> int | None:
+    """None of an empty cell, -1 of what is no number."""
+    if not cell.text:
+        return None
+    try:
+        return parse_quantity(cell.text).milli_value()
+    except ValueError:
+        return -1

@@ -41,11 +41,10 @@ from stellwerk.api.groups.stellwerk import Fleet, Interference, PartitionPlan, P
 from stellwerk.api.manifests import Manifest
 
 
-def validate(manifests: Sequence[Manifest], devices: bool = True) -> None:
-    """Checks all objects of one run together.
+def validate(manifests: Sequence[Manifest], *, devices: bool = True) -> None:
+    """Checks all objects of one run together; without `devices` those of resource.k8s.io by name only.
 
     Raises the first InvalidInput in the order of the manifests; the same manifests give the same error.
-    Without `devices`, of claims, classes and slices only metadata is checked, and that none is there twice.
     """
     queues = queues_of(manifests)
     first: dict[tuple[str, str, str, str], Manifest] = {}

@@ -147,7 +147,7 @@ def rates() -> None:
 @command.command("sharing")
 def sharing() -> None:
     """Ways of sharing with their limits, and published measurements: what a file for --slowdown may cite."""
-    from stellwerk.catalog.interference import interference
+    from stellwerk.catalog.published.interference import interference
     from stellwerk.catalog.sharing.ways import sharing_ways
 
     for way in sharing_ways():
@@ -197,6 +197,48 @@ def _gate(state: "Gate | None") -> str:
     if state is None:
         return "-"
     return f"{state.stage} {'on' if state.default else 'off'}" + (" locked" if state.locked else "")
+
+
+@command.command("network")
+def network() -> None:
+    """Published bandwidths of links between GPUs, shares of a step, placements compared, and NICs."""
+    from stellwerk.catalog.published.network import network_facts
+
+    facts = network_facts()
+    bandwidths = [
+        (
+            row.link,
+            f"{row.bus_gb_s:f}",
+            _or_dash(row.line_gb_s),
+            row.conditions,
+            row.date,
+            row.source,
+        )
+        for row in facts.measurements
+    ]
+    _table(("LINK", "BUS GB/S", "LINE GB/S", "CONDITIONS", "DATE", "SOURCE"), bandwidths)
+    click.echo()
+    steps = [(row.workload, f"{row.efficiency:f}", row.conditions, row.source) for row in facts.steps]
+    _table(("WORKLOAD", "EFFICIENCY", "CONDITIONS", "SOURCE"), steps)
+    click.echo()
+    placements = [
+        (row.workload, row.good, row.bad, " to ".join(f"{end:f}" for end in row.slower), row.source)
+        for row in facts.placements
+    ]
+    _table(("WORKLOAD", "GOOD", "BAD", "TIMES AS LONG", "SOURCE"), placements)
+    click.echo()
+    nics = [
+        (
+            row.provider,
+            row.name,
+            row.rdma or "-",
+            f"{row.nics} x {row.nic_gbps:f}",
+            _or_dash(row.tcp_gbps),
+            row.source,
+        )
+        for row in facts.node_types
+    ]
+    _table(("PROVIDER", "TYPE", "RDMA", "NICS X GBIT/S", "TCP GBIT/S", "SOURCE"), nics)
 
 
 def _price(price: Any) -> str:

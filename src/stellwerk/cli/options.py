@@ -72,6 +72,11 @@ SHARING_OPTIONS: tuple[Decorator, ...] = (
         metavar="3g.40gb,2g.20gb:2",
         help="mig-fixed: how a GPU is cut (else mig-parted's all-balanced).",
     ),
+    click.option(
+        "--communication-share",
+        metavar="SHARE",
+        help="Part of a step that waits for other GPUs, of gangs that do not say it (else as published).",
+    ),
 )
 DEMAND_OPTIONS: tuple[Decorator, ...] = (
     click.option("--days", type=int, help="Last days of a trace to replay (openb: 14)."),
@@ -104,8 +109,11 @@ def _all_of(options: tuple[Decorator, ...], function: Callable[..., Any]) -> Cal
 
 def arguments_from(demand: str, size: bool, options: dict[str, Any], metrics: bool = False) -> "Arguments":
     """The job's arguments from the command line's; takes its own options out of `options`."""
+    from msgspec import UNSET
+
     from stellwerk.sim.main_job import Arguments
 
+    share = options.pop("communication_share")
     return Arguments(
         demand=demand,
         metrics=metrics,
@@ -120,6 +128,7 @@ def arguments_from(demand: str, size: bool, options: dict[str, Any], metrics: bo
         replicas=options.pop("replicas"),
         headroom_percent=options.pop("headroom"),
         geometry=options.pop("geometry"),
+        communication_share=UNSET if share is None else share,
     )
 
 

@@ -2,10 +2,13 @@
 
 `stellwerk.dev/arrival` (else creationTimestamp), `duration`, and the measured use of each GPU: `gpu-memory`
 (peak), `gpu-compute` (p95), `gpu-compute-mean`; `whole-gpu` and `isolation` forbid sharing, or all but MIG.
+`communication-share` of a step waits for other GPUs, at a bus bandwidth of `measured-bus-bandwidth` (GB/s).
 What was not measured stays unknown. Every error names the field and shows how to write it.
 """
 
 from collections.abc import Mapping
+
+from msgspec import UNSET, UnsetType
 
 from stellwerk.api.duration import parse_duration, parse_time
 from stellwerk.api.errors import InvalidInput
@@ -19,9 +22,11 @@ ARRIVAL, DURATION = "stellwerk.dev/arrival", "stellwerk.dev/duration"
 MEMORY = "stellwerk.dev/gpu-memory"
 COMPUTE, COMPUTE_MEAN = "stellwerk.dev/gpu-compute", "stellwerk.dev/gpu-compute-mean"
 WHOLE, ISOLATION = "stellwerk.dev/whole-gpu", "stellwerk.dev/isolation"
+COMMUNICATION, BUS_BANDWIDTH = "stellwerk.dev/communication-share", "stellwerk.dev/measured-bus-bandwidth"
 DAY_NS = 24 * NS_PER_HOUR
 MAX_PERIOD_NS = 10 * 366 * DAY_NS
 MAX_MEMORY_BYTES = 1 << 40
+MAX_BUS_MB_S = 10**8
 
 
 def annotated_job(manifest: Manifest, metadata: ObjectMeta) -> Job:
@@ -51,6 +56,8 @@ def measured_job(manifest: Manifest, metadata: ObjectMeta, duration_ns: int) -> 
         used_milli=_milli(manifest, notes, COMPUTE_MEAN),
         whole=_choice(manifest, notes, WHOLE, ("false", "true")) == "true",
         isolated=_choice(manifest, notes, ISOLATION, ("required",)) == "required",
+        communication_milli=_communication(manifest, notes),
+        measured_bus_mb_s=_bus(manifest, notes),
     )
 
 
@@ -153,6 +160,30 @@ def _milli(manifest: Manifest, notes: Mapping[str, str], annotation: str) -> int
             **manifest.at(_path(annotation)),
         )
     return milli
+
+
+def _communication(manifest: Manifest, notes: Mapping[str, str]) -> int | UnsetType:
+    """Thousandths of a step, rounded up."""
+    share = _milli(manifest, notes, COMMUNICATION)
+    return UNSET if share is None else share
+
+
+def _bus(manifest: Manifest, notes: Mapping[str, str]) -> int | UnsetType:
+    """MB/s of the GB/s in the annotation, rounded up."""
+    if BUS_BANDWIDTH not in notes:
+        return UNSET
+    try:
+        speed = parse_quantity(notes[BUS_BANDWIDTH].strip()).milli_value()
+    except ValueError:
+        speed = 0
+    if not 0 < speed <= MAX_BUS_MB_S:
+        raise InvalidInput(
+            '"{value}" is no bus bandwidth in GB/s above 0',
+            fix='write what nccl-tests measured where the job ran, such as "475", or remove the annotation',
+            value=notes[BUS_BANDWIDTH][:60],
+            **manifest.at(_path(BUS_BANDWIDTH)),
+        )
+    return speed
 
 
 def _choice(manifest: Manifest, notes: Mapping[str, str], annotation: str, choices: tuple[str, ...]) -> str:

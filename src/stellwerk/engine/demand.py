@@ -4,7 +4,7 @@ Times are integer nanoseconds from the start of the period; memory is bytes; com
 GPU ("milli"). What was not measured is None, never 0: a policy must not share what it does not know.
 """
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 NS_PER_S = 1_000_000_000
 NS_PER_HOUR = 3_600 * NS_PER_S
@@ -18,6 +18,8 @@ class Job(Struct, frozen=True, kw_only=True):
     `duration_ns` was observed on `observed_share_milli` of each GPU (1000: a whole GPU). `memory_bytes` and
     `compute_milli` (measured peak and p95 per GPU) are what a plan may rely on; `used_milli` is the mean, for
     useful GPU-hours; `judged_memory_bytes` is what it really took in the judged period (None: as planned).
+    `communication_milli` of each step waited for other GPUs, where these reached one another with a bus
+    bandwidth of `measured_bus_mb_s` (MB/s); both are not set where nobody measured them.
     `whole`: must not share. `isolated`: may share only where hardware separates tenants (MIG). `advised`: the
     way of sharing that advice chose for it ("": none, or not asked).
     """
@@ -37,6 +39,8 @@ class Job(Struct, frozen=True, kw_only=True):
     whole: bool = False
     isolated: bool = False
     advised: str = ""
+    communication_milli: int | UnsetType = UNSET
+    measured_bus_mb_s: int | UnsetType = UNSET
 
     @property
     def is_service(self) -> bool:

@@ -31,14 +31,38 @@ class NodeCost(Struct, frozen=True, kw_only=True):
         return None if self.unknown else sum((term.per_hour for term in self.terms), Decimal(0))
 
 
+class NodeNetwork(Struct, frozen=True, kw_only=True):
+    """How a node's GPUs reach one another and other nodes; bus bandwidths of an all-reduce in GB/s.
+
+    `nvlink_domain` GPUs, in order of index, form an NVLink domain (1: none); nodes of one `clique` (what the
+    label nvidia.com/gpu.clique says) form one together. GPUs are spread evenly over `pcie_roots`, in order.
+    `rdma_gb_s` is of all RDMA NICs of the node together. None: there is none, or nobody published it.
+    """
+
+    nvlink_domain: int = 1
+    clique: str = ""
+    pcie_roots: int = 1
+    nvlink_gb_s: Decimal | None = None
+    root_gb_s: Decimal | None = None
+    node_gb_s: Decimal | None = None
+    rdma: str = ""
+    rdma_nics: int = 0
+    rdma_gb_s: Decimal | None = None
+    tcp_gb_s: Decimal | None = None
+
+
 class FleetNode(Struct, frozen=True, kw_only=True):
-    """A node with `gpus` equal GPUs of one catalogue model (`H100-PCIE-80GB`)."""
+    """A node with `gpus` equal GPUs of one catalogue model (`H100-PCIE-80GB`).
+
+    `network` is not set where nobody described it: what jobs lose by it is then not asked.
+    """
 
     name: str
     gpu_model: str
     gpus: int
     gpu_memory_bytes: int
     cost: NodeCost
+    network: NodeNetwork | UnsetType = UNSET
 
 
 class Faults(Struct, frozen=True, kw_only=True):

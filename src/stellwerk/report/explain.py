@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from msgspec import Struct
+from msgspec import Struct, UnsetType
 
 from stellwerk.api.errors import InvalidInput
 from stellwerk.engine.demand import NS_PER_HOUR
@@ -337,6 +337,42 @@ def _saving(case: Case) -> list[str]:
     ]
 
 
+def _network(case: Case) -> list[str]:
+    loss = case.run.network
+    if isinstance(loss, UnsetType):
+        return [case._("the fleet describes no network: add network to a node group of the Fleet")]
+    lines = [
+        case._("run time of a gang x (1 - 1 / factor) x its GPUs, priced as an hour of them"),
+        case._("factor = 1 - share + share x bandwidth where it was measured / bandwidth of its link"),
+        case._(
+            "share of a step that waits for other GPUs: {share}, where a gang does not say it",
+            share=number(loss.share, case.lang, 0, 6),
+        ),
+    ]
+    lines += [
+        case._(
+            "{level} (gangs: {gangs}): {time} lost, {hours} GPU-h = {cost}",
+            level=level.level,
+            gangs=case.count(level.gangs),
+            time=case.wait(level.lost_ns),
+            hours=case.hours(level.gpu_hours),
+            cost=case.money(level.cost),
+        )
+        for level in loss.levels
+    ]
+    if loss.unknown:
+        lines.append(
+            case._("gangs on a link of which no bandwidth is known: {count}", count=case.count(loss.unknown))
+        )
+    total = case._(
+        "together {time}, {hours} GPU-h = {cost}",
+        time=case.wait(loss.lost_ns),
+        hours=case.hours(loss.gpu_hours),
+        cost=case.money(loss.cost),
+    )
+    return [*lines, total]
+
+
 FIGURES: dict[str, Explained] = {
     "waitP50": _wait_p50,
     "waitP95": _wait_p95,
@@ -356,6 +392,8 @@ FIGURES: dict[str, Explained] = {
     "usefulGpuHour": _useful,
     "teams": _teams,
     "idleCost": _teams,
+    "networkGpuHours": _network,
+    "networkCost": _network,
     "gpus": _gpus,
     "saving": _saving,
 }

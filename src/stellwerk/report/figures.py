@@ -1,13 +1,13 @@
 """The figures of a run: their names, labels and units, and how one is shown: table, report, `--explain`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, UnsetType
 
 from stellwerk.report.text import Language, duration, money, msg, number, translator
-from stellwerk.sim.result import Run
+from stellwerk.sim.result import Outcome, Run
 
 Unit = Literal["duration", "count", "hours", "money"]
 Value = int | Decimal | None
@@ -40,6 +40,28 @@ TABLE: tuple[Figure, ...] = (
         "usefulGpuHour", msg("{currency} per useful GPU-hour"), "money", lambda run: run.cost.useful_gpu_hour
     ),
 )
+
+# Shown where the fleet describes a network.
+NETWORK: tuple[Figure, ...] = (
+    Figure(
+        "networkGpuHours",
+        msg("GPU-hours lost to links"),
+        "hours",
+        lambda run: None if isinstance(run.network, UnsetType) else run.network.gpu_hours,
+    ),
+    Figure(
+        "networkCost",
+        msg("{currency} lost to links"),
+        "money",
+        lambda run: None if isinstance(run.network, UnsetType) else run.network.cost,
+    ),
+)
+
+
+def figures_of(outcomes: Sequence[Outcome]) -> tuple[Figure, ...]:
+    """The figures that these outcomes have."""
+    known = any(not isinstance(run.network, UnsetType) for outcome in outcomes for run in outcome.runs)
+    return (*TABLE, *NETWORK) if known else TABLE
 
 
 def label_of(figure: Figure, currency: str, lang: Language) -> str:

@@ -13,7 +13,7 @@ from stellwerk import __version__
 from stellwerk.report import tables
 from stellwerk.report.choice import baseline, choose, is_sized
 from stellwerk.report.explain import FIGURES, explain
-from stellwerk.report.figures import TABLE, gpus_text, label_of, money_or_unknown, value_text
+from stellwerk.report.figures import NETWORK, figures_of, gpus_text, label_of, money_or_unknown, value_text
 from stellwerk.report.pictures import draw
 from stellwerk.report.sentence import first_sentence
 from stellwerk.report.text import Language, duration, number, translator
@@ -189,8 +189,10 @@ def _bill_total(run: Run, lang: Language) -> tuple[str, ...]:
 
 def _explained(replay: Replay, lang: Language) -> tuple[tuple[str, str], ...]:
     """Each figure's label (or name) and its formula with the recommended policy's numbers."""
-    labels = {figure.key: label_of(figure, replay.fleet.currency, lang) for figure in TABLE}
+    shown = figures_of(replay.outcomes)
+    labels = {figure.key: label_of(figure, replay.fleet.currency, lang) for figure in shown}
     skipped = set() if is_sized(replay) else {"saving"}
+    skipped |= {figure.key for figure in NETWORK if figure not in shown}
     return tuple(
         (f"{labels[key]} ({key})" if key in labels else key, explain(replay, key, None, lang))
         for key in FIGURES

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from stellwerk.engine.snapshot import CostTerm, Fleet
 from stellwerk.report.choice import Choice, choose, is_sized, smallest, unknown_price
-from stellwerk.report.figures import TABLE, cell, label_of, slowdown_text
+from stellwerk.report.figures import TABLE, cell, figures_of, label_of, slowdown_text
 from stellwerk.report.sentence import saving_of
 from stellwerk.report.text import Language, day, duration, moment, money, number, say, translator
 from stellwerk.sim.result import Outcome, Replay
@@ -37,10 +37,11 @@ def policy_grid(replay: Replay, lang: Language, dash: str = " - ") -> Grid:
     """Every figure of every policy on the fleet as declared."""
     _ = translator(lang)
     currency = replay.fleet.currency
-    head = (_("Policy"), "GPUs", *(label_of(figure, currency, lang) for figure in TABLE))
+    figures = figures_of(replay.outcomes)
+    head = (_("Policy"), "GPUs", *(label_of(figure, currency, lang) for figure in figures))
     gpus = number(replay.fleet.gpus, lang)
     rows = tuple(
-        (outcome.policy, gpus, *(cell(figure, outcome.runs, lang, dash) for figure in TABLE))
+        (outcome.policy, gpus, *(cell(figure, outcome.runs, lang, dash) for figure in figures))
         for outcome in replay.outcomes
     )
     best = "" if is_sized(replay) else choose(replay).policy

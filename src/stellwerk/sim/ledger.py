@@ -1,5 +1,7 @@
 """What happened in a replay, as intervals: the raw material of every figure. Integers only."""
 
+from fractions import Fraction
+
 from msgspec import Struct
 
 from stellwerk.engine.decision import Reason
@@ -8,8 +10,15 @@ from stellwerk.engine.partition.policy import WHOLE
 from stellwerk.engine.placement.place import Grant
 
 
+class LinkUse(Struct, frozen=True):
+    """The level of the link that joined a gang ("": unknown), and so many times as long it took by it."""
+
+    level: str
+    factor: Fraction
+
+
 class Stay(Struct, frozen=True):
-    """A job on GPUs from `start_ns` to `end_ns`.
+    """A job on GPUs from `start_ns` to `end_ns`; `link` is set for a gang, where the fleet has a network.
 
     `held_milli_ns` is the GPU-time that it held, `useful_milli_ns` the measured use that came of it.
     """
@@ -20,6 +29,7 @@ class Stay(Struct, frozen=True):
     grants: tuple[Grant, ...]
     held_milli_ns: int
     useful_milli_ns: int
+    link: LinkUse | None = None
 
 
 class Ledger:

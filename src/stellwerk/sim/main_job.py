@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from stellwerk.api.errors import InvalidInput
@@ -19,6 +19,7 @@ from stellwerk.engine.partition.policy import ADVISED, POLICIES, Policy
 from stellwerk.engine.snapshot import Fleet
 from stellwerk.sim.demand.load import DemandOptions, Input, LoadedDemand, load_demand
 from stellwerk.sim.intake.fleets import FoundFleet, fleet_beside, named_fleet, share_memory_bytes
+from stellwerk.sim.intake.networks import check_described, network_notes, share_of
 from stellwerk.sim.intake.numbers import check_between
 from stellwerk.sim.intake.slowdowns import slowdowns_of
 from stellwerk.sim.replay import Scenario, replay
@@ -45,6 +46,7 @@ class Arguments(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknow
     replicas: int = 4
     headroom_percent: int = 0
     geometry: str = ""
+    communication_share: str | UnsetType = UNSET
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -77,7 +79,13 @@ def prepare(arguments: Arguments) -> Prepared:
     slowdowns, slowdown_inputs = slowdowns_of(arguments.slowdown)
     _check_demand(loaded.demand)
     _check_geometry(policies, found.fleet)
-    scenario = Scenario(demand=loaded.demand, fleet=found.fleet, slowdowns=slowdowns, seed=arguments.seed)
+    scenario = Scenario(
+        demand=loaded.demand,
+        fleet=found.fleet,
+        slowdowns=slowdowns,
+        seed=arguments.seed,
+        share=_share(arguments, found.fleet),
+    )
     beside = tuple(item for item in loaded.inputs if item.role != "fleet" or named is None)
     return Prepared(
         arguments=arguments,
@@ -86,6 +94,15 @@ def prepare(arguments: Arguments) -> Prepared:
         inputs=(*beside, *found.inputs, *slowdown_inputs),
         measured=measured,
     )
+
+
+def _share(arguments: Arguments, fleet: Fleet) -> Decimal | None:
+    """What of a step waits for the network; refused where no node says what its network is."""
+    text = arguments.communication_share
+    if isinstance(text, UnsetType):
+        return None
+    check_described(fleet, "--communication-share")
+    return share_of(text, "--communication-share")
 
 
 def _demand(arguments: Arguments, named: FoundFleet | None) -> LoadedDemand:
@@ -163,7 +180,7 @@ def so_far(prepared: Prepared, outcomes: list[Outcome]) -> Replay:
         fleet=fleet,
         seed=prepared.scenario.seed,
         outcomes=tuple(outcomes),
-        notes=tuple(_notes(demand, fleet, prepared.policies)),
+        notes=(*_notes(demand, fleet, prepared.policies), *network_notes(prepared.scenario)),
         left_out=demand.left_out,
     )
 

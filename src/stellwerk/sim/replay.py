@@ -1,6 +1,7 @@
 """Replay a demand on a fleet: one policy, or all of them side by side on the same demand."""
 
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 
 from msgspec import Struct, UnsetType
 from msgspec.structs import replace
@@ -18,6 +19,8 @@ from stellwerk.runtime.loop import run
 from stellwerk.sim.faults import Cutting, node_losses
 from stellwerk.sim.figures import run_figures
 from stellwerk.sim.ledger import Ledger
+from stellwerk.sim.network.links import Network, default_share, network_of
+from stellwerk.sim.network.loss import network_loss
 from stellwerk.sim.result import Outcome, Run
 from stellwerk.sim.safety import Safety
 from stellwerk.sim.slowdown import Slowdown
@@ -27,7 +30,9 @@ from stellwerk.sim.world import World
 class Scenario(Struct, frozen=True, kw_only=True):
     """What a replay takes besides the policy: demand, fleet, what sharing costs, and the seed of faults.
 
-    From `faults_until_ns` on no node is lost and no cut fails.
+    From `faults_until_ns` on no node is lost and no cut fails. `share` of a step waits for the network where
+    a gang does not say it (None: as published); which links it could have had is asked of the `declared`
+    fleet (None: the same fleet).
     """
 
     demand: Demand
@@ -35,6 +40,13 @@ class Scenario(Struct, frozen=True, kw_only=True):
     slowdowns: tuple[Slowdown, ...]
     seed: int = 1
     faults_until_ns: int = 2**63
+    share: Decimal | None = None
+    declared: Fleet | None = None
+
+    @property
+    def network(self) -> Network | None:
+        """The links of the fleet; None where no node describes its network."""
+        return network_of(self.fleet, self.declared or self.fleet, self.share)
 
     def slowdowns_plain(self) -> list[dict[str, str]]:
         """The slowdowns as plain data, for a receipt's hash."""
@@ -57,10 +69,19 @@ def replay(scenario: Scenario, policy: Policy) -> Outcome:
     for slowdown in scenario.slowdowns:
         ledger = simulate(scenario, policy, slowdown)
         assert ledger is not None, "a replay that nobody watches runs to its end"
-        runs.append(run_figures(scenario.demand, scenario.fleet, ledger, label_of(policy, slowdown)))
+        runs.append(figures_of(scenario, ledger, label_of(policy, slowdown)))
         if ledger.all_whole or runs[-1].slowdown == "given":
             break
     return Outcome(policy=policy.name, runs=tuple(runs))
+
+
+def figures_of(scenario: Scenario, ledger: Ledger, label: str) -> Run:
+    """The figures of one run of the scenario."""
+    run = run_figures(scenario.demand, scenario.fleet, ledger, label)
+    if scenario.network is None:
+        return run
+    share = default_share(scenario.share)
+    return replace(run, network=network_loss(ledger.stays, scenario.fleet, share))
 
 
 def replay_all(scenario: Scenario, policies: Sequence[Policy]) -> Iterator[Outcome]:
@@ -96,6 +117,7 @@ def stage(scenario: Scenario, policy: Policy, slowdown: Slowdown) -> Stage:
         None if isinstance(law, UnsetType) else Cutting(law, fleet, scenario.seed, scenario.faults_until_ns)
     )
     world = World(plan.sites, jobs, slowdown, cloud, cutting)
+    world.network = scenario.network
     for job in demand.jobs:
         world.post(job.arrival_ns, JobArrived(job.name))
     for at, node in node_losses(fleet, min(demand.period_ns, scenario.faults_until_ns), scenario.seed):
@@ -140,4 +162,4 @@ def play(staged: Stage, watch: Watch | None = None) -> bool:
 
 def with_fleet(scenario: Scenario, fleet: Fleet) -> Scenario:
     """The same scenario on another fleet."""
-    return replace(scenario, fleet=fleet)
+    return replace(scenario, fleet=fleet, declared=scenario.declared or scenario.fleet)

@@ -122,10 +122,37 @@ class Reconfigurations(Struct, frozen=True, kw_only=True, rename="camel"):
     time_ns: int
 
 
+class NetworkLevel(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Gangs that one level of link joined, and what they lost against the link of their measured duration."""
+
+    level: str
+    gangs: int
+    lost_ns: int
+    gpu_hours: Decimal
+    cost: Decimal | None
+
+
+class NetworkLoss(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What gangs lost to the network: run time, GPU-hours held, and their cost; the levels add up to it.
+
+    `share` of a step waits for the network in gangs that do not say it. `unknown` gangs had a link of which
+    no bandwidth is known: they lost nothing here. A gang that was interrupted may count at two levels.
+    """
+
+    share: Decimal
+    gangs: int
+    unknown: int
+    lost_ns: int
+    gpu_hours: Decimal
+    cost: Decimal | None
+    levels: tuple[NetworkLevel, ...]
+
+
 class Run(Struct, frozen=True, kw_only=True, rename="camel"):
     """A policy under one assumption on slowdown: "none", "proportional", or "given" (from a sourced file).
 
-    `reconfigurations` are counted where the fleet says that a cut takes time or may fail.
+    `reconfigurations` are counted where the fleet says that a cut takes time or may fail, `network` where it
+    describes one.
     """
 
     slowdown: str
@@ -140,6 +167,7 @@ class Run(Struct, frozen=True, kw_only=True, rename="camel"):
     samples: tuple[Sample, ...]
     busiest: SliceMap
     reconfigurations: Reconfigurations | UnsetType = UNSET
+    network: NetworkLoss | UnsetType = UNSET
 
 
 class Sized(Struct, frozen=True, kw_only=True, rename="camel"):

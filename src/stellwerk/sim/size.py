@@ -12,8 +12,7 @@ from msgspec.structs import replace
 
 from stellwerk.engine.partition.policy import Policy
 from stellwerk.engine.snapshot import Fleet
-from stellwerk.sim.figures import run_figures
-from stellwerk.sim.replay import Scenario, label_of, simulate, with_fleet
+from stellwerk.sim.replay import Scenario, figures_of, label_of, simulate, with_fleet
 from stellwerk.sim.result import Run, Sized
 from stellwerk.sim.world import World
 
@@ -79,7 +78,7 @@ def _runs(scenario: Scenario, policy: Policy, target: Target) -> tuple[Run, ...]
         label = label_of(policy, slowdown)
         if ledger.all_whole:
             label = label_of(policy, scenario.slowdowns[0])
-        run = run_figures(scenario.demand, scenario.fleet, ledger, label)
+        run = figures_of(scenario, ledger, label)
         if not _meets(run, target):
             return ()
         found.insert(0, run)

@@ -35,7 +35,8 @@ from stellwerk.ports.cloud import Cloud
 from stellwerk.ports.gpus import Conflict, MemoryGpus
 from stellwerk.runtime.agenda import Agenda
 from stellwerk.sim.faults import CutOutcome, Cutting
-from stellwerk.sim.ledger import Ledger, Stay
+from stellwerk.sim.ledger import Ledger, LinkUse, Stay
+from stellwerk.sim.network.links import Network
 from stellwerk.sim.slowdown import FULL, Slowdown, Tenants, limit_of, load_milli, slower, speed
 
 # At one instant: what frees GPUs comes before what asks for them, and the end of the period is last.
@@ -76,6 +77,7 @@ class Progress:
         "grants",
         "held_milli_ns",
         "job",
+        "link",
         "part_milli",
         "rate",
         "since_ns",
@@ -85,6 +87,7 @@ class Progress:
 
     def __init__(self, job: Job, grants: tuple[Grant, ...], now: int, duration_ns: int) -> None:
         self.job, self.grants = job, grants
+        self.link: LinkUse | None = None
         self.start_ns = self.since_ns = now
         self.duration_ns = duration_ns
         self.done_ns = 0
@@ -113,6 +116,7 @@ class World:
         self.gpus = MemoryGpus(sites, at_once=cutting is None)
         self.cutting: dict[int, ConfigureGpu] = {}  # By GPU: what is cut there now.
         self._cutting = cutting
+        self.network: Network | None = None  # Links slow nobody where nobody described them.
         self.running: dict[str, Progress] = {}
         self.arrived = 0
         self._sites, self._jobs, self._slowdown, self._cloud = sites, jobs, slowdown, cloud
@@ -212,8 +216,10 @@ class World:
         self.ledger.waits.append((self._waiting_since.pop(job.name), now))
         left = job.duration_ns - self._served_ns.get(job.name, 0)
         progress = self.running[job.name] = Progress(job, grants, now, left)
+        if self.network is not None:
+            progress.link = self.network.use(job, grants, self._sites)
         if grants[0].method == WHOLE:
-            self._set_rate(progress, FULL, now)
+            self._set_rate(progress, self._linked(progress, FULL), now)
             return
         for gpu in {grant.gpu for grant in grants}:
             self._tenants_changed(gpu, now)
@@ -258,7 +264,18 @@ class World:
             limit = slower(limit, limit_of(self._sites[grant.gpu], grant, job, tenants))
         if rate != FULL:
             self.ledger.slowed.add(job.name)
-        return limit if job.is_service else rate
+        return self._linked(progress, limit if job.is_service else rate)
+
+    def _linked(self, progress: Progress, rate: tuple[int, int]) -> tuple[int, int]:
+        """The rate over the gang's link, which slows every step alike; a service ends by the clock."""
+        link = progress.link
+        if link is None or link.factor == 1:
+            return rate
+        if link.factor > 1:
+            self.ledger.slowed.add(progress.job.name)
+        if progress.job.is_service:
+            return rate
+        return rate[0] * link.factor.denominator, rate[1] * link.factor.numerator
 
     def _set_part(self, progress: Progress, now: int) -> None:
         """Tenants of a time-sliced GPU hold equal parts of it, however many replicas are free."""
@@ -295,7 +312,8 @@ class World:
         job = progress.job
         done = 0 if lost and not job.is_service else progress.done_ns
         useful = done * load_milli(job) * job.gpus * job.pods
-        stay = Stay(job, progress.start_ns, now, progress.grants, progress.held_milli_ns, useful)
+        held, link = progress.held_milli_ns, progress.link
+        stay = Stay(job, progress.start_ns, now, progress.grants, held, useful, link)
         self.ledger.stays.append(stay)
         self._count_overflow(progress, now)
 

@@ -20,6 +20,8 @@ ARRIVAL, DURATION = "stellwerk.dev/arrival", "stellwerk.dev/duration"
 GPU_MEMORY = "stellwerk.dev/gpu-memory"
 GPU_COMPUTE, GPU_COMPUTE_MEAN = "stellwerk.dev/gpu-compute", "stellwerk.dev/gpu-compute-mean"
 WHOLE_GPU, ISOLATION = "stellwerk.dev/whole-gpu", "stellwerk.dev/isolation"
+COMMUNICATION_SHARE = "stellwerk.dev/communication-share"
+MEASURED_BUS_BANDWIDTH = "stellwerk.dev/measured-bus-bandwidth"
 _CHOICES = {WHOLE_GPU: ("true", "false"), ISOLATION: ("required", "none")}
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _WORD = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -47,6 +49,11 @@ def is_subdomain(name: str) -> bool:
 def is_word(text: str) -> bool:
     """Whether a text can be the value of a label, or its key behind the domain: 1 to 63 characters."""
     return _WORD.fullmatch(text) is not None
+
+
+def is_label(name: str) -> bool:
+    """Whether a name is a DNS-1123 label: at most 63 lower-case letters, digits and '-'."""
+    return _LABEL.fullmatch(name) is not None
 
 
 def check_metadata(manifest: Manifest) -> None:
@@ -84,7 +91,7 @@ def label_value_refusal(path: str, value: str) -> Iterator[Refusal]:
 
 def name_refusal(path: str, name: str, label: bool = False) -> Iterator[Refusal]:
     """A name that is no DNS-1123 subdomain, or no `label` (no points, 63 characters)."""
-    if _LABEL.fullmatch(name) if label else is_subdomain(name):
+    if is_label(name) if label else is_subdomain(name):
         return
     yield Refusal(
         code="no-label" if label else "no-subdomain",
@@ -168,6 +175,26 @@ def _check_share(manifest: Manifest, path: str, text: str) -> None:
         )
 
 
+def _check_step_share(manifest: Manifest, path: str, text: str) -> None:
+    if _fails(parse_quantity, text) or not 0 <= parse_quantity(text).nanos <= NANO:
+        raise InvalidInput(
+            "{value} is not a share of a step",
+            fix='write a quantity from 0 to 1, such as "150m" for 15 percent',
+            **manifest.at(path),
+            value=shown(text) or '""',
+        )
+
+
+def _check_bandwidth(manifest: Manifest, path: str, text: str) -> None:
+    if _fails(parse_quantity, text) or parse_quantity(text).nanos <= 0:
+        raise InvalidInput(
+            "{value} is not a bus bandwidth in GB/s",
+            fix='write what nccl-tests measured where the job ran, such as "475"',
+            **manifest.at(path),
+            value=shown(text) or '""',
+        )
+
+
 def _fails(parse: Callable[[str], Any], text: str) -> bool:
     try:
         parse(text)
@@ -182,4 +209,6 @@ _ANNOTATIONS: dict[str, Callable[[Manifest, str, str], None]] = {
     GPU_MEMORY: _check_memory,
     GPU_COMPUTE: _check_share,
     GPU_COMPUTE_MEAN: _check_share,
+    COMMUNICATION_SHARE: _check_step_share,
+    MEASURED_BUS_BANDWIDTH: _check_bandwidth,
 }

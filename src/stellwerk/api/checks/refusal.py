@@ -59,8 +59,8 @@ def too_many(path: str, items: Sized | UnsetType, most: int) -> Iterator[Refusal
 
 def twice(path: str, names: Iterable[str]) -> Iterator[Refusal]:
     """Names that were there before; `path` is the list's."""
-    seen: set[str] = set()
-    for i, name in enumerate(names):
+    listed, seen = list(names), set[str]()
+    for i, name in enumerate(listed if len(set(listed)) < len(listed) else ()):
         if name in seen:
             yield Refusal(
                 code="twice",

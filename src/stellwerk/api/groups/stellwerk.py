@@ -49,6 +49,51 @@ class Owned(Struct, frozen=True, kw_only=True, rename="camel"):
     colocation_per_year: Money | UnsetType = UNSET
 
 
+class FleetNvlink(Struct, frozen=True, kw_only=True, rename="camel"):
+    """`domain` GPUs of a node, in order, reach one another by NVLink; its bus bandwidth in GB/s, measured."""
+
+    domain: Int32 | UnsetType = UNSET
+    bus_bandwidth: Decimal | UnsetType = UNSET
+
+
+class FleetPcie(Struct, frozen=True, kw_only=True, rename="camel"):
+    """PCIe roots over which a node's GPUs are spread evenly, in order.
+
+    `busBandwidth` in GB/s is measured across roots, `rootBusBandwidth` below one.
+    """
+
+    roots: Int32 | UnsetType = UNSET
+    generation: Int32 | UnsetType = UNSET
+    bus_bandwidth: Decimal | UnsetType = UNSET
+    root_bus_bandwidth: Decimal | UnsetType = UNSET
+
+
+class FleetRdma(Struct, frozen=True, kw_only=True, rename="camel"):
+    """`nics` of a node (default: one a GPU), each of `gbps`; kind is infiniband, roce or efa."""
+
+    kind: str
+    gbps: Decimal
+    nics: Int32 | UnsetType = UNSET
+    bus_bandwidth: Decimal | UnsetType = UNSET
+
+
+class FleetTcp(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The node's other network: its line rate, and the bus bandwidth that NCCL gets of it in GB/s."""
+
+    gbps: Decimal
+    bus_bandwidth: Decimal | UnsetType = UNSET
+
+
+class FleetNetwork(Struct, frozen=True, kw_only=True, rename="camel"):
+    """How the GPUs of each node of a group reach one another; what is left out comes from the catalog."""
+
+    nvlink: FleetNvlink | UnsetType = UNSET
+    clique: str | UnsetType = UNSET
+    pcie: FleetPcie | UnsetType = UNSET
+    rdma: FleetRdma | UnsetType = UNSET
+    tcp: FleetTcp | UnsetType = UNSET
+
+
 class FleetNodeGroup(Struct, frozen=True, kw_only=True, rename="camel"):
     """`count` equal nodes (default 1); at most one of instanceType, price (a node-hour) and owned."""
 
@@ -60,6 +105,7 @@ class FleetNodeGroup(Struct, frozen=True, kw_only=True, rename="camel"):
     capacity_type: str | UnsetType = UNSET
     price: Money | UnsetType = UNSET
     owned: Owned | UnsetType = UNSET
+    network: FleetNetwork | UnsetType = UNSET
 
 
 class FleetFaults(Struct, frozen=True, kw_only=True, rename="camel"):

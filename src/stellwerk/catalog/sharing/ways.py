@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from stellwerk.catalog.data import read
-from stellwerk.catalog.interference import Measurement, interference
+from stellwerk.catalog.published.interference import Measurement, interference
 
 
 class Answer(Struct, frozen=True, kw_only=True):

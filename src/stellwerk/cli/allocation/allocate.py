@@ -1,6 +1,9 @@
 """`stellwerk allocate -f DIR`: which devices on which node, or why not and what would help."""
 
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -55,35 +58,48 @@ def command(
 
     Exit code 0: all are allocated; 1: not all.
     """
+    lang = language_of(shown["lang"])
+    with _uncollected():
+        world, outcome, setting = _decide(paths, state, (kubernetes, settings))
+        sys.stdout.write(_text(world, outcome, setting, (shown["output"] or "table", lang)))
+    return 0 if outcome.all_allocated else 1
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """A large cluster is millions of objects without a cycle: looking for cycles takes half of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _decide(
+    paths: tuple[str, ...], state: str | None, under: tuple[str, tuple[str, ...]]
+) -> "tuple[World, Outcome, Setting]":
+    from stellwerk.api.errors import InvalidInput
     from stellwerk.catalog.versions import minor_of
     from stellwerk.engine.allocation.gates import gates_on, gates_to_turn_on
     from stellwerk.engine.allocation.pods.cluster import Rules
+    from stellwerk.engine.allocation.pods.expressions import check_expressions
     from stellwerk.engine.allocation.pods.turn import allocate_pods
     from stellwerk.engine.allocation.pods.world import world_of
     from stellwerk.report.allocation.document import Setting
     from stellwerk.sim.intake.cluster import read_cluster
 
-    lang = language_of(shown["lang"])
-    release = minor_of(kubernetes)
-    gates = gates_on(release, settings)
-    world = world_of(read_cluster(paths, state), combined_slices=release == FIRST)
-    outcome = allocate_pods(
-        world,
-        Rules(
-            gates=gates,
-            to_turn_on=gates_to_turn_on(release, gates),
-            none_means_all=release in TAINTS_ALL,
-            scores_alternatives=release != FIRST,
-        ),
+    release = minor_of(under[0])
+    gates = gates_on(release, under[1])
+    manifests = read_cluster(paths, state)
+    check_expressions(manifests, gates)
+    world = world_of(manifests, combined_slices=release == FIRST)
+    rules = Rules(
+        gates=gates,
+        to_turn_on=gates_to_turn_on(release, gates),
+        none_means_all=release in TAINTS_ALL,
+        scores_alternatives=release != FIRST,
     )
-    _check_asked(outcome, paths)
-    sys.stdout.write(_text(world, outcome, Setting(release, gates), (shown["output"] or "table", lang)))
-    return 0 if outcome.all_allocated else 1
-
-
-def _check_asked(outcome: "Outcome", paths: tuple[str, ...]) -> None:
-    from stellwerk.api.errors import InvalidInput
-
+    outcome = allocate_pods(world, rules)
     if not outcome.answers:
         raise InvalidInput(
             "{name} has no ResourceClaim, and no pod that asks for devices",
@@ -91,6 +107,7 @@ def _check_asked(outcome: "Outcome", paths: tuple[str, ...]) -> None:
             source=", ".join(paths)[:200],
             name=", ".join(paths)[:200],
         )
+    return world, outcome, Setting(release, gates)
 
 
 def _text(world: "World", outcome: "Outcome", setting: "Setting", shown: tuple[str, "Language"]) -> str:

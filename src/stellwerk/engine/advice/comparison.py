@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from stellwerk.catalog.interference import Measurement
 from stellwerk.catalog.prices import ExchangeRate, Price
+from stellwerk.catalog.published.interference import Measurement
 from stellwerk.catalog.sharing.ways import Answer
 from stellwerk.engine.decision import Reason
 from stellwerk.engine.demand import Job

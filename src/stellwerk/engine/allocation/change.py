@@ -30,7 +30,7 @@ from stellwerk.engine.allocation.pods.extended import extended_of
 from stellwerk.engine.allocation.search.attempt import MAX_DEVICES_PER_CLAIM
 from stellwerk.engine.decision import Reason
 
-MOST_TRIES = 200
+MOST_TRIES, MOST_GIVEN_UP = 200, 10
 AnyRequest = ExactDeviceRequest | DeviceSubRequest
 
 
@@ -82,17 +82,16 @@ class Place(Struct, frozen=True):
 
 def smallest_change(case: Case, choices: Choices, works: Callable[[Case], str | None]) -> Change | NoChange:
     """The first change after which `works` names a node. It says "" for none, None where it gives up."""
-    tried = 0
+    tried = given_up = 0
     for reason, changed in changes_of(case, choices):
-        if tried >= MOST_TRIES:
+        if tried >= MOST_TRIES or given_up >= MOST_GIVEN_UP:
             return NoChange(tried, False)
         tried += 1
         node = works(changed)
-        if node is None:
-            return NoChange(tried, False)
         if node:
             return Change(reason, node)
-    return NoChange(tried, True)
+        given_up += node is None
+    return NoChange(tried, not given_up)
 
 
 def changes_of(case: Case, choices: Choices) -> Iterator[tuple[Reason, Case]]:

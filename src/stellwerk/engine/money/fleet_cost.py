@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from stellwerk.api.duration import parse_duration
 from stellwerk.api.errors import InvalidInput
@@ -26,7 +27,8 @@ from stellwerk.engine.money.checked import (
 from stellwerk.engine.money.exchange import Quote
 from stellwerk.engine.money.node_cost import Target, own, rent
 from stellwerk.engine.money.node_group import Offer, check_nodes, counted, gpus_of, model_of, offer_of
-from stellwerk.engine.snapshot import Faults, Fleet, FleetNode, NodeCost, Reconfiguration
+from stellwerk.engine.snapshot import Faults, Fleet, FleetNode, NodeCost, NodeNetwork, Reconfiguration
+from stellwerk.engine.topology.describe import Hardware, describe
 
 LIST_PRICES = Reason("ListPrices", "Catalog prices are list prices without VAT, storage and egress.")
 OLD_RATE = (
@@ -109,27 +111,25 @@ def _priced_group(group: api.FleetNodeGroup, path: str, fleet: str, target: Targ
     model = model_of(offer)
     cost = _cost(offer, target)
     count = given(group.count, 1)
+    gpus = gpus_of(offer)
     node = FleetNode(
         name=group.name,
         gpu_model=model.id,
-        gpus=gpus_of(offer),
+        gpus=gpus,
         gpu_memory_bytes=model.memory_bytes,
         cost=cost,
+        network=_network(offer, Hardware(model, gpus, offer.row)),
     )
     names = [group.name] if count == 1 else [f"{group.name}-{i}" for i in range(count)]
     notes = row_notes(offer.row) if offer.row and cost.terms else ()
     notes = (*notes, *unknown_note(group.name, cost))
-    return PricedGroup(tuple(_named(node, name) for name in names), notes)
+    return PricedGroup(tuple(replace(node, name=name) for name in names), notes)
 
 
-def _named(node: FleetNode, name: str) -> FleetNode:
-    return FleetNode(
-        name=name,
-        gpu_model=node.gpu_model,
-        gpus=node.gpus,
-        gpu_memory_bytes=node.gpu_memory_bytes,
-        cost=node.cost,
-    )
+def _network(offer: Offer, hardware: Hardware) -> NodeNetwork | UnsetType:
+    if isinstance(offer.group.network, UnsetType):
+        return UNSET
+    return describe(offer.group.network, hardware, f"{offer.path}.network")
 
 
 def _cost(offer: Offer, target: Target) -> NodeCost:

@@ -6,9 +6,10 @@ times replicas) or in `-MIG-<profile>` (capacity and `nvidia.com/gpu.count` coun
 
 from collections.abc import Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from stellwerk.api.errors import InvalidInput
+from stellwerk.api.groups import stellwerk as api
 from stellwerk.api.groups.core import Node, NodeSpec, NodeStatus
 from stellwerk.api.groups.meta import given
 from stellwerk.api.quantity import Quantity
@@ -21,9 +22,11 @@ from stellwerk.engine.money.checked import checked_currency
 from stellwerk.engine.money.fleet_cost import cost_of_row, rate_notes, row_notes, unknown_note
 from stellwerk.engine.money.node_cost import Target
 from stellwerk.engine.money.node_group import check_nodes
-from stellwerk.engine.snapshot import Fleet, FleetNode, NodeCost
+from stellwerk.engine.snapshot import Fleet, FleetNode, NodeCost, NodeNetwork
+from stellwerk.engine.topology.describe import Hardware, describe
 
 GPU = "nvidia.com/gpu"
+CLIQUE = "nvidia.com/gpu.clique"  # <clusterUUID>.<cliqueID>, where NVLink joins nodes.
 PROVIDERS = {"aws": "aws", "gce": "gcp", "azure": "azure", "scaleway": "scaleway", "nebius": "nebius"}
 OPTION = "spec.nodes[].price of a Fleet that lists this node"
 
@@ -135,7 +138,14 @@ def _priced(node: Seen, target: Target) -> FleetNode:
         gpus=_gpus(node),
         gpu_memory_bytes=model.memory_bytes,
         cost=_cost(node, target),
+        network=_network(node, Hardware(model, _gpus(node), node.row)),
     )
+
+
+def _network(node: Seen, hardware: Hardware) -> NodeNetwork | UnsetType:
+    """A Node says one thing of its network: the clique, by GPU feature discovery's label."""
+    clique = node.labels.get(CLIQUE, "")
+    return describe(api.FleetNetwork(clique=clique), hardware, "metadata.labels") if clique else UNSET
 
 
 def _cost(node: Seen, target: Target) -> NodeCost:

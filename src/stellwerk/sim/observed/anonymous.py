@@ -3,13 +3,16 @@
 Names become numbers in their old order, because ties end in a name: so nothing is decided otherwise.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
+
+from msgspec import UnsetType
 
 from stellwerk.api.errors import InvalidInput
 from stellwerk.engine.demand import NS_PER_S, Demand, Job
-from stellwerk.engine.snapshot import Fleet
+from stellwerk.engine.snapshot import Fleet, NodeNetwork
 
 Manifest = dict[str, Any]
 NOTE = "stellwerk.dev/"
@@ -62,6 +65,8 @@ def _period(demand: Demand) -> Manifest:
 
 def _fleet(fleet: Fleet) -> Manifest:
     nodes: list[Manifest] = []
+    networks = [node.network for node in fleet.nodes if not isinstance(node.network, UnsetType)]
+    cliques = _numbered("clique", [network.clique for network in networks if network.clique])
     for number, node in enumerate(fleet.nodes, 1):
         group: Manifest = {"name": f"node-{number:05d}", "gpuModel": node.gpu_model, "gpus": node.gpus}
         if node.cost.per_hour is not None:
@@ -71,6 +76,8 @@ def _fleet(fleet: Fleet) -> Manifest:
                 "currency": fleet.currency,
                 "source": f"{len(node.cost.terms)} terms, the first of {first.date}",
             }
+        if not isinstance(node.network, UnsetType):
+            group["network"] = _network(node.network, cliques)
         nodes.append(group)
     return {
         "apiVersion": "stellwerk.dev/v1alpha1",
@@ -78,6 +85,30 @@ def _fleet(fleet: Fleet) -> Manifest:
         "metadata": {"name": "case"},
         "spec": {"currency": fleet.currency, "nodes": nodes, **_mig(fleet)},
     }
+
+
+def _network(network: NodeNetwork, cliques: Mapping[str, str]) -> Manifest:
+    """The network as it was resolved: the bandwidths go before what the catalog knows."""
+    found: Manifest = {
+        "nvlink": {"domain": network.nvlink_domain, **_bus("busBandwidth", network.nvlink_gb_s)},
+        "pcie": {
+            "roots": network.pcie_roots,
+            **_bus("busBandwidth", network.node_gb_s),
+            **_bus("rootBusBandwidth", network.root_gb_s),
+        },
+    }
+    if network.clique:
+        found["clique"] = cliques[network.clique]
+    if network.rdma:
+        nics = {"kind": network.rdma, "nics": network.rdma_nics, "gbps": 1}
+        found["rdma"] = {**nics, **_bus("busBandwidth", network.rdma_gb_s)}
+    if network.tcp_gb_s is not None:
+        found["tcp"] = {"gbps": 1, **_bus("busBandwidth", network.tcp_gb_s)}
+    return found
+
+
+def _bus(field: str, speed: Decimal | None) -> Manifest:
+    return {} if speed is None else {field: f"{speed:f}"}
 
 
 def _mig(fleet: Fleet) -> Manifest:
@@ -96,6 +127,10 @@ def _job(job: Job, team: str, name: str, start_ns: int) -> Manifest:
         notes["gpu-compute"] = f"{job.compute_milli}m"
     if job.used_milli is not None:
         notes["gpu-compute-mean"] = f"{job.used_milli}m"
+    if not isinstance(job.communication_milli, UnsetType):
+        notes["communication-share"] = f"{job.communication_milli}m"
+    if not isinstance(job.measured_bus_mb_s, UnsetType):
+        notes["measured-bus-bandwidth"] = f"{job.measured_bus_mb_s}m"
     notes |= dict(_flags(job))
     labels = {} if job.kind == "unknown" else {f"{NOTE}workload-kind": job.kind}
     container = {"name": "main", "image": "none", "resources": {"limits": {"nvidia.com/gpu": str(job.gpus)}}}

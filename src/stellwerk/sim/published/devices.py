@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from stellwerk.api.quantity import NANO, Quantity
 from stellwerk.catalog.gpus import MIB, GpuModel, gpu_model
@@ -18,6 +18,9 @@ from stellwerk.catalog.mig import MigProfile, mig_model
 from stellwerk.engine.partition.geometry import Instance
 from stellwerk.engine.partition.policy import MPS, TIME_SLICING
 from stellwerk.engine.placement.cuts import Layout
+from stellwerk.engine.snapshot import NodeNetwork
+from stellwerk.engine.topology.link import pcie_root
+from stellwerk.sim.published.fabric import CLIQUE, root_attribute
 
 Object = dict[str, Any]
 DRIVER = "gpu.nvidia.com"
@@ -36,15 +39,24 @@ class PublishedGpu(Struct, frozen=True):
 
 
 class PublishedNode(Struct, frozen=True):
-    """A node that is there, with its GPUs in order."""
+    """A node that is there, with its GPUs in order, and its network where the fleet describes it."""
 
     name: str
     gpus: tuple[PublishedGpu, ...]
+    network: NodeNetwork | UnsetType = UNSET
+
+    @property
+    def placed(self) -> list[tuple[PublishedGpu, Object]]:
+        """Each GPU with the attributes of its place: the PCIe root that it hangs on."""
+        if isinstance(self.network, UnsetType):
+            return [(gpu, {}) for gpu in self.gpus]
+        roots, gpus = self.network.pcie_roots, len(self.gpus)
+        return [(gpu, root_attribute(pcie_root(gpus, roots, gpu.index))) for gpu in self.gpus]
 
 
 def resource_slices(node: PublishedNode, generation: int) -> list[Object]:
     """The node's pool in one or more ResourceSlices; one without devices where nothing can be had."""
-    devices = [device for gpu in node.gpus for device in _devices(node.name, gpu)]
+    devices = [device for gpu, place in node.placed for device in _devices(node.name, gpu, place)]
     parts = [devices[at : at + MOST_DEVICES] for at in range(0, len(devices), MOST_DEVICES)] or [[]]
     pool = {"name": node.name, "generation": generation, "resourceSliceCount": len(parts)}
     return [
@@ -65,6 +77,8 @@ def node_object(node: PublishedNode) -> Object:
     if node.gpus:
         model = gpu_model(node.gpus[0].model)
         labels["nvidia.com/gpu.product"] = (*model.gfd_product_labels, model.id)[0]
+    if not isinstance(node.network, UnsetType) and node.network.clique:
+        labels[CLIQUE] = node.network.clique
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -100,13 +114,14 @@ def device_name(index: int, instance: Instance | None, profile_id: int | None = 
     return f"gpu-{index}-mig-{profile}-{'x' if profile_id is None else profile_id}-{instance.start}"
 
 
-def _devices(node: str, gpu: PublishedGpu) -> Iterator[Object]:
+def _devices(node: str, gpu: PublishedGpu, place: Object) -> Iterator[Object]:
     model = gpu_model(gpu.model)
     if not gpu.layout.mig:
         yield {
             "name": device_name(gpu.index, None),
             "attributes": {
                 **_attributes(model),
+                **place,
                 "type": {"string": "gpu"},
                 "uuid": {"string": _uuid("GPU", node, gpu.index)},
             },
@@ -119,6 +134,7 @@ def _devices(node: str, gpu: PublishedGpu) -> Iterator[Object]:
             "name": device_name(gpu.index, instance, profile.gi_profile_id),
             "attributes": {
                 **_attributes(model),
+                **place,
                 "parentUUID": {"string": _uuid("GPU", node, gpu.index)},
                 "profile": {"string": instance.profile.name},
                 "type": {"string": "mig"},

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+from msgspec import UnsetType
+
 from stellwerk.api.duration import parse_duration, parse_time
 from stellwerk.api.errors import InvalidInput
 from stellwerk.engine.partition.policy import Policy
 from stellwerk.engine.snapshot import Fleet
 from stellwerk.ports.store import MemoryStore, Object, Store, key_of
 from stellwerk.sim.published.devices import PublishedGpu, PublishedNode, node_object, resource_slices
+from stellwerk.sim.published.fabric import fabric_slices
 from stellwerk.sim.replay import Scenario, play, stage
 from stellwerk.sim.world import World
 
@@ -24,6 +27,7 @@ class Publisher:
         for gpu, site in enumerate(world.gpus.sites):
             self._gpus[site.node].append(gpu)
         self._generations = [0 for _ in fleet.nodes]
+        self._starts = [0 for _ in fleet.nodes]  # How often the node came: its other pools never change.
         self._there: list[dict[str, Object]] = [{} for _ in fleet.nodes]
         self._devices: list[list[Object]] = [[] for _ in fleet.nodes]
         world.gpus.touched.update(range(len(world.gpus.sites)))
@@ -42,7 +46,9 @@ class Publisher:
             self._put(node, [])
             self._devices[node] = []
             return
-        seen = PublishedNode(self._fleet.nodes[node].name, tuple(map(self._seen, self._gpus[node])))
+        known = self._fleet.nodes[node]
+        seen = PublishedNode(known.name, tuple(map(self._seen, self._gpus[node])), known.network)
+        self._starts[node] += not self._there[node]
         generation = self._generations[node]
         slices = resource_slices(seen, generation)
         devices = [device for part in slices for device in part["spec"]["devices"]]
@@ -50,6 +56,8 @@ class Publisher:
             self._generations[node] = generation + 1
             self._devices[node] = devices
             slices = resource_slices(seen, generation + 1)
+        if not isinstance(known.network, UnsetType):
+            slices += fabric_slices(known.name, known.network, self._starts[node])
         self._put(node, [*slices, node_object(seen)])
 
     def _seen(self, gpu: int) -> PublishedGpu:

@@ -6,6 +6,7 @@ pkg/util/validation/validation.go. A name of two slashes ("a/b/c") passes there,
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from stellwerk.api.checks.names import is_subdomain, is_word
 from stellwerk.api.checks.refusal import Refusal, quoted
@@ -34,10 +35,7 @@ def driver_refusal(path: str, name: str) -> Iterator[Refusal]:
 
 def qualified_refusal(path: str, name: str, full: bool = True) -> Iterator[Refusal]:
     """A name that is no attribute's or capacity's: domain/identifier; if not `full`, the domain may go."""
-    domain, slash, identifier = name.partition("/")
-    if not slash:
-        identifier = domain
-    if full and not slash:
+    if full and "/" not in name:
         yield Refusal(
             code="no-domain-part",
             path=path,
@@ -45,7 +43,7 @@ def qualified_refusal(path: str, name: str, full: bool = True) -> Iterator[Refus
             fix="write domain/name, such as gpu.nvidia.com/parentUUID",
             values={"name": quoted(name)},
         )
-    elif "/" not in identifier and not (_is_identifier(identifier) and (not slash or is_driver(domain))):
+    elif not is_qualified(name):
         yield Refusal(
             code="no-qualified-name",
             path=path,
@@ -55,8 +53,14 @@ def qualified_refusal(path: str, name: str, full: bool = True) -> Iterator[Refus
         )
 
 
-def _is_identifier(text: str) -> bool:
-    return len(text) <= MAX_IDENTIFIER and _IDENTIFIER.fullmatch(text) is not None
+@lru_cache(maxsize=4096)
+def is_qualified(name: str) -> bool:
+    """Whether a name is an identifier, perhaps with a domain and a slash before it."""
+    *domain, identifier = name.split("/", 1)
+    if "/" in identifier:
+        return True
+    fits = len(identifier) <= MAX_IDENTIFIER and _IDENTIFIER.fullmatch(identifier) is not None
+    return fits and all(map(is_driver, domain))
 
 
 def label_key_refusal(path: str, key: str) -> Iterator[Refusal]:

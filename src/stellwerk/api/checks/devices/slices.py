@@ -3,13 +3,14 @@
 Source: pkg/apis/resource/validation/validation.go and types.go (Kubernetes 1.37).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, structs
 
 from stellwerk.api.checks.devices.claims import taint_refusals
-from stellwerk.api.checks.devices.names import driver_refusal, qualified_refusal
-from stellwerk.api.checks.names import is_subdomain, name_refusal
+from stellwerk.api.checks.devices.names import driver_refusal, is_qualified, qualified_refusal
+from stellwerk.api.checks.names import is_label, is_subdomain, name_refusal
 from stellwerk.api.checks.refusal import Refusal, in_set, missing, one_of, quoted, too_many
 from stellwerk.api.groups.core import NodeSelector
 from stellwerk.api.groups.meta import given
@@ -17,7 +18,6 @@ from stellwerk.api.groups.resource import (
     Counter,
     CounterSet,
     Device,
-    DeviceAttribute,
     DeviceCounterConsumption,
     ResourceSliceSpec,
 )
@@ -28,8 +28,8 @@ MAX_DEVICES, MAX_SPECIAL_DEVICES = 128, 64
 MAX_COUNTER_SETS, MAX_COUNTERS, MAX_CONSUMED_SETS, MAX_GROUPS = 8, 32, 2, 2
 MAX_ATTRIBUTES, MAX_VALUES, MAX_VALUE_LENGTH, MAX_TAINTS, MAX_CONDITIONS = 32, 48, 64, 16, 4
 _PLACE = "a device has one of nodeName, nodeSelector, allNodes with perDeviceNodeSelection, else none"
-_LISTS = ("ints", "bools", "strings", "versions")
-_VALUES = ("int_", "bool_", "string", "version", *_LISTS)
+_RARE = ("taints", "consumes_counters", "binding_conditions", "binding_failure_conditions")
+_NOTHING: dict[str, Any] = {}
 
 
 def slice_refusals(spec: ResourceSliceSpec) -> Iterator[Refusal]:
@@ -99,17 +99,29 @@ def _one_term(path: str, selector: NodeSelector) -> Iterator[Refusal]:
 
 
 def _device(path: str, device: Device) -> Iterator[Refusal]:
-    yield from name_refusal(f"{path}.name", device.name, label=True)
-    attributes, capacity = given(device.attributes, {}), given(device.capacity, {})
-    if len(attributes) + len(capacity) > MAX_ATTRIBUTES or _values(device) > MAX_VALUES:
-        yield from too_many(path, [*attributes, *capacity], MAX_ATTRIBUTES)
-        yield from too_many(f"{path}.attributes", range(_values(device)), MAX_VALUES)
+    """A cluster may have 100,000 of these: places are written down only where something is wrong."""
+    if not is_label(device.name):
+        yield from name_refusal(f"{path}.name", device.name, label=True)
+    attributes, capacity = given(device.attributes, _NOTHING), given(device.capacity, _NOTHING)
     for name, attribute in attributes.items():
-        place = key_path(f"{path}.attributes", name)
-        yield from qualified_refusal(place, name, full=False)
-        yield from _attribute(place, attribute)
+        if not is_qualified(name):
+            yield from qualified_refusal(key_path(f"{path}.attributes", name), name, full=False)
+        values = [value for value in structs.astuple(attribute) if value is not UNSET]
+        if len(values) != 1 or not _is_short(values[0]):
+            yield from _attribute(key_path(f"{path}.attributes", name), values)
     for name in capacity:
-        yield from qualified_refusal(key_path(f"{path}.capacity", name), name, full=False)
+        if not is_qualified(name):
+            yield from qualified_refusal(key_path(f"{path}.capacity", name), name, full=False)
+    if len(attributes) + len(capacity) > MAX_ATTRIBUTES:
+        yield from too_many(path, [*attributes, *capacity], MAX_ATTRIBUTES)
+    if len(attributes) > 1 and any(_listed(device)):
+        yield from too_many(f"{path}.attributes", range(_values(device)), MAX_VALUES)
+    if any(getattr(device, field) is not UNSET for field in _RARE):
+        yield from _rare(path, device)
+
+
+def _rare(path: str, device: Device) -> Iterator[Refusal]:
+    """Taints, counters and conditions."""
     for field, items, most in (
         ("taints", device.taints, MAX_TAINTS),
         ("consumesCounters", device.consumes_counters, MAX_CONSUMED_SETS),
@@ -134,36 +146,47 @@ def _device_place(path: str, device: Device, per_device: bool) -> Iterator[Refus
         )
 
 
-def _attribute(path: str, attribute: DeviceAttribute) -> Iterator[Refusal]:
-    there = [field for field in _VALUES if getattr(attribute, field) is not UNSET]
-    if len(there) != 1:
+def _is_short(value: object) -> bool:
+    """Whether a value, or each of a list that is not empty, is as short as it has to be."""
+    if isinstance(value, str):
+        return len(value) <= MAX_VALUE_LENGTH // 4 or len(_bytes(value)) <= MAX_VALUE_LENGTH
+    return not isinstance(value, tuple) or (bool(value) and all(_is_short(one) for one in value))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")
+
+
+def _attribute(path: str, values: Sequence[object]) -> Iterator[Refusal]:
+    """An attribute of no or two values, of an empty list, or of a text that is too long."""
+    if len(values) != 1:
         yield one_of(path, "int, bool, string, version, ints, bools, strings, versions")
-        return
-    value = getattr(attribute, there[0])
-    texts = value if isinstance(value, tuple) else (value,)
-    if not texts:
+    elif values[0] == ():
         yield missing("no-value", path, "value")
-    for text in texts:
-        if isinstance(text, str) and len(text.encode(errors="surrogatepass")) > MAX_VALUE_LENGTH:
-            yield Refusal(
-                code="value-too-long",
-                path=path,
-                problem="the value {value} is longer than {most} bytes",
-                fix="shorten it",
-                values={"value": shown(text), "most": MAX_VALUE_LENGTH},
-            )
+    else:
+        texts = values[0] if isinstance(values[0], tuple) else (values[0],)
+        yield Refusal(
+            code="value-too-long",
+            path=path,
+            problem="the value {value} is longer than {most} bytes",
+            fix="shorten it",
+            values={
+                "value": shown(next(one for one in texts if not _is_short(one))),
+                "most": MAX_VALUE_LENGTH,
+            },
+        )
 
 
 def _listed(device: Device) -> Iterator[bool]:
-    for attribute in given(device.attributes, {}).values():
-        yield any(getattr(attribute, field) is not UNSET for field in _LISTS)
+    for attribute in given(device.attributes, _NOTHING).values():
+        yield any(isinstance(value, tuple) for value in structs.astuple(attribute))
 
 
 def _values(device: Device) -> int:
     """How many values the attributes have, each of a list by itself."""
     lists = (
-        sum(len(given(getattr(attribute, field), ())) for field in _LISTS)
-        for attribute in given(device.attributes, {}).values()
+        sum(len(value) for value in structs.astuple(attribute) if isinstance(value, tuple))
+        for attribute in given(device.attributes, _NOTHING).values()
     )
     return sum(max(1, count) for count in lists)
 

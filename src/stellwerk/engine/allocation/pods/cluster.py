@@ -16,8 +16,8 @@ from stellwerk.engine.allocation.allocate import Snapshot
 from stellwerk.engine.allocation.decision import AllocatedState, features_of
 from stellwerk.engine.allocation.fleet import Fleet
 from stellwerk.engine.allocation.pods.claims import allocation_of, key_of, made_claims
-from stellwerk.engine.allocation.pods.extended import GATE, classes_by_resource
-from stellwerk.engine.allocation.pods.neighbours import Placed, placed_on
+from stellwerk.engine.allocation.pods.extended import GATE, asked_by, classes_by_resource
+from stellwerk.engine.allocation.pods.neighbours import Placed, has_neighbours, placed_on
 from stellwerk.engine.allocation.pods.node_fit import node_refuses
 from stellwerk.engine.allocation.pods.waiting import Key, PodCase
 from stellwerk.engine.allocation.pods.world import World
@@ -58,6 +58,8 @@ class Cluster:
         self._by_resource = classes_by_resource(world.classes)
         self._snapshots: dict[Gates, Snapshot] = {}
         self._fleets: dict[tuple[Gates, tuple[int, ...]], Fleet] = {}
+        self.keeps_away = False  # Whether a pod that runs has anti-affinity.
+        self._asked: dict[int, tuple[PodSpec, Mapping[str, int]]] = {}
         self._fits: dict[int, tuple[PodSpec, list[Reason | None]]] = {}
         for key, claim in self.claims.items():
             result = allocation_of(claim)
@@ -117,9 +119,19 @@ class Cluster:
             known = self._fits[id(spec)] = (spec, [node_refuses(node, spec) for node in self.nodes])
         return known[1]
 
+    def asked_by(self, spec: PodSpec) -> Mapping[str, int]:
+        """The extended resources that a pod asks for."""
+        known = self._asked.get(id(spec))
+        if known is None or known[0] is not spec:
+            if len(self._asked) >= _MOST_FLEETS:
+                self._asked.clear()
+            known = self._asked[id(spec)] = (spec, asked_by(spec))
+        return known[1]
+
     def place(self, pod: PodCase, position: int, plugin: Mapping[str, int]) -> None:
         """The pod runs on the node from now on."""
         self.plugin_used[position].update(plugin)
+        self.keeps_away = self.keeps_away or has_neighbours(pod.spec)
         self.placed.append(placed_on(self.nodes[position], pod.key[0], pod.labels, pod.spec))
 
     def hold(self, claims: Sequence[ResourceClaim]) -> None:

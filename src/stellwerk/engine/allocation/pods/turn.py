@@ -28,12 +28,21 @@ from stellwerk.engine.allocation.pods.claims import (
 )
 from stellwerk.engine.allocation.pods.cluster import Cluster, Rules
 from stellwerk.engine.allocation.pods.extended import GATE, asked_by, served_by
-from stellwerk.engine.allocation.pods.places import Ask, Budget, Found, NodesRefused, find_place, works_in
+from stellwerk.engine.allocation.pods.places import (
+    MOST_STEPS,
+    STEPS_A_NODE,
+    Ask,
+    Budget,
+    Found,
+    NodesRefused,
+    find_place,
+    works_in,
+)
 from stellwerk.engine.allocation.pods.waiting import Key, PodCase
 from stellwerk.engine.allocation.pods.world import World
 from stellwerk.engine.decision import Reason
 
-CHANGE_STEPS = 300_000  # Devices tried for all changes of one pod together.
+CHANGE_STEPS = 20_000  # Devices tried for all changes of one pod together.
 MOST_CHANGES = 50  # Pods and claims for which a change is looked for.
 _TAKEN = frozenset({"in-use", "counters", "capacity", "compatibility-groups", "constraint"})
 _USEFUL_GATES = frozenset(part for gate in GATES for part in gate.split("+")) | {GATE}
@@ -91,6 +100,10 @@ def allocate_pods(world: World, rules: Rules) -> Outcome:
     return Outcome(tuple(answers), tuple(cluster.claims.values()))
 
 
+def _budget(cluster: Cluster) -> Budget:
+    return Budget(MOST_STEPS + STEPS_A_NODE * len(cluster.nodes))
+
+
 def _claim(cluster: Cluster, key: Key) -> tuple[Answer | None, Ask | None]:
     claim = cluster.claims[key]
     result = allocation_of(claim)
@@ -99,7 +112,7 @@ def _claim(cluster: Cluster, key: Key) -> tuple[Answer | None, Ask | None]:
             kind="ResourceClaim", key=key, claims=(claim,), allocated=True, node=_node_of(claim), before=True
         ), None
     ask = Ask(None, (), Case(claims=(claim,), gates=cluster.gates))
-    found, refused = find_place(cluster, ask, Budget())
+    found, refused = find_place(cluster, ask, _budget(cluster))
     if found is None:
         return _refused("ResourceClaim", key, (claim,), refused), ask
     claims = _allocated(found)
@@ -115,7 +128,7 @@ def _pod(cluster: Cluster, pod: PodCase) -> tuple[Answer | None, Ask | None]:
     if isinstance(ask, Reason):
         return _refused("Pod", pod.key, (), (NodesRefused("", len(cluster.nodes), (ask,)),)), None
     bound = given(pod.spec.node_name, "") in cluster.position
-    found, refused = find_place(cluster, ask, Budget())
+    found, refused = find_place(cluster, ask, _budget(cluster))
     if found is None:
         return _refused("Pod", pod.key, (*ask.held, *ask.case.claims), refused), ask
     if not bound:
@@ -199,7 +212,9 @@ def _with_change(cluster: Cluster, ask: Ask, answer: Answer, rules: Rules) -> An
         holders=[name for name in cluster.results if name not in own] if codes & _TAKEN else (),
         gates=tuple(gate for gate in rules.to_turn_on if gate in _USEFUL_GATES),
     )
-    change = smallest_change(ask.case, choices, works_in(cluster, ask, Budget(CHANGE_STEPS)))
+    change = smallest_change(
+        ask.case, choices, works_in(cluster, ask, Budget(CHANGE_STEPS + len(cluster.nodes) * STEPS_A_NODE))
+    )
     return Answer(
         kind=answer.kind,
         key=answer.key,

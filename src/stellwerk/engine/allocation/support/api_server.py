@@ -18,26 +18,24 @@ from stellwerk.api.checks.devices.claims import (
     class_refusals,
 )
 from stellwerk.api.checks.devices.pods import pod_refusals
-from stellwerk.api.checks.devices.requests import MAX_ALTERNATIVES, MAX_DERIVED, MAX_SELECTORS, Asking
+from stellwerk.api.checks.devices.requests import MAX_ALTERNATIVES, MAX_SELECTORS
 from stellwerk.api.checks.devices.rules import EFFECTS, Rules
-from stellwerk.api.checks.refusal import Refusal
 from stellwerk.api.groups.core import PodSpec
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import DeviceClaim, DeviceClassSpec, DeviceRequest
-from stellwerk.engine.allocation.support.row import Cluster, Wrong, wrong_of
-from stellwerk.engine.allocation.support.selectors import (
-    MAX_DERIVED_COST,
-    derived_cost,
+from stellwerk.cel.environment import Environment
+from stellwerk.engine.allocation.claims.expressions import (
+    derived_cost_refusal,
     derived_refusal,
-    environment_of,
     selector_refusal,
 )
+from stellwerk.engine.allocation.support.row import Cluster, Wrong, wrong_of
 
 
 def check_claim(claim: DeviceClaim, cluster: Cluster, path: str) -> Iterator[Wrong]:
     """What the API server refuses in a claim without the dropped fields; `path` is spec.devices."""
     yield from map(wrong_of, claim_refusals(path, claim, rules_of(cluster)))
-    yield from map(wrong_of, _cost_of_derived(claim, cluster, path))
+    yield from map(wrong_of, derived_cost_refusal(environment_of(cluster), path, claim))
 
 
 def check_class(spec: DeviceClassSpec, cluster: Cluster, path: str = "spec") -> Iterator[Wrong]:
@@ -48,6 +46,15 @@ def check_class(spec: DeviceClassSpec, cluster: Cluster, path: str = "spec") -> 
 def check_pod(spec: PodSpec, path: str) -> Iterator[Wrong]:
     """What the API server refuses in a pod's use of claims."""
     yield from map(wrong_of, pod_refusals(path, spec))
+
+
+def environment_of(cluster: Cluster) -> Environment:
+    """What the gates of this cluster declare for a new expression."""
+    return Environment(
+        consumable_capacity=cluster.on("DRAConsumableCapacity"),
+        list_type_attributes=cluster.on("DRAListTypeAttributes"),
+        stored=False,
+    )
 
 
 def rules_of(cluster: Cluster) -> Rules:
@@ -79,25 +86,3 @@ def _bounded(request: DeviceRequest) -> DeviceRequest:
     return replace(
         request, exactly=exactly, first_available=given(request.first_available, ())[:MAX_ALTERNATIVES]
     )
-
-
-def _cost_of_derived(claim: DeviceClaim, cluster: Cluster, path: str) -> Iterator[Refusal]:
-    asked = [each for request in given(claim.requests, ())[:MAX_REQUESTS] for each in _asked(request)]
-    derived = (one for each in asked for one in given(each.derived_attributes, ())[:MAX_DERIVED])
-    cost = derived_cost(environment_of(cluster), (one.expression for one in derived))
-    if cost > MAX_DERIVED_COST:
-        yield Refusal(
-            code="derived-too-costly",
-            path=path,
-            problem="all derived attributes together may cost {cost}, more than the limit of {limit}",
-            fix="keep fewer of them, or divide the claim into several",
-            values={"cost": cost, "limit": MAX_DERIVED_COST},
-        )
-
-
-def _asked(request: DeviceRequest) -> tuple[Asking, ...]:
-    """What the expressions of a request are compiled for: not of one that has both forms."""
-    alternatives = given(request.first_available, ())
-    if isinstance(request.exactly, UnsetType):
-        return alternatives[:MAX_ALTERNATIVES]
-    return () if alternatives else (request.exactly,)

@@ -13,8 +13,8 @@ from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import DeviceClaim
 from stellwerk.catalog.versions import KARPENTER, PROVIDER, Component, facts
 from stellwerk.cel.environment import Environment
+from stellwerk.engine.allocation.claims.expressions import selector_refusal
 from stellwerk.engine.allocation.support.row import IGNORES, REFUSES, Cluster, Row, Seen, Wrong, row, wrong_of
-from stellwerk.engine.allocation.support.selectors import selector_refusal
 from stellwerk.engine.allocation.support.subject import AskedClaim
 from stellwerk.engine.decision import Reason
 

@@ -13,6 +13,7 @@ from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import DeviceClaim, ExactDeviceRequest
 from stellwerk.catalog.versions import KUEUE, Component, Fact, facts
 from stellwerk.cel.environment import Environment
+from stellwerk.engine.allocation.claims.expressions import selector_refusal
 from stellwerk.engine.allocation.support.row import (
     ACCEPTS,
     IGNORES,
@@ -24,7 +25,6 @@ from stellwerk.engine.allocation.support.row import (
     row,
     wrong_of,
 )
-from stellwerk.engine.allocation.support.selectors import selector_refusal
 from stellwerk.engine.allocation.support.subject import AskedClaim
 from stellwerk.engine.decision import Reason
 

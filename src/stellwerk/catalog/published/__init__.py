@@ -1,0 +1,1 @@
+"""What others measured, with sources and conditions: sharing, memory, networks."""
