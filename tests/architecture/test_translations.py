@@ -18,6 +18,7 @@ GERMAN = ROOT / "src/stellwerk/report/locale/de.po"
 TEMPLATES: dict[str, list[tuple[int | None, str]]] = {
     "InvalidInput": [(0, "problem"), (None, "fix")],
     "Unreachable": [(0, "problem"), (None, "fix")],
+    "Refusal": [(None, "problem"), (None, "fix")],
     "Reason": [(1, "text")],
     "LeftOut": [(1, "text")],
     "_": [(0, "")],
@@ -169,7 +170,7 @@ def unfilled(source: Source) -> Iterator[str]:
     """Errors and reasons whose template names a place that gets no value: showing them would fail."""
     values = bound(source.tree)
     for call in calls(source.tree, TEMPLATES):
-        if dotted(call.func).rpartition(".")[2] not in (*ERRORS, "Reason"):
+        if dotted(call.func).rpartition(".")[2] not in (*ERRORS, "Refusal", "Reason"):
             continue
         given = passed(call)
         texts = [

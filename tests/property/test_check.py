@@ -85,7 +85,7 @@ def check(items: list[Any], chance: random.Random) -> bool:
     """Whether it was answered; every answer is whole, and the same the second time."""
     try:
         manifests = load_manifests(encode(items), "x.yaml")
-        validate(manifests)
+        validate(manifests, devices=False)  # As the verb does: the rest is its answer.
         asked = asked_of(manifests)
     except InvalidInput as error:
         assert error.fix.format(**error.values)

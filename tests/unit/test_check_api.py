@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 
+from stellwerk.api.checks.devices.names import is_extended_resource, label_key_refusal, qualified_refusal
+from stellwerk.api.checks.devices.rules import MAX_EXPRESSION
+from stellwerk.api.errors import InvalidInput
+from stellwerk.api.manifests import encode, load_manifests
+from stellwerk.api.validation import validate
 from stellwerk.catalog.versions import gates, releases
-from stellwerk.engine.allocation.support.names import attribute_reason, is_extended_resource, label_key_reason
 from stellwerk.engine.allocation.support.row import API_SERVER, SCHEDULER
-from stellwerk.engine.allocation.support.selectors import MAX_LENGTH, can_compile, selector_reason
 from tests.unit.support_sample import claim, cluster, device_class, exactly, pod, rows, template, verdicts
 
 SELECTOR = {"cel": {"expression": "device.driver == 'gpu.nvidia.com'"}}
@@ -79,7 +82,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (template(exactly(selectors=[SELECTOR] * 33)), "too-many", "requests[0].exactly.selectors"),
     (template(exactly(selectors=[{}])), "no-cel", "requests[0].exactly.selectors[0].cel"),
     (
-        template(exactly(selectors=[{"cel": {"expression": "x" * (MAX_LENGTH + 1)}}])),
+        template(exactly(selectors=[{"cel": {"expression": "x" * (MAX_EXPRESSION + 1)}}])),
         "expression-too-long",
         "requests[0].exactly.selectors[0].cel.expression",
     ),
@@ -163,6 +166,21 @@ def test_the_api_server_takes_it(accepted: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("refused", "code", "field"), REFUSED)
 def test_the_api_server_refuses_it(refused: dict[str, Any], code: str, field: str) -> None:
     assert api(refused) == [("refuses", code, field)]
+
+
+@pytest.mark.parametrize(("refused", "code", "field"), [row for row in REFUSED if row[1] != "unknown-field"])
+def test_a_verb_that_only_reads_claims_says_the_same(refused: dict[str, Any], code: str, field: str) -> None:
+    [said] = [each for each in rows(refused) if each.layer == API_SERVER and each.verdict == "refuses"]
+    with pytest.raises(InvalidInput) as caught:
+        validate(load_manifests(encode([refused]), "x.json"))
+    assert (said.reason.code, caught.value.path.rpartition("spec.devices.")[2]) == (code, field)
+    assert said.fix is not None and str(said.reason) == str(caught.value)
+    assert str(said.fix) == caught.value.fix.format(**caught.value.values)
+
+
+@pytest.mark.parametrize("accepted", ACCEPTED)
+def test_a_verb_that_only_reads_claims_takes_it(accepted: dict[str, Any]) -> None:
+    validate(load_manifests(encode([accepted]), "x.json"))
 
 
 def test_the_effect_none_is_known_since_1_35() -> None:
@@ -255,8 +273,8 @@ def test_a_pod_names_its_claims() -> None:
     named = [{"name": "a", "resourceClaimTemplateName": "t"}]
     assert [verdict for verdict, _, _ in api(pod(named, claims=[{"name": "a"}]))] == ["accepts"]
     assert [code for _, code, _ in api(pod(named, claims=[{"name": "b"}]))] == ["no-pod-claim"]
-    assert [code for _, code, _ in api(pod([{"name": "a"}]))] == ["one-name"]
-    assert [code for _, code, _ in api(pod([{**named[0], "resourceClaimName": "c"}]))] == ["one-name"]
+    assert [code for _, code, _ in api(pod([{"name": "a"}]))] == ["one-of"]
+    assert [code for _, code, _ in api(pod([{**named[0], "resourceClaimName": "c"}]))] == ["one-of"]
     assert [code for _, code, _ in api(pod(named * 2))] == ["twice"]
     assert [code for _, code, _ in api(pod([{"name": "a", "resourceClaimName": "C"}]))] == ["no-subdomain"]
 
@@ -276,10 +294,18 @@ def test_a_claim_gets_at_most_32_devices() -> None:
 
 
 def test_names_of_attributes_labels_and_resources() -> None:
-    assert attribute_reason("GPU.nvidia.com/_a9") is None
-    assert all(attribute_reason(name) for name in ("", "/", "a/", "/a", "a..b/c", "a/9", "a" * 64 + "/b"))
-    assert label_key_reason("a/b") is None and label_key_reason("B_c.d") is None
-    assert label_key_reason("/b") and label_key_reason("a/") and label_key_reason("-")
+    def refused(name: str, full: bool = True) -> bool:
+        return bool(list(qualified_refusal("", name, full)))
+
+    def refused_key(key: str) -> bool:
+        return bool(list(label_key_refusal("", key)))
+
+    assert not refused("GPU.nvidia.com/_a9") and refused("memory") and not refused("memory", full=False)
+    for full in (True, False):
+        bad = ("", "/", "a/", "/a", "a..b/c", "a/9", "a" * 64 + "/b", "a" * 33)
+        assert all(refused(name, full) for name in bad)
+    assert not refused_key("a/b") and not refused_key("B_c.d")
+    assert refused_key("/b") and refused_key("a/") and refused_key("-") and refused_key("")
     assert is_extended_resource("nvidia.com/gpu") and is_extended_resource("nvidia.com/mig-1g.10gb")
     for name in (
         "cpu",
@@ -292,9 +318,27 @@ def test_names_of_attributes_labels_and_resources() -> None:
         assert not is_extended_resource(name), name
 
 
-@pytest.mark.skipif(not can_compile(), reason="the room cel is not in this tree yet")
 def test_selectors_are_compiled_with_the_gates_of_the_cluster() -> None:
-    shared = "device.allowMultipleAllocations"
-    assert selector_reason(shared, True, False) is None and selector_reason(shared, False, False)
+    shared = template(exactly(selectors=[{"cel": {"expression": "device.allowMultipleAllocations"}}]))
+    assert [verdict for verdict, _, _ in api(shared)] == ["accepts"]
+    assert [code for _, code, _ in api(shared, DRAConsumableCapacity=False)] == ["does-not-compile"]
     broken = template(exactly(selectors=[{"cel": {"expression": "device."}}]))
     assert [code for _, code, _ in api(broken)] == ["does-not-compile"]
+
+
+def test_derived_attributes_are_compiled_and_cost_together_what_one_selector_may() -> None:
+    on = {"DRADerivedAttributes": True}
+    for expression, code in (
+        ("device.", "does-not-compile"),
+        ("{'a': 1}", "does-not-compile"),
+        ("", "no-expression"),
+    ):
+        assert [found for _, found, _ in api(derived("d.e/f", expression=expression), **on)] == [code]
+    ten = list(range(10))
+    costly = f"{ten}.all(a, {ten}.all(b, {ten}.all(c, {ten}.all(d, a == b))))"  # 75,551 units.
+    for count, code in ((13, "valid"), (14, "derived-too-costly")):
+        many = template(
+            exactly(derivedAttributes=[{"name": f"d.e/f{i}", "expression": costly} for i in range(count)]),
+            constraints=[{"matchAttribute": f"d.e/f{i}"} for i in range(count)],
+        )
+        assert [found for _, found, _ in api(many, **on)] == [code]

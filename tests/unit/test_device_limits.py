@@ -70,7 +70,7 @@ CASES: list[tuple[str, Steps, Any, str]] = [
         "exactly one of",
     ),
     ("claim", ("spec", "devices", "requests", 0, "name"), "a/b", "requests[0].name"),
-    ("claim", ("spec", "devices", "constraints"), [{}], "exactly one of"),
+    ("claim", ("spec", "devices", "constraints"), [{}], "needs matchAttribute or distinctAttribute"),
     ("claim", ("spec", "devices", "constraints"), [{"matchAttribute": "x"}], "constraints[0].matchAttribute"),
     ("claim", ("spec", "devices", "constraints", 0, "requests"), ["none"], "is not a request of this claim"),
     ("claim", ("spec", "devices", "constraints", 0, "requests"), ["gpu", "gpu"], "is there twice"),

@@ -18,7 +18,7 @@ from stellwerk.api.groups.resource import (
     ResourceClaimTemplate,
 )
 
-EXACT_COUNT, EQUAL = "ExactCount", "Equal"
+EXACT_COUNT, ALL, EQUAL = "ExactCount", "All", "Equal"
 AnyRequest = TypeVar("AnyRequest", ExactDeviceRequest, DeviceSubRequest)
 
 

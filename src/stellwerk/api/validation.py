@@ -1,8 +1,16 @@
 """What types alone do not say of manifests: names, duplicates, signs, references."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from stellwerk.api.checks.claims import check_claim, check_class, check_taint_rule, check_template
+from msgspec import UNSET
+
+from stellwerk.api.checks.devices.claims import (
+    claim_refusals,
+    class_refusals,
+    status_refusals,
+    taint_refusals,
+)
+from stellwerk.api.checks.devices.slices import slice_refusals
 from stellwerk.api.checks.fleet import check_fleet, check_interference, check_period
 from stellwerk.api.checks.names import check_metadata, identity
 from stellwerk.api.checks.partition import check_partition_plan
@@ -14,13 +22,15 @@ from stellwerk.api.checks.queues import (
     check_local_queue,
     queues_of,
 )
-from stellwerk.api.checks.slices import check_slice
+from stellwerk.api.checks.refusal import Refusal, refuse_first
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.apps import Deployment
 from stellwerk.api.groups.batch import Job
 from stellwerk.api.groups.core import Node, Pod
 from stellwerk.api.groups.kueue import ClusterQueue, Cohort, LocalQueue
+from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import (
+    DeviceClaim,
     DeviceClass,
     DeviceTaintRule,
     ResourceClaim,
@@ -43,8 +53,9 @@ def validate(manifests: Sequence[Manifest], *, devices: bool = True) -> None:
         key = identity(manifest)
         if key is not None:
             _refuse_twice(manifest, first.setdefault(key, manifest))
-        if devices or not manifest.api_version.startswith("resource.k8s.io/"):
-            _check_object(manifest, queues)
+        if devices:
+            refuse_first(manifest, _device_refusals(manifest.object))
+        _check_object(manifest, queues)
 
 
 def _refuse_twice(manifest: Manifest, first: Manifest) -> None:
@@ -63,8 +74,6 @@ def _refuse_twice(manifest: Manifest, first: Manifest) -> None:
 
 def _check_object(manifest: Manifest, queues: Queues) -> None:
     match manifest.object:
-        case ResourceSlice() | ResourceClaim() | ResourceClaimTemplate() | DeviceClass() | DeviceTaintRule():
-            _check_devices(manifest)
         case Job() as job:
             check_job(manifest, job)
         case Pod() as pod:
@@ -91,15 +100,17 @@ def _check_object(manifest: Manifest, queues: Queues) -> None:
             pass
 
 
-def _check_devices(manifest: Manifest) -> None:
-    match manifest.object:
+def _device_refusals(of: object) -> Iterator[Refusal]:
+    match of:
         case ResourceSlice() as slice_:
-            check_slice(manifest, slice_)
+            yield from slice_refusals(slice_.spec)
         case ResourceClaim() as claim:
-            check_claim(manifest, claim)
+            yield from claim_refusals("spec.devices", given(claim.spec.devices, DeviceClaim()))
+            if claim.status is not UNSET:
+                yield from status_refusals("status", claim.status)
         case ResourceClaimTemplate() as template:
-            check_template(manifest, template)
+            yield from claim_refusals("spec.spec.devices", given(template.spec.spec.devices, DeviceClaim()))
         case DeviceClass() as class_:
-            check_class(manifest, class_)
+            yield from class_refusals("spec", class_.spec)
         case DeviceTaintRule() as rule:
-            check_taint_rule(manifest, rule)
+            yield from taint_refusals("spec.taint", rule.spec.taint)

@@ -22,12 +22,12 @@ _GO_NAMES = {"bool": "bool", "int": "int", "string": "string", _SEMVER: "semver"
 
 
 class DerivedAttribute:
-    """A compiled expression and what it says of a device."""
+    """A compiled expression and what it says of a device. `max_cost` is the worst case in cost units."""
 
-    __slots__ = ("_program", "expression")
+    __slots__ = ("_program", "expression", "max_cost")
 
     def __init__(self, program: Program) -> None:
-        self._program, self.expression = program, program.expression
+        self._program, self.expression, self.max_cost = program, program.expression, program.max_cost
 
     def evaluate(self, device: CelDevice) -> DeviceAttribute:
         """The attribute. Raises EvaluationError where the expression fails or gives no possible value."""

@@ -1,9 +1,10 @@
 """metadata: names (DNS-1123), namespaces, labels, and the annotations of stellwerk.dev."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from stellwerk.api.checks.refusal import Refusal, other_word, quoted, refuse_first
 from stellwerk.api.duration import parse_duration, parse_time
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.meta import ObjectMeta, given
@@ -23,7 +24,7 @@ COMMUNICATION_SHARE = "stellwerk.dev/communication-share"
 MEASURED_BUS_BANDWIDTH = "stellwerk.dev/measured-bus-bandwidth"
 _CHOICES = {WHOLE_GPU: ("true", "false"), ISOLATION: ("required", "none")}
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
-_LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_WORD = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _SUBDOMAIN_CHARACTERS = re.compile(r"[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?")
 Identity = tuple[str, str, str, str]
 
@@ -43,6 +44,11 @@ def is_subdomain(name: str) -> bool:
     if len(name) > 253 or not _SUBDOMAIN_CHARACTERS.fullmatch(name):
         return False
     return all(part and part[0] != "-" and part[-1] != "-" for part in name.split("."))
+
+
+def is_word(text: str) -> bool:
+    """Whether a text can be the value of a label, or its key behind the domain: 1 to 63 characters."""
+    return _WORD.fullmatch(text) is not None
 
 
 def is_label(name: str) -> bool:
@@ -68,27 +74,41 @@ def check_metadata(manifest: Manifest) -> None:
     if namespace := given(metadata.namespace, ""):
         check_name(manifest, "metadata.namespace", namespace, label=True)
     for key, value in given(metadata.labels, {}).items():
-        if not _LABEL_VALUE.fullmatch(value):
-            raise InvalidInput(
-                "the label value {value} is not valid",
-                fix="use at most 63 letters, digits, '-', '_' and '.', a letter or digit at both ends",
-                **manifest.at(key_path("metadata.labels", key)),
-                value=shown(value),
-            )
+        refuse_first(manifest, label_value_refusal(key_path("metadata.labels", key), value))
+
+
+def label_value_refusal(path: str, value: str) -> Iterator[Refusal]:
+    """A value of a label that is none; the empty one is."""
+    if value and not is_word(value):
+        yield Refusal(
+            code="no-label-value",
+            path=path,
+            problem="the label value {value} is not valid",
+            fix="use at most 63 letters, digits, '-', '_' and '.', a letter or digit at both ends",
+            values={"value": shown(value)},
+        )
+
+
+def name_refusal(path: str, name: str, label: bool = False) -> Iterator[Refusal]:
+    """A name that is no DNS-1123 subdomain, or no `label` (no points, 63 characters)."""
+    if is_label(name) if label else is_subdomain(name):
+        return
+    yield Refusal(
+        code="no-label" if label else "no-subdomain",
+        path=path,
+        problem="{name} is not a valid name",
+        fix="use lower-case letters, digits and '-', at most {limit} characters, such as {example}",
+        values={
+            "name": quoted(name),
+            "limit": 63 if label else 253,
+            "example": re.sub(r"[^a-z0-9]+", "-", name[:60].lower()).strip("-") or "team-a",
+        },
+    )
 
 
 def check_name(manifest: Manifest, path: str, name: str, label: bool = False) -> None:
     """A DNS-1123 subdomain, or a `label` (no points, 63 characters)."""
-    if _LABEL.fullmatch(name) if label else is_subdomain(name):
-        return
-    raise InvalidInput(
-        "{name} is not a valid name",
-        fix="use lower-case letters, digits and '-', at most {limit} characters, such as {example}",
-        **manifest.at(path),
-        name=shown(name) or '""',
-        limit=63 if label else 253,
-        example=re.sub(r"[^a-z0-9]+", "-", name[:60].lower()).strip("-") or "team-a",
-    )
+    refuse_first(manifest, name_refusal(path, name, label))
 
 
 def check_annotations(manifest: Manifest, metadata: ObjectMeta) -> None:
@@ -110,15 +130,7 @@ def check_annotations(manifest: Manifest, metadata: ObjectMeta) -> None:
 
 def check_choice(manifest: Manifest, path: str, value: str, choices: tuple[str, ...]) -> None:
     """One of a few words."""
-    if value not in choices:
-        raise InvalidInput(
-            "{value} is not one of {choices}",
-            fix="write {first}",
-            **manifest.at(path),
-            value=shown(value) or '""',
-            choices=", ".join(choices),
-            first=choices[0],
-        )
+    refuse_first(manifest, other_word("no-choice", path, value, choices))
 
 
 def check_time(manifest: Manifest, path: str, text: str) -> None:

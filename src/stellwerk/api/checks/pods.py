@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import UnsetType
 
+from stellwerk.api.checks.devices.names import is_extended_resource
 from stellwerk.api.checks.names import check_annotations, check_name
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.apps import Deployment, StatefulSet
@@ -73,7 +74,7 @@ def check_resources(manifest: Manifest, path: str, resources: Mapping[str, Quant
                 quantity=str(quantity),
                 resource=name[:80],
             )
-        if _is_extended(name) and quantity.nanos % NANO:
+        if is_extended_resource(name) and quantity.nanos % NANO:
             raise InvalidInput(
                 "{resource} comes in whole numbers, not {quantity}",
                 fix="write an integer; a part of a GPU is asked for by annotation or by a ResourceClaim",
@@ -81,11 +82,6 @@ def check_resources(manifest: Manifest, path: str, resources: Mapping[str, Quant
                 quantity=str(quantity),
                 resource=name[:80],
             )
-
-
-def _is_extended(name: str) -> bool:
-    domain, slash, _ = name.rpartition("/")
-    return bool(slash) and not (domain == "kubernetes.io" or domain.endswith(".kubernetes.io"))
 
 
 def _check_template(manifest: Manifest, template: PodTemplateSpec) -> None:
@@ -130,7 +126,7 @@ def _check_container(manifest: Manifest, path: str, container: Container, names:
 
 
 def _check_pair(manifest: Manifest, path: str, name: str, request: Quantity, limit: Quantity) -> None:
-    if _is_extended(name) and request != limit:
+    if is_extended_resource(name) and request != limit:
         raise InvalidInput(
             "the request {request} differs from the limit {limit}; here they must be equal",
             fix="write {limit}, or leave the request out",

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct, structs
 
+from stellwerk.api.defaults import ALL
 from stellwerk.api.groups.core import PodSpec, ResourceRequirements
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import (
@@ -23,7 +24,7 @@ from stellwerk.api.groups.resource import (
     ResourceSlice,
 )
 from stellwerk.api.quantity import NANO, Quantity
-from stellwerk.engine.allocation.claims.question import ALL, claim_name
+from stellwerk.engine.allocation.claims.question import claim_name
 from stellwerk.engine.allocation.claims.tolerations import tolerates
 from stellwerk.engine.allocation.pods.extended import extended_of
 from stellwerk.engine.allocation.search.attempt import MAX_DEVICES_PER_CLAIM

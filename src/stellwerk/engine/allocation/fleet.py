@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct, structs
 
+from stellwerk.api.defaults import ALL
 from stellwerk.api.groups.core import Node
 from stellwerk.api.groups.meta import given
 from stellwerk.engine.allocation.allocate import Snapshot, allocate_on, attempt_on
 from stellwerk.engine.allocation.claims.attributes import MISSING, UNKNOWN
-from stellwerk.engine.allocation.claims.question import ALL, Question, Request
+from stellwerk.engine.allocation.claims.question import Question, Request
 from stellwerk.engine.allocation.decision import Aborted, Allocated, Decision, Unallocatable
 from stellwerk.engine.allocation.pools.gather import NodeView, view_of
 from stellwerk.engine.allocation.pools.offered import Column

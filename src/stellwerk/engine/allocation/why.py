@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from stellwerk.engine.allocation.claims.question import ALL, Request
+from stellwerk.api.defaults import ALL
+from stellwerk.engine.allocation.claims.question import Request
 from stellwerk.engine.allocation.pools.offered import OfferedDevice
 from stellwerk.engine.allocation.search.attempt import Attempt
 from stellwerk.engine.allocation.search.site import Obstacle

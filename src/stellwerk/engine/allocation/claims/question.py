@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import UNSET, Struct, UnsetType
 
+from stellwerk.api.defaults import ALL, EXACT_COUNT
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import (
     CapacityRequirements,
@@ -27,8 +28,6 @@ from stellwerk.engine.allocation.claims.attributes import attribute_column, deri
 from stellwerk.engine.allocation.claims.selectors import Step, selector_steps
 from stellwerk.engine.allocation.decision import AllocationError, Features
 from stellwerk.engine.allocation.pools.offered import Column, Offered, OfferedDevice
-
-ALL, EXACT_COUNT = "All", "ExactCount"
 
 
 class Bound(Struct, frozen=True):

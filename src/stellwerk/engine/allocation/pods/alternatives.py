@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import UNSET
 
-from stellwerk.api.checks.claims import MAX_ALTERNATIVES
+from stellwerk.api.checks.devices.requests import MAX_ALTERNATIVES
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import (
     AllocationResult,

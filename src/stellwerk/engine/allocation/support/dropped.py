@@ -10,6 +10,7 @@ from typing import TypeVar
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from stellwerk.api.checks.devices.requests import Asking
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import (
     DeviceClaim,
@@ -29,7 +30,6 @@ GATED = {
     "derived_attributes": "DRADerivedAttributes",
 }
 WIRE = {"admin_access": "adminAccess", "derived_attributes": "derivedAttributes"}
-Asking = ExactDeviceRequest | DeviceSubRequest
 T = TypeVar("T", ExactDeviceRequest, DeviceSubRequest)
 
 

@@ -12,7 +12,7 @@ from stellwerk.api.groups.core import Container, PodSpec
 from stellwerk.api.groups.meta import given
 from stellwerk.api.yaml_events import key_path
 from stellwerk.catalog.versions import KARPENTER, KUEUE, OPERATOR, facts
-from stellwerk.engine.allocation.support.names import is_extended_resource
+from stellwerk.engine.allocation.pods.extended import IMPLICIT, is_extended
 from stellwerk.engine.allocation.support.row import (
     ACCEPTS,
     DEVICE_PLUGIN,
@@ -28,7 +28,6 @@ from stellwerk.engine.allocation.support.row import (
 from stellwerk.engine.allocation.support.subject import Asked, AskedPod
 from stellwerk.engine.decision import Reason
 
-IMPLICIT = "deviceclass.resource.kubernetes.io/"
 NVIDIA = "nvidia.com/"
 GATE = "DRAExtendedResource"
 PLUGIN = "pkg/scheduler/framework/plugins/dynamicresources/extendeddynamicresources.go"
@@ -81,7 +80,7 @@ def _of_container(container: Container, path: str) -> Iterator[tuple[str, str]]:
         return
     limits, requests = given(container.resources.limits, {}), given(container.resources.requests, {})
     for name, quantity in {**limits, **requests}.items():
-        if quantity.nanos and (is_extended_resource(name) or name.startswith(IMPLICIT)):
+        if quantity.nanos and is_extended(name):
             yield name, key_path(f"{path}.{'limits' if name in limits else 'requests'}", name)
 
 

@@ -12,12 +12,15 @@ from msgspec import UnsetType
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import DeviceClaim
 from stellwerk.catalog.versions import KARPENTER, PROVIDER, Component, facts
-from stellwerk.engine.allocation.support.row import IGNORES, REFUSES, Cluster, Row, Seen, Wrong, row
-from stellwerk.engine.allocation.support.selectors import selector_reason
+from stellwerk.cel.environment import Environment
+from stellwerk.engine.allocation.claims.expressions import selector_refusal
+from stellwerk.engine.allocation.support.row import IGNORES, REFUSES, Cluster, Row, Seen, Wrong, row, wrong_of
 from stellwerk.engine.allocation.support.subject import AskedClaim
 from stellwerk.engine.decision import Reason
 
 FLAG = "--ignore-dra-requests"
+# What its compiler declares, whatever the gates of the cluster.
+COMPILER = Environment(consumable_capacity=True, list_type_attributes=False, stored=False)
 
 
 def karpenter_rows(claim: AskedClaim, devices: DeviceClaim, cluster: Cluster) -> Iterator[Row]:
@@ -77,11 +80,11 @@ def _refused(claim: AskedClaim, devices: DeviceClaim, karpenter: Component) -> I
         for j, selector in enumerate(given(request.exactly.selectors, ())):
             found = None
             if not isinstance(selector.cel, UnsetType):
-                found = selector_reason(selector.cel.expression, True, False)
-            if found is not None:
                 path = f"{at}.exactly.selectors[{j}].cel.expression"
-                wrong = Wrong(path=path, reason=found)
-                yield _row(claim, karpenter, REFUSES, wrong, known["compiles-selectors"].file)
+                found = selector_refusal(COMPILER, path, selector.cel.expression)
+            if found is not None:
+                file = known["compiles-selectors"].file
+                yield _row(claim, karpenter, REFUSES, wrong_of(found), file)
 
 
 def _announced(claim: AskedClaim, cluster: Cluster) -> Iterator[Row]:

@@ -8,17 +8,30 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import UnsetType
 
+from stellwerk.api.defaults import ALL
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import DeviceClaim, ExactDeviceRequest
 from stellwerk.catalog.versions import KUEUE, Component, Fact, facts
-from stellwerk.engine.allocation.support.api_server import ALL
-from stellwerk.engine.allocation.support.row import ACCEPTS, IGNORES, REFUSES, Cluster, Row, Seen, Wrong, row
-from stellwerk.engine.allocation.support.selectors import selector_reason
+from stellwerk.cel.environment import Environment
+from stellwerk.engine.allocation.claims.expressions import selector_refusal
+from stellwerk.engine.allocation.support.row import (
+    ACCEPTS,
+    IGNORES,
+    REFUSES,
+    Cluster,
+    Row,
+    Seen,
+    Wrong,
+    row,
+    wrong_of,
+)
 from stellwerk.engine.allocation.support.subject import AskedClaim
 from stellwerk.engine.decision import Reason
 
 # The gate of Kueue's DRA support: its name was another one before 0.18.
 GATES = ("KueueDRAIntegration", "DynamicResourceAllocation")
+# What its compiler declares, whatever the gates of the cluster.
+COMPILER = Environment(consumable_capacity=False, list_type_attributes=False, stored=False)
 
 
 def kueue_rows(claim: AskedClaim, devices: DeviceClaim, cluster: Cluster) -> Iterator[Row]:
@@ -133,9 +146,9 @@ def _selectors(path: str, devices: DeviceClaim, known: Mapping[str, Fact]) -> It
             if isinstance(selector.cel, UnsetType):
                 continue
             at = f"{path}.requests[{i}].exactly.selectors[{j}].cel.expression"
-            reason = selector_reason(selector.cel.expression, False, False)
-            if reason is not None:
-                yield Wrong(path=at, reason=reason), fact
+            found = selector_refusal(COMPILER, at, selector.cel.expression)
+            if found is not None:
+                yield wrong_of(found), fact
 
 
 def _uncounted(path: str, devices: DeviceClaim, known: Mapping[str, Fact]) -> Iterator[tuple[Wrong, Fact]]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from stellwerk.api.checks.refusal import Refusal
 from stellwerk.catalog.versions import DRIVER, KARPENTER, KUEUE, OPERATOR, Component, gates, release, releases
 from stellwerk.engine.decision import Reason
 
@@ -94,6 +95,15 @@ class Wrong(Struct, frozen=True, kw_only=True):
     reason: Reason
     fix: Reason | None = None
     file: str = ""
+
+
+def wrong_of(refusal: Refusal) -> Wrong:
+    """A rule's answer as a row has it."""
+    return Wrong(
+        path=refusal.path,
+        reason=Reason(refusal.code, refusal.problem, refusal.values),
+        fix=Reason(refusal.code, refusal.fix, refusal.values),
+    )
 
 
 class Seen(Struct, frozen=True):

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 from msgspec import UnsetType
 
+from stellwerk.api.checks.devices.requests import Asking
+from stellwerk.api.defaults import ALL
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import DeviceClaim, DeviceRequest
-from stellwerk.engine.allocation.support.api_server import ALL
-from stellwerk.engine.allocation.support.dropped import Asking
 from stellwerk.engine.allocation.support.row import Wrong
 from stellwerk.engine.decision import Reason
 
