@@ -189,3 +189,16 @@ def _holds(world: World, picked: Picked) -> bool:
         if constraint == "distinct" and len(set(colors)) < len(colors):
             return False
     return True
+
+
+def is_solution(world: World, given: list[tuple[int, int, int, str]]) -> bool:
+    """Whether the devices, as (claim, request, alternative, device), satisfy the claims, checked from scratch."""
+    by_name = {one.name: one for one in world.devices}
+    names = [name for *_, name in given]
+    if len(set(names)) < len(names) or any(by_name[name].used for name in names):
+        return False
+    for claim, index, alternative, name in given:
+        request, device = world.claims[claim][0][index], by_name[name]
+        if device.memory < request.alternatives[alternative][0] or (device.tainted and not request.tolerant):
+            return False
+    return _holds(world, tuple((claim, (by_name[name],)) for claim, _, _, name in given))
