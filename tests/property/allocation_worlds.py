@@ -192,7 +192,7 @@ def _holds(world: World, picked: Picked) -> bool:
 
 
 def is_solution(world: World, given: list[tuple[int, int, int, str]]) -> bool:
-    """Whether the devices, as (claim, request, alternative, device), satisfy the claims, checked from scratch."""
+    """Whether the devices, as (claim, request, alternative, device), satisfy the claims."""
     by_name = {one.name: one for one in world.devices}
     names = [name for *_, name in given]
     if len(set(names)) < len(names) or any(by_name[name].used for name in names):
