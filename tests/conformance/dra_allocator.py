@@ -110,9 +110,9 @@ def difference(decision: Decision, expected: dict[str, Any]) -> str | None:
 
 
 def _allocations(results: Sequence[AllocationResult], expected: dict[str, Any]) -> str | None:
-    ordered = expected.get("match", "exact") == "exact"
+    ordered = (expected.get("match") or "exact") == "exact"
     ours = [_normal(msgspec.json.decode(encode(one)), ordered) for one in results]
-    for wanted in (expected["allocations"], *expected.get("alternatives", ())):
+    for wanted in (expected["allocations"], *(expected.get("alternatives") or ())):
         if ours == [_normal(one, ordered) for one in wanted]:
             return None
     return f"other allocations: {msgspec.json.encode(ours).decode()[:600]}"

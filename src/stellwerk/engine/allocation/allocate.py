@@ -81,6 +81,8 @@ def attempt_on(
             return attempt, Allocated(name, results_of(attempt, name), attempt.steps)
     except AllocationError as error:
         return attempt, Aborted(name, error.text, error.only_this_node, attempt.steps)
-    if any(pool.invalid for pool in view.pools):
-        return attempt, Aborted(name, INVALID_POOLS, True, attempt.steps)
+    invalid = next((pool for pool in view.pools if pool.invalid), None)
+    if invalid is not None:
+        text = f"{INVALID_POOLS}: {invalid.name}: {invalid.invalid}"
+        return attempt, Aborted(name, text, True, attempt.steps)
     return attempt, Unallocatable(name, reasons_of(attempt), attempt.steps)

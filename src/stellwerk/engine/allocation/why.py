@@ -24,6 +24,7 @@ OBSTACLES = (
     ("constraint", "{count} of {total} devices do not fit the constraint on {detail}"),
     ("compatibility-groups", "{count} of {total} devices are not compatible with what shares their counters"),
     ("counters", "{count} of {total} devices find too little left of their shared counters"),
+    ("taken", "{count} of {total} devices are taken by other requests of the same pod"),
     ("in-use", "{count} of {total} devices are in use"),
 )
 ORDER = tuple(code for code, _ in OBSTACLES)
@@ -88,6 +89,10 @@ def _obstacles(
     if candidates is not None:
         candidates.all()
         met = {device.index: (device, obstacle) for device, obstacle in candidates.obstacles} | met
+        for device in candidates.devices:
+            attribute = attempt.too_few_like(candidates, device)
+            if attribute:
+                met.setdefault(device.index, (device, Obstacle("constraint", attribute)))
         return [(device, _nearer(attempt, request, device, obstacle)) for device, obstacle in met.values()]
     for device in attempt.site.view.devices:
         outcome = attempt.site.selectable(request, device)

@@ -17,7 +17,7 @@ from stellwerk.engine.allocation.decision import AllocationError
 from stellwerk.engine.allocation.pools.offered import OfferedDevice
 from stellwerk.engine.allocation.search.ledger import Ledger
 from stellwerk.engine.allocation.search.pruning import Pruning
-from stellwerk.engine.allocation.search.site import Candidates, Obstacle, Site
+from stellwerk.engine.allocation.search.site import IN_USE, TAKEN, Candidates, Obstacle, Site
 
 MAX_DEVICES_PER_CLAIM = 32  # AllocationResultsMaxSize of resource.k8s.io/v1.
 STEP_LIMIT = 50_000  # Devices tried on one node; Kubernetes has a time limit for the pod instead.
@@ -216,6 +216,7 @@ class Attempt:
         while candidates.reach(place):
             device = candidates.devices[place]
             if self.ledger.is_taken(request, device):
+                self.obstacles.setdefault(key, {}).setdefault(device.index, (device, TAKEN))
                 place += 1
                 continue
             if place in candidates.errors:
@@ -239,10 +240,10 @@ class Attempt:
     def _take_given(self, frame: _DeviceFrame, request: Request, device: OfferedDevice) -> bool:
         """Take this very device, of a request for all of them."""
         obstacle: Obstacle | None = None
-        if self.ledger.is_taken(request, device) or (
-            not request.admin and device.index in self.site.usage.used
-        ):
-            obstacle = Obstacle("in-use")
+        if self.ledger.is_taken(request, device):
+            obstacle = TAKEN
+        elif not request.admin and device.index in self.site.usage.used:
+            obstacle = IN_USE
         if obstacle is None and not device.ordinary:
             outcome = self.site.allowed(request, device)
             assert not isinstance(outcome, str)
@@ -320,6 +321,11 @@ class Attempt:
             frame.failed_kinds = set()
         frame.failed_kinds.add(pruning.kind(candidates.devices[frame.place]))
         return pruning.enough_left(self.ledger, candidates, frame.place + 1, request.count - frame.number)
+
+    def too_few_like(self, candidates: Candidates, device: OfferedDevice) -> str:
+        """The attribute in which too few candidates match the device, if it was passed over for that."""
+        pruning = self._pruning
+        return pruning.too_few_like(candidates, device) if pruning is not None and pruning.safe else ""
 
     def _look_ahead(self) -> Pruning | None:
         """What is known of all requests here, unless it must not be used."""

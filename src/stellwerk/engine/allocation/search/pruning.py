@@ -84,11 +84,16 @@ class Pruning:
         self, failed_kinds: set[object] | None, candidates: Candidates, device: OfferedDevice
     ) -> bool:
         """Whether a device of its kind failed at the same place, or too few others match it."""
-        request = candidates.request
-        for bound, sizes in self._sizes_of(candidates):
-            if sizes[bound.column.of(device)] < request.count:
-                return True
+        if self.too_few_like(candidates, device):
+            return True
         return failed_kinds is not None and self.kind(device) in failed_kinds
+
+    def too_few_like(self, candidates: Candidates, device: OfferedDevice) -> str:
+        """The attribute that must match, of whose value here there are fewer candidates than wanted."""
+        for bound, sizes in self._sizes_of(candidates):
+            if sizes[bound.column.of(device)] < candidates.request.count:
+                return bound.attribute
+        return ""
 
     def _sizes_of(self, candidates: Candidates) -> list[tuple[Bound, Counter[object]]]:
         """How many candidates have each value of an attribute that the request's devices must share."""

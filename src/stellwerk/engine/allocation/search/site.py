@@ -27,6 +27,7 @@ class Obstacle(Struct, frozen=True, order=True):
 
 
 IN_USE = Obstacle("in-use")
+TAKEN = Obstacle("taken")  # By another request of the claims that are allocated together.
 BINDING = Obstacle("binding-conditions")
 OTHER_NODE = Obstacle("other-node")
 CAPACITY = Obstacle("capacity")
