@@ -27,9 +27,9 @@ from stellwerk.engine.topology.assignment.decision import (
 )
 from stellwerk.engine.topology.assignment.fleet.amounts import foreign_usage
 from stellwerk.engine.topology.assignment.fleet.snapshot import FlavorSnapshot, take_snapshot
+from stellwerk.engine.topology.assignment.fleet.tally import LevelCounts
 from stellwerk.engine.topology.assignment.fleet.tree import Tree, build_tree
 from stellwerk.engine.topology.assignment.merge import merged, truncated
-from stellwerk.engine.topology.assignment.search.counts import LevelCounts
 from stellwerk.engine.topology.assignment.search.optimal_set import Need, by_evenness, optimal_set
 from stellwerk.engine.topology.assignment.search.order import Profile
 from stellwerk.engine.topology.assignment.why import message
@@ -76,17 +76,18 @@ def run_find(case: dict[str, Any]) -> Any:
     """What we decide of a case of findAssignments or replaceNode."""
     given = case["input"]
     gates = gates_of(case["featureGates"])
-    requests = [_request(raw) for raw in given["podSets"]]
+    requests = [request_of(raw) for raw in given["podSets"]]
     situation = Situation(
         gates=gates,
         workload=_workload(given, requests),
         simulate_empty=given.get("simulateEmpty", False),
     )
-    found = assign_flavor(_snapshot(case, gates), requests, situation)
+    found = assign_flavor(snapshot_of(case, gates), requests, situation)
     return {"podSets": {name: _outcome(each) for name, each in found.outcomes.items()}}
 
 
-def _snapshot(case: dict[str, Any], gates: Gates) -> FlavorSnapshot:
+def snapshot_of(case: dict[str, Any], gates: Gates) -> FlavorSnapshot:
+    """The flavor of a case: its nodes less foreign pods and what is used."""
     given, objects = case["input"], case["objects"]
     nodes = [typed(raw, Node) for raw in objects.get("nodes", ())]
     tree = build_tree(
@@ -106,7 +107,8 @@ def _is_usage(key: str, tree: Tree, gates: Gates) -> bool:
     return "usage" in key.lower()
 
 
-def _request(raw: dict[str, Any]) -> PodSetRequest:
+def request_of(raw: dict[str, Any]) -> PodSetRequest:
+    """The recording's PodSet."""
     spec = {
         "containers": [],
         "nodeSelector": raw.get("nodeSelector") or {},

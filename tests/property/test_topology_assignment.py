@@ -7,8 +7,11 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
-from tests.conformance.kueue_tas import run_find, run_tas_case
+from stellwerk.engine.topology.assignment.assign import Situation, assign_flavor
+from stellwerk.engine.topology.assignment.decision import DomainUsage
+from tests.conformance.kueue_tas import gates_of, request_of, run_find, run_tas_case, snapshot_of
 from tests.differential.tas_cases import HOST, random_case
 
 Json = dict[str, Any]
@@ -149,3 +152,23 @@ def test_the_order_of_nodes_changes_nothing(seed: int, chance: random.Random) ->
     chance.shuffle(case["objects"]["nodes"])
     chance.shuffle(case["objects"]["pods"])
     assert run_tas_case(case | {"want": before}) is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds)
+def test_what_a_snapshot_remembers_changes_no_answer(seed: int) -> None:
+    """The same questions to one snapshot that changes between them, and to such that know nothing yet."""
+    case, chance = cluster_of(seed), random.Random(seed)
+    case["input"]["ownUsage"] = []
+    gates = gates_of(case["featureGates"])
+    snapshot, requests = snapshot_of(case, gates), [request_of(raw) for raw in case["input"]["podSets"]]
+    situations = [Situation(gates=gates, simulate_empty=empty) for empty in (False, True)]
+    for _ in range(6):
+        for situation in situations:
+            fresh = structs.replace(snapshot, matches={}, tallies={})
+            answer = assign_flavor(snapshot, requests, situation)
+            assert answer == assign_flavor(fresh, requests, situation)
+        leaves = chance.choices(snapshot.tree.levels[-1].values or [("none",)], k=chance.randint(0, 2))
+        levels = slice(-1, None) if snapshot.tree.by_hostname else slice(None)
+        usages = [DomainUsage(leaf[levels], {"cpu": chance.randint(0, 3000)}, 1) for leaf in leaves]
+        snapshot = snapshot.using(usages) if chance.random() < 0.6 else snapshot.without(usages)

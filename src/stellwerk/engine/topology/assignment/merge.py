@@ -33,18 +33,16 @@ def truncated(assignment: Assignment, count: int) -> Assignment:
     return structs.replace(assignment, domains=tuple(kept))
 
 
-def usage_of(assignment: Assignment, requests: Amounts) -> dict[str, dict[str, int]]:
-    """Domain to what the pods take there, themselves as `pods` with it; `requests` are of one pod."""
-    return {domain.domain: pods_usage(requests, domain.count) for domain in assignment.domains}
-
-
-def stacked(
-    usage: Mapping[str, Amounts], assignment: Assignment, requests: Amounts
-) -> dict[str, Mapping[str, int]]:
-    """The usage with the pods of the assignment on top."""
-    total: dict[str, Mapping[str, int]] = dict(usage)
-    for domain, amounts in usage_of(assignment, requests).items():
-        total[domain] = added(total.get(domain, {}), amounts)
+def stacked(usage: Mapping[str, Amounts], assignment: Assignment, requests: Amounts) -> dict[str, Amounts]:
+    """Domain to what is taken there, with the pods of the assignment on top; `requests` are of one pod."""
+    total = dict(usage)
+    taken: dict[int, Amounts] = {}  # Most domains get the same number of pods.
+    for domain in assignment.domains:
+        amounts = taken.get(domain.count)
+        if amounts is None:
+            amounts = taken[domain.count] = pods_usage(requests, domain.count)
+        before = total.get(domain.domain)
+        total[domain.domain] = amounts if before is None else added(before, amounts)
     return total
 
 

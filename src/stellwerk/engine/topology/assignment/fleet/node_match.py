@@ -39,11 +39,12 @@ class PodShape(Struct, frozen=True):
 
 
 class Matched(Struct, frozen=True):
-    """The leaves that are in, how much each is preferred (absent: 0), and why the others are out."""
+    """The leaves that are in, how much each is preferred (absent: 0), and which are out and why."""
 
     leaves: Sequence[int]
     scores: Mapping[int, int]
     excluded: Excluded
+    out: frozenset[int] = frozenset()
 
 
 def match_leaves(tree: Tree, shape: PodShape) -> Matched:
@@ -66,7 +67,8 @@ def match_leaves(tree: Tree, shape: PodShape) -> Matched:
         score = _score(node, shape)
         if score:
             scores[leaf] = score
-    return Matched(leaves, scores, _excluded(len(tree.nodes), out, taints, shape))
+    outside = frozenset(range(len(tree.nodes))).difference(leaves)
+    return Matched(leaves, scores, _excluded(len(tree.nodes), out, taints, shape), outside)
 
 
 def _excluded(total: int, out: Counter[str], taints: Counter[str], shape: PodShape) -> Excluded:

@@ -3,9 +3,9 @@
 Source: Kueue pkg/cache/scheduler/tas_flavor_snapshot.go, tas_flavor.go (ff69552e).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from stellwerk.api.groups.core import Toleration
 from stellwerk.engine.topology.assignment.decision import DomainUsage
@@ -18,13 +18,15 @@ from stellwerk.engine.topology.assignment.fleet.amounts import (
     within_int64,
 )
 from stellwerk.engine.topology.assignment.fleet.node_match import Matched, PodShape
+from stellwerk.engine.topology.assignment.fleet.tally import Tally
 from stellwerk.engine.topology.assignment.fleet.tree import Row, Tree
 
 
 class FlavorSnapshot(Struct, frozen=True):
     """One flavor: its tree; by leaf `free` (what foreign pods leave), `remaining` (less what Workloads hold).
 
-    A changed snapshot shares the tree and `matches`: which leaves pods of a shape may have, once known.
+    A changed snapshot shares the tree, `matches` (which leaves pods of a shape may have, once known) and
+    `tallies` (what was last counted): they save work and change no answer.
     """
 
     topology: str
@@ -33,7 +35,8 @@ class FlavorSnapshot(Struct, frozen=True):
     free: Sequence[Row]
     used: Mapping[int, Row]
     remaining: Sequence[Row]
-    matches: dict[PodShape, Matched]
+    matches: dict[PodShape, Matched] = {}
+    tallies: dict[Hashable, Tally] = {}
 
     def row(self, amounts: Amounts) -> Row:
         """The amounts, aligned with the tree's resources; what no node has is dropped, being 0 everywhere."""
@@ -57,9 +60,7 @@ class FlavorSnapshot(Struct, frozen=True):
             before = used.get(leaf, (0,) * len(more))
             used[leaf] = tuple(within_int64(a + sign * b) for a, b in zip(before, more, strict=True))
             remaining[leaf] = less(self.free[leaf], used[leaf])
-        return FlavorSnapshot(
-            self.topology, self.tree, self.tolerations, self.free, used, remaining, self.matches
-        )
+        return structs.replace(self, used=used, remaining=remaining)
 
     def fits(self, usages: Iterable[DomainUsage]) -> bool:
         """Whether each domain is there and holds its pods; each usage is looked at alone."""
@@ -77,7 +78,7 @@ def take_snapshot(
 ) -> FlavorSnapshot:
     """The flavor with nothing held by Workloads; `foreign`: what other pods take, by node (Kueue's unit)."""
     free = list(tree.capacity)
-    empty = FlavorSnapshot(topology, tree, tolerations, free, {}, free, {})
+    empty = FlavorSnapshot(topology, tree, tolerations, free, {}, free)
     for node, amounts in foreign.items():
         leaf = tree.leaf_of_node.get(node)
         if leaf is not None:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct, structs
 
-from stellwerk.engine.topology.assignment.search.counts import LevelCounts, Span, roll_up
+from stellwerk.engine.topology.assignment.fleet.tally import LevelCounts
+from stellwerk.engine.topology.assignment.search.counts import Span, roll_up
 from stellwerk.engine.topology.assignment.search.fit_level import Fit, Question
 from stellwerk.engine.topology.assignment.search.optimal_set import (
     Greedy,
@@ -121,7 +122,7 @@ def _prune(question: Question, pruned: list[LevelCounts], span: Span, threshold:
     for domain in ranges[1] if len(ranges) > 1 else ():
         _prune_one(question, pruned, Span(span.level + 1, domain, domain + 1), threshold)
     flat = structs.replace(question.wish, inner={})
-    roll_up(pruned, question.tree.levels, flat, span, question.leaders > 0)
+    roll_up(pruned, question.tree.levels, flat, ranges, question.leaders > 0)
     for domain in ranges[0]:
         _prune_one(question, pruned, Span(span.level, domain, domain + 1), threshold)
 

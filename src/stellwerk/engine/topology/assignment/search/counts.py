@@ -4,35 +4,21 @@ Source: Kueue pkg/cache/scheduler/tas_flavor_snapshot.go, fillInCounts (ff69552e
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import compress, count
+from operator import is_not
 
 from msgspec import Struct, structs
 
 from stellwerk.engine.topology.assignment.decision import Excluded
 from stellwerk.engine.topology.assignment.fleet.amounts import Amounts
-from stellwerk.engine.topology.assignment.fleet.node_match import Matched
+from stellwerk.engine.topology.assignment.fleet.node_match import Matched, PodShape
 from stellwerk.engine.topology.assignment.fleet.snapshot import FlavorSnapshot, count_in, less
-from stellwerk.engine.topology.assignment.fleet.tree import Level, Row
+from stellwerk.engine.topology.assignment.fleet.tally import LevelCounts, Tally, remember
+from stellwerk.engine.topology.assignment.fleet.tree import Level, Row, Tree
 from stellwerk.engine.topology.assignment.search.wish import Wish
 
-
-class LevelCounts(Struct):
-    """State of a search: by domain of one level what it holds; the second phase turns it into what it gets.
-
-    `led`: pods, and slices, that fit beside a leader. `leaders`: 1 if a leader fits. `affinity`: how much the
-    domain's nodes are preferred.
-    """
-
-    pods: list[int]
-    slices: list[int]
-    led_pods: list[int]
-    led_slices: list[int]
-    leaders: list[int]
-    affinity: list[int]
-
-    def copy(self) -> "LevelCounts":
-        """The same, to be changed on its own."""
-        return LevelCounts(*(list(column) for column in structs.astuple(self)))
+_Fit = tuple[int, int, int, str]
 
 
 class Demand(Struct, frozen=True, kw_only=True):
@@ -55,40 +41,105 @@ class Demand(Struct, frozen=True, kw_only=True):
 
 
 class Totals(Struct, frozen=True):
-    """The counts of all levels, widest first, and why leaves hold nothing."""
+    """The counts of all levels, widest first, to be worked with; and why leaves hold nothing.
+
+    `outside`: leaves that are not in the one domain that may be used.
+    """
 
     levels: list[LevelCounts]
-    excluded: Excluded
+    scarce: Sequence[str]
+    matched: Matched
+    outside: int
+
+    @property
+    def excluded(self) -> Excluded:
+        """Leaves that hold nothing, by reason."""
+        scarce = Counter(filter(None, self.scarce))
+        return structs.replace(self.matched.excluded, topology_domain=self.outside, resources=dict(scarce))
 
 
-def fill_counts(snapshot: FlavorSnapshot, matched: Matched, demand: Demand, wish: Wish) -> Totals:
-    """What each domain holds for this demand."""
+def fill_counts(
+    snapshot: FlavorSnapshot, shape: PodShape, matched: Matched, demand: Demand, wish: Wish
+) -> Totals:
+    """What each domain holds for this demand.
+
+    The snapshot remembers what was counted for equal pods: then only changed leaves are counted anew.
+    """
+    rows, tree = _rows(snapshot, demand), snapshot.tree
+    if demand.within:
+        inside = [leaf for leaf in matched.leaves if _belongs(tree.places[leaf], demand.within)]
+        tally = _count(snapshot, structs.replace(matched, leaves=inside), demand, wish, rows)
+        return Totals(tally.levels, tally.scarce, matched, len(matched.leaves) - len(inside))
+    key = _key(shape, demand, wish)
+    known = snapshot.tallies.get(key)
+    if known is None:
+        tally = _count(snapshot, matched, demand, wish, rows)
+    else:
+        tally = _counted_anew(known, snapshot, matched, (demand, wish), rows)
+    if not demand.assumed:
+        remember(snapshot.tallies, key, tally)
+    return Totals([level.copy() for level in tally.levels], tally.scarce, matched, 0)
+
+
+def _key(shape: PodShape, demand: Demand, wish: Wish) -> Hashable:
+    """All that counts depend on, beside what leaves have."""
+    leader = None if demand.leader is None else tuple(sorted(demand.leader.items()))
+    slices = wish.slice_level, wish.slice_size, tuple(sorted(wish.inner.items()))
+    return shape, tuple(sorted(demand.requests.items())), leader, slices, demand.empty
+
+
+def _count(
+    snapshot: FlavorSnapshot, matched: Matched, demand: Demand, wish: Wish, rows: Sequence[Row]
+) -> Tally:
+    """The tally from nothing."""
     tree = snapshot.tree
     levels = [LevelCounts(*([0] * len(level.ids) for _ in range(6))) for level in tree.levels]
-    excluded = _fill_leaves(levels[-1], snapshot, matched, demand)
-    roll_up(levels, tree.levels, wish, Span(0, 0, len(tree.levels[0].ids)), demand.leaders > 0)
-    return Totals(levels, excluded)
-
-
-def _fill_leaves(counts: LevelCounts, snapshot: FlavorSnapshot, matched: Matched, demand: Demand) -> Excluded:
-    rows = _rows(snapshot, demand)
-    outside = 0
-    known: dict[Row, tuple[int, int, int, str]] = {}  # Nodes that have the same free are counted once.
-    scarce: Counter[str] = Counter()
+    scarce = [""] * len(rows)
+    counts = levels[-1]
+    known: dict[Row, _Fit] = {}  # Nodes that have the same free are counted once.
     for leaf in matched.leaves:
-        if demand.within and not _belongs(snapshot.tree.places[leaf], demand.within):
-            outside += 1
-            continue
         row = rows[leaf]
         fit = known.get(row)
         if fit is None:
             fit = known[row] = _fit(snapshot, row, demand)
-        counts.pods[leaf], counts.leaders[leaf], counts.led_pods[leaf], resource = fit
-        if resource:
-            scarce[resource] += 1
+        counts.pods[leaf], counts.leaders[leaf], counts.led_pods[leaf], scarce[leaf] = fit
     for leaf, score in matched.scores.items():
         counts.affinity[leaf] = score
-    return structs.replace(matched.excluded, topology_domain=outside, resources=dict(scarce))
+    everything = Span(0, 0, len(tree.levels[0].ids)).ranges(tree.levels)
+    roll_up(levels, tree.levels, wish, everything, demand.leaders > 0)
+    return Tally(rows, levels, scarce)
+
+
+def _counted_anew(
+    known: Tally,
+    snapshot: FlavorSnapshot,
+    matched: Matched,
+    asked: tuple[Demand, Wish],
+    rows: Sequence[Row],
+) -> Tally:
+    """The known tally with leaves that have another row than then, and all domains above them."""
+    demand, wish = asked
+    changed = list(compress(count(), map(is_not, known.rows, rows)))
+    if not changed:
+        return known
+    if len(changed) * 4 > len(rows):
+        return _count(snapshot, matched, demand, wish, rows)
+    levels, scarce = [level.copy() for level in known.levels], list(known.scarce)
+    counts = levels[-1]
+    for leaf in changed:
+        if leaf not in matched.out:
+            fit = _fit(snapshot, rows[leaf], demand)
+            counts.pods[leaf], counts.leaders[leaf], counts.led_pods[leaf], scarce[leaf] = fit
+    roll_up(levels, snapshot.tree.levels, wish, _with_ancestors(snapshot.tree, changed), demand.leaders > 0)
+    return Tally(rows, levels, scarce)
+
+
+def _with_ancestors(tree: Tree, leaves: Sequence[int]) -> list[Sequence[int]]:
+    """The leaves, and level by level, widest first, the domains that they are in."""
+    found: list[Sequence[int]] = [leaves]
+    for level in reversed(tree.levels[1:]):
+        found.append(sorted({level.parent[domain] for domain in found[-1]}))
+    return found[::-1]
 
 
 def _rows(snapshot: FlavorSnapshot, demand: Demand) -> Sequence[Row]:
@@ -107,7 +158,7 @@ def _belongs(place: str, domain: str) -> bool:
     return place == domain or place.startswith(f"{domain},")
 
 
-def _fit(snapshot: FlavorSnapshot, row: Row, demand: Demand) -> tuple[int, int, int, str]:
+def _fit(snapshot: FlavorSnapshot, row: Row, demand: Demand) -> _Fit:
     """Pods, leaders, pods beside the leader, and the scarcest resource if no pod fits."""
     names = snapshot.tree.resources
     pods, scarcest = count_in(names, demand.requests, row)
@@ -134,21 +185,31 @@ class Span(Struct, frozen=True):
 
 
 def roll_up(
-    counts: Sequence[LevelCounts], levels: Sequence[Level], wish: Wish, span: Span, with_leader: bool
+    counts: Sequence[LevelCounts],
+    levels: Sequence[Level],
+    wish: Wish,
+    domains: Sequence[Sequence[int]],
+    with_leader: bool,
 ) -> None:
-    """Counts of the span's domains from their children's, the lowest level first; leaves get their slices."""
+    """Counts of these domains from their children's, the lowest level first; leaves get their slices.
+
+    `domains`: by level, the last one is the lowest level.
+    """
     gather = _gather_led if with_leader else _gather
-    for depth, domains in reversed(list(enumerate(span.ranges(levels), span.level))):
+    top = len(levels) - len(domains)
+    for depth, here in reversed(list(enumerate(domains, top))):
         own = counts[depth]
         if depth < len(levels) - 1:
-            gather(own, counts[depth + 1], levels[depth].first, wish.inner.get(depth + 1, 1), domains)
+            gather(own, counts[depth + 1], levels[depth].first, wish.inner.get(depth + 1, 1), here)
         if depth == wish.slice_level:
-            for domain in domains:
+            for domain in here:
                 own.slices[domain] = own.pods[domain] // wish.slice_size
                 own.led_slices[domain] = own.led_pods[domain] // wish.slice_size
 
 
-def _gather(own: LevelCounts, below: LevelCounts, first: Sequence[int], inner: int, domains: range) -> None:
+def _gather(
+    own: LevelCounts, below: LevelCounts, first: Sequence[int], inner: int, domains: Sequence[int]
+) -> None:
     """Sums of the children, in whole inner slices; without a leader what fits beside one is what fits."""
     pods = below.pods if inner == 1 else [each // inner * inner for each in below.pods]
     for domain in domains:
@@ -160,7 +221,7 @@ def _gather(own: LevelCounts, below: LevelCounts, first: Sequence[int], inner: i
 
 
 def _gather_led(
-    own: LevelCounts, below: LevelCounts, first: Sequence[int], inner: int, domains: range
+    own: LevelCounts, below: LevelCounts, first: Sequence[int], inner: int, domains: Sequence[int]
 ) -> None:
     """As _gather; the leader goes to that child, of those that hold one, where it costs least."""
     _gather(own, below, first, inner, domains)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from stellwerk.engine.topology.assignment.search.counts import LevelCounts
+from stellwerk.engine.topology.assignment.fleet.tally import LevelCounts
 from stellwerk.engine.topology.assignment.search.order import leader_first, tightest
 
 

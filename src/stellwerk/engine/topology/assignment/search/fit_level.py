@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from stellwerk.engine.decision import Reason
 from stellwerk.engine.topology.assignment.decision import LayerFit, NotFit
+from stellwerk.engine.topology.assignment.fleet.tally import LevelCounts
 from stellwerk.engine.topology.assignment.fleet.tree import Tree
-from stellwerk.engine.topology.assignment.search.counts import LevelCounts, Totals
+from stellwerk.engine.topology.assignment.search.counts import Totals
 from stellwerk.engine.topology.assignment.search.order import (
     Profile,
     leader_first,

@@ -3,14 +3,16 @@
 Source: Kueue pkg/cache/scheduler/tas_balanced_placement.go (ff69552e).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Context, Decimal
 from functools import lru_cache
-from math import gcd
+from itertools import accumulate, repeat
+from math import gcd, inf
 
 from msgspec import Struct
 
-from stellwerk.engine.topology.assignment.search.counts import LevelCounts
+from stellwerk.engine.topology.assignment.fleet.tally import LevelCounts
 from stellwerk.engine.topology.assignment.search.order import Profile, sorted_domains, sorted_for_leader
 
 _EXACT = Context(prec=40)
@@ -67,17 +69,18 @@ def optimal_set(
 ) -> list[int] | None:
     """The set as the order has it, earlier domains preferred; None if all together are too small.
 
-    By dynamic programming: reached[i] knows what may be left after i domains, and by which domains it was
-    reached first. A domain that is like the one before it can only extend what that one has added.
+    By dynamic programming: `reached` knows what may be left after so many domains, and by which domains it
+    was reached first. A domain that is like the one before it can only extend what that one has added. What
+    the domains still to come cannot hold is given up, which no set that is found depends on.
     """
     greedy = try_greedy(counts, ordered, need.slices, need.leaders, profile)
     if greedy is None:
         return None
     reached: Reached = {0: {(need.leaders, need.slices * need.size): ()}}
+    likes = [_likeness(counts, domain) for domain in ordered]
     before, fresh = None, reached
-    for domain in ordered:
-        like = _likeness(counts, domain)
-        fresh = _extend(reached, fresh if like == before else reached, domain, like, greedy.domains)
+    for domain, like, limit in zip(ordered, likes, _limits(likes, greedy.domains), strict=False):
+        fresh = _extend(reached, fresh if like == before else reached, (domain, like), limit)
         before = like
     found = reached.get(greedy.domains, {})
     ends = [(pods, chosen) for (leaders, pods), chosen in found.items() if leaders == 0 and pods <= 0]
@@ -91,21 +94,42 @@ def _likeness(counts: LevelCounts, domain: int) -> Likeness:
     return leaders, led_pods, pods, counts.slices[domain] > 0
 
 
-def _extend(reached: Reached, sources: Reached, domain: int, like: Likeness, most: int) -> Reached:
+def _limits(likes: Sequence[Likeness], most: int) -> Iterator[list[float]]:
+    """Behind each domain: by how many are taken, how many pods those to come can hold; `most` will be taken.
+
+    Not known, since not needed, where all domains are alike.
+    """
+    if len(set(likes)) == 1:
+        yield from repeat([inf] * (most + 1))
+    holds = [max(pods, led_pods) for _, led_pods, pods, _ in likes]
+    to_come = sorted(holds)
+    for pods in holds:
+        to_come.pop(bisect_left(to_come, pods))
+        sums = list(accumulate(reversed(to_come[-most:]), initial=0))
+        yield [*repeat(-inf, most + 1 - len(sums)), *sums[::-1]]
+
+
+def _extend(
+    reached: Reached, sources: Reached, step: tuple[int, Likeness], limit: Sequence[float]
+) -> Reached:
     """Take the domain, with a leader or without, wherever something is left; returns what is reached anew.
 
-    From many domains to few, so that none is taken twice; `most` are to be taken.
+    From many domains to few, so that none is taken twice.
     """
+    domain, like = step
     fresh: Reached = {}
     for taken in sorted(sources, reverse=True):
-        if taken == most:
+        if taken + 1 == len(limit):
             continue
-        here = reached.setdefault(taken + 1, {})
+        here, most = reached.setdefault(taken + 1, {}), limit[taken + 1]
         for state in sorted(sources[taken]):
-            new = [after for after in _afterwards(state, like) if after not in here]
+            new = [each for each in _afterwards(state, like) if each[1] <= most and each not in here]
             chosen = dict.fromkeys(new, (sources[taken][state], domain))
             here.update(chosen)
             fresh.setdefault(taken + 1, {}).update(chosen)
+        if sources is reached:
+            bound = limit[taken]
+            reached[taken] = {s: chosen for s, chosen in reached[taken].items() if s[1] <= bound}
     return fresh
 
 

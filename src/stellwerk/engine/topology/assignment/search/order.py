@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from stellwerk.engine.topology.assignment.search.counts import LevelCounts
+from stellwerk.engine.topology.assignment.fleet.tally import LevelCounts
 
 
 class Profile(Struct, frozen=True):

@@ -13,9 +13,10 @@ from stellwerk.engine.topology.assignment.decision import Assignment, DomainPods
 from stellwerk.engine.topology.assignment.fleet.amounts import PODS, Amounts, added
 from stellwerk.engine.topology.assignment.fleet.node_match import match_leaves
 from stellwerk.engine.topology.assignment.fleet.snapshot import FlavorSnapshot
+from stellwerk.engine.topology.assignment.fleet.tally import LevelCounts
 from stellwerk.engine.topology.assignment.fleet.tree import Tree
 from stellwerk.engine.topology.assignment.search.balanced import balance
-from stellwerk.engine.topology.assignment.search.counts import Demand, LevelCounts, fill_counts
+from stellwerk.engine.topology.assignment.search.counts import Demand, fill_counts
 from stellwerk.engine.topology.assignment.search.distribute import distribute, share_of
 from stellwerk.engine.topology.assignment.search.fit_level import Fit, Question, fit_level
 from stellwerk.engine.topology.assignment.search.order import Profile, sorted_domains
@@ -65,7 +66,7 @@ def place(
     question = Question(
         topology=snapshot.topology,
         tree=snapshot.tree,
-        totals=fill_counts(snapshot, matched, demand, wish),
+        totals=fill_counts(snapshot, shape, matched, demand, wish),
         wish=wish,
         profile=Profile(
             wish.unconstrained and terms.gates.profile_mixed, terms.gates.respect_node_affinity_preferred
