@@ -126,7 +126,10 @@ def _full_name(node: Node) -> tuple[str, str, str] | None:
             match below:
                 case Call(
                     function="_[_]",
-                    args=(Select(operand=Ident(name="device"), field="attributes" | "capacity" as part), Const(value=str(domain))),
+                    args=(
+                        Select(operand=Ident(name="device"), field="attributes" | "capacity" as part),
+                        Const(value=str(domain)),
+                    ),
                 ):
                     return part, domain, name
     return None

@@ -28,7 +28,18 @@ from stellwerk.cel.check.unify import Substitutions, at_most_as_specific
 from stellwerk.cel.environment import Environment
 from stellwerk.cel.errors import CompileError
 from stellwerk.cel.syntax.parser import located_error, qualified_name
-from stellwerk.cel.syntax.tree import Call, Comprehension, Const, Entry, Ident, ListNode, MapNode, Message, Node, Select
+from stellwerk.cel.syntax.tree import (
+    Call,
+    Comprehension,
+    Const,
+    Entry,
+    Ident,
+    ListNode,
+    MapNode,
+    Message,
+    Node,
+    Select,
+)
 from stellwerk.cel.values.scalars import Uint
 
 _LITERALS = {bool: BOOL, int: INT, Uint: UINT, float: DOUBLE, str: STRING, bytes: BYTES, type(None): NULL}
@@ -176,7 +187,11 @@ class _Checker:
     def logical(self, node: Call, declared: tuple[Overload, ...], args: tuple[Type, ...]) -> Type:
         self.overloads[node] = declared
         wrong = [each for each in args if not self.known.assignable(each, BOOL)]
-        return self.no_overload(node, node.function, args[:2] if len(args) == 2 else (wrong[0], BOOL)) if wrong else BOOL
+        return (
+            self.no_overload(node, node.function, args[:2] if len(args) == 2 else (wrong[0], BOOL))
+            if wrong
+            else BOOL
+        )
 
     def resolve(self, node: Call, name: str, declared: Sequence[Overload], args: tuple[Type, ...]) -> Type:
         member = node.target is not None and node not in self.functions
@@ -281,4 +296,8 @@ class _Checker:
 def _renamed(kind: Type, new: dict[str, Type]) -> Type:
     if kind.kind == "param":
         return new[kind.name]
-    return Type(kind.kind, kind.name, tuple(_renamed(each, new) for each in kind.params)) if kind.params else kind
+    return (
+        Type(kind.kind, kind.name, tuple(_renamed(each, new) for each in kind.params))
+        if kind.params
+        else kind
+    )

@@ -48,7 +48,19 @@ class _File(Struct, frozen=True):
 QUANTITY = Type("struct", "kubernetes.Quantity")
 TYPES: dict[str, Type] = {
     each.name: each
-    for each in (BOOL, INT, UINT, DOUBLE, STRING, BYTES, NULL, DURATION, TIMESTAMP, list_of(DYN), map_of(DYN, DYN))
+    for each in (
+        BOOL,
+        INT,
+        UINT,
+        DOUBLE,
+        STRING,
+        BYTES,
+        NULL,
+        DURATION,
+        TIMESTAMP,
+        list_of(DYN),
+        map_of(DYN, DYN),
+    )
 } | {
     "type": type_of(DYN),
     "optional_type": optional_of(DYN),

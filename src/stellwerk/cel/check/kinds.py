@@ -44,7 +44,9 @@ ERROR = Type("error", "error")
 DURATION = Type("duration", "google.protobuf.Duration")
 TIMESTAMP = Type("timestamp", "google.protobuf.Timestamp")
 DEVICE = Type("struct", "kubernetes.DRADevice")
-_NAMED = {each.name: each for each in (BOOL, INT, UINT, DOUBLE, STRING, BYTES, DYN, NULL, ANY, DURATION, TIMESTAMP)}
+_NAMED = {
+    each.name: each for each in (BOOL, INT, UINT, DOUBLE, STRING, BYTES, DYN, NULL, ANY, DURATION, TIMESTAMP)
+}
 _OPAQUE = ("optional_type", "net.IP", "net.CIDR")
 _TOKEN = re.compile(r"<(\w+)>|([\w.]+)|([(),])|\s+")
 

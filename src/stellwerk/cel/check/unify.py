@@ -53,7 +53,9 @@ class Substitutions:
             return other.kind == "null" or other.kind in _NULLABLE
         if given.kind == "type":
             return wanted.kind == "type"
-        return given.kind == wanted.kind and given.name == wanted.name and self._all(given.params, wanted.params)
+        return (
+            given.kind == wanted.kind and given.name == wanted.name and self._all(given.params, wanted.params)
+        )
 
     def _substitutes(self, kind: Type, parameter: Type) -> tuple[bool, bool]:
         """Whether `kind` can be what `parameter` stands for, and whether that was known before."""

@@ -44,7 +44,10 @@ def _unreadable(checked: Checked) -> list[tuple[int, str]]:
 
 def _mixed(checked: Checked, elements: list[tuple[Node, bool]]) -> list[tuple[int, str]]:
     """The first element whose type differs from that of the first one."""
-    kinds = [(node, _unwrapped(checked.types[node]) if optional else checked.types[node]) for node, optional in elements]
+    kinds = [
+        (node, _unwrapped(checked.types[node]) if optional else checked.types[node])
+        for node, optional in elements
+    ]
     for node, kind in kinds[1:]:
         first = kinds[0][1]
         if not _equivalent(first, kind):

@@ -20,7 +20,14 @@ _ORDERS = frozenset(("_<_", "_<=_", "_>_", "_>=_"))
 _SCALAR_COSTS = _ORDERS | {"_==_", "_!=_", "_+_"}
 _SCALARS = frozenset(("bool", "int", "uint", "double", "timestamp", "duration", "null"))
 _OWN_EQUALITY = frozenset(
-    ("kubernetes.Quantity", "kubernetes.Semver", "net.IP", "net.CIDR", "kubernetes.NamedFormat", "kubernetes.URL")
+    (
+        "kubernetes.Quantity",
+        "kubernetes.Semver",
+        "net.IP",
+        "net.CIDR",
+        "kubernetes.NamedFormat",
+        "kubernetes.URL",
+    )
 )
 
 

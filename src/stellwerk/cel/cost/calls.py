@@ -8,7 +8,17 @@ from typing import NamedTuple
 
 from stellwerk.cel.check.kinds import Type
 from stellwerk.cel.cost.device_sizes import LIST_VALUES, device_size, is_attribute
-from stellwerk.cel.cost.sizes import LIST_COST, ONE, REGEX_FACTOR, TEXT_FACTOR, UNBOUNDED, UNKNOWN, Range, fixed, scaled
+from stellwerk.cel.cost.sizes import (
+    LIST_COST,
+    ONE,
+    REGEX_FACTOR,
+    TEXT_FACTOR,
+    UNBOUNDED,
+    UNKNOWN,
+    Range,
+    fixed,
+    scaled,
+)
 from stellwerk.cel.syntax.tree import Const, Node
 
 
@@ -58,7 +68,9 @@ NOMINAL = frozenset(
 _OWN_EQUALITY = ("kubernetes.Quantity", "kubernetes.Semver", "net.IP", "net.CIDR")
 
 
-def kubernetes_estimate(function: str, overload: str, target: Argument | None, args: Arguments) -> Estimate | None:
+def kubernetes_estimate(
+    function: str, overload: str, target: Argument | None, args: Arguments
+) -> Estimate | None:
     """The cost by the rules of Kubernetes and of the list extensions, or None where they have none."""
     extension = _extension(overload, target, args)
     if extension is not None:
@@ -82,7 +94,9 @@ def _search(overload: str, target: Argument | None, _args: Arguments) -> Estimat
     element = target.element()
     if element is None:
         size = target.known_size()
-        if overload == "list_includes_dyn_dyn":  # An attribute that is a list has fewer elements than a text characters.
+        if (
+            overload == "list_includes_dyn_dyn"
+        ):  # An attribute that is a list has fewer elements than a text characters.
             size = Range(size.low, LIST_VALUES) if is_attribute(target.path) else size
             return Estimate(size, None)
         return Estimate(size.scaled(TEXT_FACTOR), None)

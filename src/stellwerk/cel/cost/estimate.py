@@ -153,7 +153,12 @@ class _Coster:
         return entries.value if entries else None
 
     def overload(
-        self, node: Call, overload: Overload, target: Argument | None, args: list[Argument], costs: list[Range]
+        self,
+        node: Call,
+        overload: Overload,
+        target: Argument | None,
+        args: list[Argument],
+        costs: list[Range],
     ) -> Estimate:
         function = self.checked.functions.get(node, node.function)
         spent = NOTHING
@@ -162,7 +167,9 @@ class _Coster:
         special = self.special(node, overload.id, costs, spent)
         if special is not None:
             return special
-        found = kubernetes_estimate(function, overload.id, target, args) or builtin_estimate(overload.id, target, args)
+        found = kubernetes_estimate(function, overload.id, target, args) or builtin_estimate(
+            overload.id, target, args
+        )
         return Estimate(found.cost.plus(spent), found.size)
 
     def special(self, node: Call, overload: str, costs: list[Range], spent: Range) -> Estimate | None:

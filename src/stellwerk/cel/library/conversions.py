@@ -5,7 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 from stellwerk.cel.errors import EvaluationError
-from stellwerk.cel.library.times import length_of, moment_of, parse_duration, parse_timestamp, show_duration, show_timestamp
+from stellwerk.cel.library.times import (
+    length_of,
+    moment_of,
+    parse_duration,
+    parse_timestamp,
+    show_duration,
+    show_timestamp,
+)
 from stellwerk.cel.values.names import type_name
 from stellwerk.cel.values.networks import Address, Prefix
 from stellwerk.cel.values.scalars import NANO, Duration, Timestamp, TypeValue, Uint, checked_int, checked_uint

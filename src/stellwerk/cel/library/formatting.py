@@ -49,7 +49,9 @@ def _clause(match: re.Match[str], rest: Any, count: int) -> str:
 
 
 def _wrong(name: str, kinds: str, value: Any) -> EvaluationError:
-    return EvaluationError(f"error during formatting: {name} clause can only be used on {kinds}, was given {type_name(value)}")
+    return EvaluationError(
+        f"error during formatting: {name} clause can only be used on {kinds}, was given {type_name(value)}"
+    )
 
 
 def _string(value: Any) -> str:
@@ -76,7 +78,11 @@ def _nested(value: Any) -> str:
     if kind in (Timestamp, Duration):
         return f'{"timestamp" if kind is Timestamp else "duration"}("{_string(value)}")'
     if kind is str:
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t") + '"'
+        return (
+            '"'
+            + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+            + '"'
+        )
     return f'b"{_string(value)}"' if kind is bytes else _string(value)
 
 

@@ -131,7 +131,13 @@ def _is_date(text: str) -> bool:
 
 def _is_datetime(text: str) -> bool:
     match = _TIME.fullmatch(text[10:])
-    return match is not None and _is_date(text[:10]) and int(match[1]) < 24 and int(match[2]) < 60 and int(match[3]) < 60
+    return (
+        match is not None
+        and _is_date(text[:10])
+        and int(match[1]) < 24
+        and int(match[2]) < 60
+        and int(match[3]) < 60
+    )
 
 
 _FORMATS: dict[str, tuple[str, int, Callable[[str], bool]]] = {

@@ -29,7 +29,9 @@ def includes(target: Any, value: Any) -> bool:
     older, have it, and no valid attribute exceeds it.
     """
     if target.__class__ in LISTS and len(target) > MAX_INCLUDES:
-        raise EvaluationError(f"'includes' function cannot be applied to lists longer than {MAX_INCLUDES} values")
+        raise EvaluationError(
+            f"'includes' function cannot be applied to lists longer than {MAX_INCLUDES} values"
+        )
     return contains(target if target.__class__ in LISTS else [target], value)
 
 
@@ -105,7 +107,9 @@ def _sorted_by(values: list[Any], keys: list[Any]) -> list[Any]:
             raise EvaluationError("list elements must have the same type")
     if keys and keys[0].__class__ in (list, dict, Optional):
         raise EvaluationError("list elements must be comparable")
-    order = sorted(range(len(keys)), key=functools.cmp_to_key(lambda a, b: compared(keys[a], keys[b], "sort")))
+    order = sorted(
+        range(len(keys)), key=functools.cmp_to_key(lambda a, b: compared(keys[a], keys[b], "sort"))
+    )
     return [values[at] for at in order]
 
 
@@ -136,7 +140,9 @@ def _value(optional: Optional) -> Any:
 
 
 def _non_zero(value: Any) -> Optional:
-    empty = value is None or (value.__class__ in (bool, int, Uint, float, str, bytes, list, dict) and not value)
+    empty = value is None or (
+        value.__class__ in (bool, int, Uint, float, str, bytes, list, dict) and not value
+    )
     return NONE if empty or value == Duration(0) else Optional(value, True)
 
 
@@ -192,6 +198,15 @@ LIST_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "@mapInsert_map_key_value": _insert,
     "@mapInsert_map_map": insert_all,
 }
-for _name in ("int", "uint", "double", "bool", "google.protobuf.Duration", "google.protobuf.Timestamp", "string", "bytes"):
+for _name in (
+    "int",
+    "uint",
+    "double",
+    "bool",
+    "google.protobuf.Duration",
+    "google.protobuf.Timestamp",
+    "string",
+    "bytes",
+):
     LIST_FUNCTIONS[f"list_{_name}_sort"] = lambda values: _sorted_by(values, values)
     LIST_FUNCTIONS[f"list_{_name}_sortByAssociatedKeys"] = _sorted_by

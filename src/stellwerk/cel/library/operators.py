@@ -80,7 +80,9 @@ def divide(one: Any, other: Any) -> Any:
     if other == 0:
         raise EvaluationError("division by zero")
     quotient = abs(int(one)) // abs(int(other))
-    return Uint(quotient) if left is Uint else checked_int(quotient if (one < 0) is (other < 0) else -quotient)
+    return (
+        Uint(quotient) if left is Uint else checked_int(quotient if (one < 0) is (other < 0) else -quotient)
+    )
 
 
 def modulo(one: Any, other: Any) -> Any:

@@ -10,9 +10,21 @@ from stellwerk.cel.errors import CostExceeded, EvaluationError
 from stellwerk.cel.library.formatting import format_text
 
 MAX_TEXT = 5_000_000  # A longer text costs more than any expression may, if only to look at.
-_SPACES = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+_SPACES = (
+    "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+)
 _QUOTED = str.maketrans(
-    {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\", '"': '\\"'}
+    {
+        "\a": "\\a",
+        "\b": "\\b",
+        "\f": "\\f",
+        "\n": "\\n",
+        "\r": "\\r",
+        "\t": "\\t",
+        "\v": "\\v",
+        "\\": "\\\\",
+        '"': '\\"',
+    }
 )
 _UPPER = str.maketrans({chr(each): chr(each - 32) for each in range(97, 123)})
 _LOWER = str.maketrans({chr(each): chr(each + 32) for each in range(65, 91)})
@@ -36,7 +48,9 @@ def pattern_of(text: str) -> Any:
     except re2.error as error:
         reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
         what, _, where = reason.partition(": ")
-        raise EvaluationError(f"error parsing regexp: {_GO_REASONS.get(what, what)}: `{where or text}`") from None
+        raise EvaluationError(
+            f"error parsing regexp: {_GO_REASONS.get(what, what)}: `{where or text}`"
+        ) from None
 
 
 @lru_cache(maxsize=2048)

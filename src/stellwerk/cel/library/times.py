@@ -11,7 +11,16 @@ from stellwerk.cel.values.scalars import INT_MAX, INT_MIN, NANO, Duration, Times
 _MOMENT = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:[.,](\d+))?(?:Z|([+-])(\d{2}):(\d{2}))", re.ASCII
 )
-_UNITS = {"ns": 1, "us": 1000, "\u00b5s": 1000, "\u03bcs": 1000, "ms": 10**6, "s": NANO, "m": 60 * NANO, "h": 3600 * NANO}
+_UNITS = {
+    "ns": 1,
+    "us": 1000,
+    "\u00b5s": 1000,
+    "\u03bcs": 1000,
+    "ms": 10**6,
+    "s": NANO,
+    "m": 60 * NANO,
+    "h": 3600 * NANO,
+}
 _PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?(ns|us|\u00b5s|\u03bcs|ms|s|m|h)")
 _OFFSET = re.compile(r"([+-]?)(\d{1,2}):(\d{2})", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -100,7 +109,9 @@ def add_times(one: Any, other: Any) -> Any:
 
 def subtract_times(one: Any, other: Any) -> Any:
     """What `one - other` is."""
-    if other.__class__ not in (Timestamp, Duration) or (one.__class__ is Duration and other.__class__ is Timestamp):
+    if other.__class__ not in (Timestamp, Duration) or (
+        one.__class__ is Duration and other.__class__ is Timestamp
+    ):
         raise EvaluationError("no such overload")
     total = one.nanos - other.nanos
     return length_of(total) if one.__class__ is other.__class__ else moment_of(*divmod(total, NANO))

@@ -19,7 +19,8 @@ Function = Callable[..., Any]
 _BY_ID: dict[str, Function] = {**TEXT_FUNCTIONS, **TIME_FUNCTIONS, **LIST_FUNCTIONS, **KUBERNETES_FUNCTIONS}
 _BY_NAME: dict[str, Function] = {**OPERATORS, **CONVERSIONS, "size": size}
 _CLASSES: dict[str, frozenset[type]] = {
-    name: frozenset(kind for kind, known in TYPE_NAMES.items() if known == name) for name in set(TYPE_NAMES.values())
+    name: frozenset(kind for kind, known in TYPE_NAMES.items() if known == name)
+    for name in set(TYPE_NAMES.values())
 } | {"net.IP": frozenset({IPv4Address, IPv6Address})}
 # Functions of CEL's own library that say no more than this when no signature fits.
 _BRIEF = frozenset(("contains", "startsWith", "endsWith", "matches"))

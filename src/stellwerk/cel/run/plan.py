@@ -50,7 +50,9 @@ class Plan:
         self.places = FIRST
         self.scopes: list[dict[str, tuple[int, bool]]] = []
         self.pending = 0  # What is spent for certain by the part that is being built.
-        self.built: dict[Node, tuple[Evaluate, int]] = {}  # optMap has its target twice, nested ones exponentially.
+        self.built: dict[
+            Node, tuple[Evaluate, int]
+        ] = {}  # optMap has its target twice, nested ones exponentially.
 
     def build(self, node: Node) -> Evaluate:
         """What evaluates `node`, whose certain cost is added to what is pending.
@@ -134,7 +136,9 @@ class Plan:
         """A place in the frame for each name; true for those whose value may be lazy."""
         places = [self.places + at for at in range(len(names))]
         self.places += len(names)
-        self.scopes.append({name: (place, lazy) for place, (name, lazy) in zip(places, names.items(), strict=True)})
+        self.scopes.append(
+            {name: (place, lazy) for place, (name, lazy) in zip(places, names.items(), strict=True)}
+        )
         return places
 
     def ident(self, node: Ident) -> Evaluate:
@@ -161,7 +165,10 @@ class Plan:
     def attribute(self, node: Node, name: str) -> Evaluate | None:
         """device.attributes["domain"].name in two look-ups, where nothing is counted."""
         match node:
-            case Call(function="_[_]", args=(Select(operand=Ident(name="device"), field=part), Const(value=str(domain)))):
+            case Call(
+                function="_[_]",
+                args=(Select(operand=Ident(name="device"), field=part), Const(value=str(domain))),
+            ):
                 if part in ("attributes", "capacity") and not any("device" in scope for scope in self.scopes):
                     return _attribute(part, domain, name)
         return None
@@ -220,7 +227,9 @@ class Plan:
 
         def make(frame: Frame) -> list[Any]:
             values = [(at in optional, each(frame)) for at, each in enumerate(elements)]
-            return [value.value if wrapped else value for wrapped, value in values if not wrapped or value.present]
+            return [
+                value.value if wrapped else value for wrapped, value in values if not wrapped or value.present
+            ]
 
         return make
 

@@ -3,7 +3,17 @@
 from collections.abc import Callable
 
 from stellwerk.cel.errors import CompileError
-from stellwerk.cel.syntax.tree import Call, Comprehension, Const, Ident, ListNode, MapNode, Node, Select, depth_of
+from stellwerk.cel.syntax.tree import (
+    Call,
+    Comprehension,
+    Const,
+    Ident,
+    ListNode,
+    MapNode,
+    Node,
+    Select,
+    depth_of,
+)
 
 RESULT = "@result"  # No expression can name it.
 UNUSED = "#unused"
@@ -38,7 +48,10 @@ def bind(name: str, value: Node, body: Node, at: int) -> Node:
 
 
 def _comprehension(
-    over: Node, variables: tuple[str, str | None], accumulator: tuple[str, Node], body: tuple[Node, Node, Node]
+    over: Node,
+    variables: tuple[str, str | None],
+    accumulator: tuple[str, Node],
+    body: tuple[Node, Node, Node],
 ) -> Comprehension:
     condition, step, result = body
     return Comprehension(
@@ -77,7 +90,10 @@ def _variable(node: Node, text: str = "argument must be a simple name") -> str:
 def _variables(args: tuple[Node, ...], count: int) -> tuple[str, str | None]:
     if count == 1:
         return _variable(args[0]), None
-    first, second = _name(args[0], "argument must be a simple name"), _name(args[1], "argument must be a simple name")
+    first, second = (
+        _name(args[0], "argument must be a simple name"),
+        _name(args[1], "argument must be a simple name"),
+    )
     if first == second:
         raise MacroError(args[1].at, f"duplicate variable name: {first}")
     return _variable(args[0]), _variable(args[1])
@@ -121,7 +137,9 @@ def _transform(kind: str, count: int) -> Callable[[Node, tuple[Node, ...], int],
             variables = _variables(args, count)
         result, value = _ident(RESULT, at), args[0] if kind == "filter" else args[-1]
         filtered = args[count] if kind == "filter" or len(args) == count + 2 else None
-        initial: Node = MapNode(at=at, entries=()) if kind in ("map", "entry") else ListNode(at=at, elements=())
+        initial: Node = (
+            MapNode(at=at, entries=()) if kind in ("map", "entry") else ListNode(at=at, elements=())
+        )
         if kind == "map":
             step = _call("cel.@mapInsert", at, result, _ident(variables[0], at), value)
         elif kind == "entry":

@@ -41,7 +41,9 @@ def parse(text: str) -> Node:
     except MacroError as error:
         raise CompileError(located(text, error.at, error.text)) from None
     if node.depth > MAX_DEPTH:
-        raise CompileError(f"compilation failed: ERROR: <input>:-1:0: expression recursion limit exceeded: {MAX_DEPTH}")
+        raise CompileError(
+            f"compilation failed: ERROR: <input>:-1:0: expression recursion limit exceeded: {MAX_DEPTH}"
+        )
     for each in descendants(node):
         if isinstance(each, Const) and type(each.value) is int and each.value == 2**63:
             raise CompileError(located(text, each.at, "invalid int literal"))
@@ -76,7 +78,12 @@ def _syntax_error(text: str, error: UnexpectedInput) -> str:
 @cache
 def _lark() -> Lark:
     return Lark(
-        grammar(), parser="lalr", lexer="basic", maybe_placeholders=True, transformer=_Build(), propagate_positions=False
+        grammar(),
+        parser="lalr",
+        lexer="basic",
+        maybe_placeholders=True,
+        transformer=_Build(),
+        propagate_positions=False,
     )
 
 

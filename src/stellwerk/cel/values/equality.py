@@ -11,7 +11,14 @@ from stellwerk.cel.values.urls import Url
 from stellwerk.cel.values.versions import Version
 
 _PLAIN = frozenset({str, bool, bytes, int, float, Timestamp, Duration, TypeValue})
-_STRICT = ("kubernetes.Quantity", "kubernetes.Semver", "kubernetes.URL", "kubernetes.NamedFormat", "net.IP", "net.CIDR")
+_STRICT = (
+    "kubernetes.Quantity",
+    "kubernetes.Semver",
+    "kubernetes.URL",
+    "kubernetes.NamedFormat",
+    "net.IP",
+    "net.CIDR",
+)
 
 
 class BoolKey:
@@ -68,7 +75,9 @@ def equal(one: Any, other: Any) -> bool:
 
 
 def _equal_maps(one: Any, other: Any) -> bool:
-    return len(one) == len(other) and all(key in other and equal(value, other[key]) for key, value in one.items())
+    return len(one) == len(other) and all(
+        key in other and equal(value, other[key]) for key, value in one.items()
+    )
 
 
 def _equal_optionals(one: Optional, other: Optional) -> bool:

@@ -66,7 +66,9 @@ def is_link_local_unicast(address: Address) -> bool:
 
 def is_global_unicast(address: Address) -> bool:
     """Whether it names one host beyond its link; private addresses do."""
-    special = address.is_unspecified or address.is_loopback or address.is_multicast or int(address) == 2**32 - 1
+    special = (
+        address.is_unspecified or address.is_loopback or address.is_multicast or int(address) == 2**32 - 1
+    )
     return not special and not is_link_local_unicast(address)
 
 

@@ -87,7 +87,8 @@ def _host(authority: str, text: str) -> str:
 
 def _escaped(path: str) -> str:
     return "".join(
-        each if each in _PLAIN else "".join(f"%{byte:02X}" for byte in each.encode("utf-8", "replace")) for each in path
+        each if each in _PLAIN else "".join(f"%{byte:02X}" for byte in each.encode("utf-8", "replace"))
+        for each in path
     )
 
 

@@ -12,14 +12,20 @@ class Version:
 
     __slots__ = ("build", "key", "numbers")
 
-    def __init__(self, numbers: tuple[int, int, int], pre: tuple[tuple[int, int, str], ...], build: str) -> None:
+    def __init__(
+        self, numbers: tuple[int, int, int], pre: tuple[tuple[int, int, str], ...], build: str
+    ) -> None:
         self.numbers, self.build = numbers, build
         self.key = (*numbers, not pre, pre)  # A version without a pre-release comes after those with one.
 
     def __str__(self) -> str:
         """The canonical text."""
         pre = ".".join(word or str(number) for _, number, word in self.key[4])
-        return ".".join(map(str, self.numbers)) + ("-" + pre if pre else "") + ("+" + self.build if self.build else "")
+        return (
+            ".".join(map(str, self.numbers))
+            + ("-" + pre if pre else "")
+            + ("+" + self.build if self.build else "")
+        )
 
 
 @lru_cache(maxsize=4096)
