@@ -1,4 +1,4 @@
-"""Recorded cases of Kueue's preemption: whom an assignment preempts, and whose turn it is under fair sharing."""
+"""Recorded cases of Kueue's preemption: whom an assignment preempts, and whose turn it is in fair sharing."""
 
 from typing import Any
 
@@ -102,9 +102,12 @@ def _wanted(
     return usage, frozenset(needed)
 
 
-def _sorted(rows: Any) -> list[dict[str, Any]]:
-    short = [{"workload": row["workload"], "reason": row["reason"]} for row in rows]
-    return sorted(short, key=lambda row: (row["workload"], row["reason"]))
+def _sorted(rows: Any) -> list[Any]:
+    short = [
+        {name: value for name, value in row.items() if name != "message"} if isinstance(row, dict) else row
+        for row in rows
+    ]
+    return sorted(short, key=str)
 
 
 PREEMPTION = {

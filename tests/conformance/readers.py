@@ -10,6 +10,7 @@ from tests.conformance.kueue_fairshare import FAIRSHARE
 from tests.conformance.kueue_flavor import FLAVOR
 from tests.conformance.kueue_preemption import PREEMPTION
 from tests.conformance.kueue_quota import QUOTA
+from tests.conformance.kueue_schedule import SCHEDULE
 from tests.conformance.kueue_tas import PROCEDURES as TOPOLOGY
 from tests.conformance.kueue_tas import run_tas_case
 from tests.conformance.kueue_workload import WORKLOAD
@@ -21,6 +22,7 @@ PROCEDURES: dict[str, Reader] = {
     **FAIRSHARE,
     **FLAVOR,
     **PREEMPTION,
+    **SCHEDULE,
     **WORKLOAD,
     **dict.fromkeys(TOPOLOGY, run_tas_case),
 }
