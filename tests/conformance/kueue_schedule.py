@@ -75,8 +75,8 @@ def two_cycles(case: Case) -> str | None:
 
 
 def fair_admission(case: Case) -> str | None:
-    """Cycles under admission fair sharing, with usage from before. The LocalQueue that is deleted from the API only
-    is still known to Kueue's queues."""
+    """Cycles under admission fair sharing, with usage from before. The LocalQueue that is deleted from
+    the API only is still known to Kueue's queues."""
     run = _started(case)
     usage = _input(case).get("initialLocalQueueUsage") or {}
     run.backlog = replace(
@@ -194,9 +194,11 @@ def _compared(run: _Run) -> str | None:
             if pending.inadmissible
         },
     }
-    differences = [unlike(key, ours[key], _plain(key, want[key])) for key in sorted(ours.keys() & want.keys())]
-    last = run.decisions[-1]
-    skipped, recomputed = want.get("skippedPreemptions") or {}, want.get("preemptionTargetRecomputations") or {}
+    last, skipped = run.decisions[-1], want.get("skippedPreemptions") or {}
+    recomputed = want.get("preemptionTargetRecomputations") or {}
+    differences = [
+        unlike(key, ours[key], _plain(key, want[key])) for key in sorted(ours.keys() & want.keys())
+    ]
     differences += [
         unlike(f"skippedPreemptions of {name}", last.skipped_preemptions.get(name, 0), count)
         for name, count in skipped.items()
@@ -241,7 +243,9 @@ def _reserved(run: _Run) -> list[Workload]:
 def _admissions(
     run: _Run, *, fully: bool = False, new_to: dict[str, Workload] | None = None
 ) -> dict[str, Any]:
-    """What holds quota; `fully`: is admitted. `new_to`: less those that were admitted, with all nodes healthy."""
+    """What holds quota; `fully`: is admitted. `new_to`: less those that were admitted, with all nodes
+    healthy.
+    """
     found = {}
     for one in _reserved(run):
         key = workload_key(one)

@@ -1,7 +1,7 @@
 """Admission fair sharing: what each LocalQueue used of late, old use fading; who used less goes first.
 
-Source: kueue pkg/util/admissionfairsharing, pkg/cache/queue/afs; KEP-4136. Usage is a float, as Kueue's is: it only
-ranks.
+Source: kueue pkg/util/admissionfairsharing, pkg/cache/queue/afs; KEP-4136. Usage is a float, as Kueue's
+is: it only ranks.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ USAGE_BASED = "UsageBasedAdmissionFairSharing"
 
 
 class AdmissionFairSharing(Struct, frozen=True, kw_only=True):
-    """Kueue's Configuration.admissionFairSharing; times in ns, `weights` of resources (1 where none is given)."""
+    """Kueue's Configuration.admissionFairSharing; times in ns, `weights` of resources (else 1)."""
 
     half_life_ns: int
     sampling_ns: int
@@ -28,7 +28,7 @@ class AdmissionFairSharing(Struct, frozen=True, kw_only=True):
 
 
 class LocalUse(Struct, frozen=True, kw_only=True):
-    """`consumed`: with old use faded. `penalties`: by workload, for what was admitted since it was last counted."""
+    """`consumed`: with old use faded. `penalties`: by workload, for what was admitted since then."""
 
     consumed: ResourceList = {}
     penalties: Mapping[str, ResourceList] = {}

@@ -105,8 +105,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     """One moment. `queues` holds all ClusterQueues, `activity` whether each admits.
 
     `held`: by ClusterQueue, then by key, who holds quota of it. `local_queues` by namespace/name. `places`:
-    what the nodes of the flavors with a topology have free. `namespaces`: their labels. `bounds`: of namespaces,
-    by type, what LimitRanges say.
+    what the nodes of the flavors with a topology have free. `namespaces`: their labels. `bounds`: of
+    namespaces, by type, what LimitRanges say.
     """
 
     configuration: Configuration

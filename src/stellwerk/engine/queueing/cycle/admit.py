@@ -26,7 +26,7 @@ from stellwerk.engine.queueing.cycle.heads import is_passed_over, refuse, take_h
 from stellwerk.engine.queueing.cycle.nominate import nominate, progress_of
 from stellwerk.engine.queueing.cycle.order import ordered
 from stellwerk.engine.queueing.cycle.process import process
-from stellwerk.engine.queueing.cycle.requeue import Why, requeued
+from stellwerk.engine.queueing.cycle.requeue import FAILED_AFTER_NOMINATION, GENERIC, Why, requeued
 from stellwerk.engine.queueing.cycle.status import holds_reservation, needs_second_pass
 from stellwerk.engine.queueing.cycle.world import (
     ASSUMED,
@@ -43,10 +43,10 @@ from stellwerk.engine.queueing.snapshot import Snapshot
 
 
 def admit(snapshot: Snapshot, backlog: Backlog, now: int) -> Decision:
-    """What one cycle decides at `now` (ns): of each ClusterQueue's head, whether it is admitted, and the rest.
+    """What one cycle decides at `now` (ns): of each ClusterQueue's head, whether it is admitted.
 
-    Nothing is performed: admissions and evictions are effects, and the backlog counts as if all of them were written
-    (`refused` takes one back). The snapshot stays as it is.
+    Nothing is performed: admissions and evictions are effects, and the backlog counts as if all of them
+    were written (`refused` takes one back). The snapshot stays as it is.
     """
     heads, left = take_heads(backlog, snapshot, now)
     world = World(snapshot, replace(left, cycle=backlog.cycle + 1), now, usages(backlog, snapshot))
@@ -77,7 +77,7 @@ def admit(snapshot: Snapshot, backlog: Backlog, now: int) -> Decision:
 
 
 def refused(decision: Decision, snapshot: Snapshot, keys: Iterable[str], now: int) -> Decision:
-    """The decision without these admissions, which could not be written; the workloads go back and are tried again."""
+    """The decision without these admissions, which could not be written; the workloads are tried again."""
     gone, backlog = set(keys), decision.backlog
     for one in decision.admitted:
         if one.key not in gone:
@@ -86,7 +86,7 @@ def refused(decision: Decision, snapshot: Snapshot, keys: Iterable[str], now: in
         if name in backlog.local_use:
             use = backlog.local_use[name].without_penalty(one.key)
             backlog = replace(backlog, local_use={**backlog.local_use, name: use})
-        backlog = _requeued(backlog, snapshot, one.waiting, Why.FAILED_AFTER_NOMINATION, now)
+        backlog = _requeued(backlog, snapshot, one.waiting, FAILED_AFTER_NOMINATION, now)
     return replace(
         decision,
         admitted=tuple(one for one in decision.admitted if one.key not in gone),
@@ -95,7 +95,7 @@ def refused(decision: Decision, snapshot: Snapshot, keys: Iterable[str], now: in
 
 
 def with_second_pass(backlog: Backlog, waiting: Waiting, now: int) -> Backlog:
-    """A workload with quota is looked at again for its place, later each time: after 1 s, 2 s, 4 s, at most 30 s."""
+    """A workload with quota is looked at again for its place: after 1 s, 2 s, 4 s, at most 30 s."""
     passes = waiting.passes + 1
     delay = min(2 ** min(passes - 1, 10), SECOND_PASS_MOST) * SECOND_PASS_FIRST_NS
     second = SecondPass(replace(waiting, passes=passes), now + delay)
@@ -104,14 +104,14 @@ def with_second_pass(backlog: Backlog, waiting: Waiting, now: int) -> Backlog:
 
 def _back(world: World, backlog: Backlog, entry: Entry) -> Backlog:
     why = entry.why
-    if entry.status != NOT_NOMINATED and why == Why.GENERIC:
-        why = Why.FAILED_AFTER_NOMINATION
+    if entry.status != NOT_NOMINATED and why == GENERIC:
+        why = FAILED_AFTER_NOMINATION
     waiting = replace(entry.waiting, progress=progress_of(world, entry))
     return _requeued(backlog, world.snapshot, waiting, why, world.now)
 
 
 def _requeued(backlog: Backlog, snapshot: Snapshot, waiting: Waiting, why: Why, now: int) -> Backlog:
-    """Back to its queue, or to a second pass; what holds quota and needs none is not in the backlog any more."""
+    """Back to its queue, or to a second pass; what holds quota and needs none waits no longer."""
     workload = waiting.info.object
     if needs_second_pass(workload):
         return with_second_pass(backlog, waiting, now)
@@ -136,7 +136,7 @@ def _not_admitted(entry: Entry) -> NotAdmitted:
 
 
 def _with_penalties(backlog: Backlog, snapshot: Snapshot, admitted: Iterable[Admitted]) -> Backlog:
-    """Under admission fair sharing a LocalQueue pays for an admission at once, before its usage is measured."""
+    """Under admission fair sharing a LocalQueue pays for an admission before its usage is measured."""
     sharing = snapshot.configuration.admission_fair_sharing
     if sharing is None or not snapshot.gates.admission_fair_sharing:
         return backlog

@@ -1,7 +1,8 @@
 """What waits: by ClusterQueue those that are tried again, and those that are parked until something changes.
 
-A backlog is data; a cycle takes one and gives the next. Order in a queue: who preempts for it already, then priority,
-queue time, UID. Source: kueue pkg/cache/queue/cluster_queue.go, pending_workloads.go, second_pass_queue.go.
+A backlog is data; a cycle takes one and gives the next. Order in a queue: who preempts for it already,
+then priority, queue time, UID.
+Source: kueue pkg/cache/queue/cluster_queue.go, pending_workloads.go, second_pass_queue.go.
 """
 
 from bisect import insort
@@ -34,7 +35,7 @@ Shape = bytes  # What decides which flavors a workload gets; equal ones get the 
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """Where the search for flavors ended, and in which state of the queue: its `generation`, the cycle, the shape."""
+    """Where the search for flavors ended, in which `generation` of the queue and cycle, for which shape."""
 
     last_tried: LastTried
     generation: int
@@ -58,7 +59,7 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
 
 class Preempting(Struct, frozen=True):
-    """The workload for which others are being preempted; `sticky`: it stays ahead of all others of its queue."""
+    """The workload for which others are being preempted; `sticky`: it stays the first of its queue."""
 
     key: str
     generation: int
@@ -66,7 +67,7 @@ class Preempting(Struct, frozen=True):
 
 
 class Pending(Struct, frozen=True, kw_only=True):
-    """One ClusterQueue's. `active` in their order. `hopeless`: shapes that had no fit, parked unseen, and the reason."""
+    """One ClusterQueue's. `active` in their order. `hopeless`: shapes that had no fit, and the reason."""
 
     active: tuple[Waiting, ...] = ()
     inadmissible: Mapping[str, Waiting] = {}
@@ -102,7 +103,8 @@ class Backlog(Struct, frozen=True, kw_only=True):
     """All that wait. `cycle` counts cycles.
 
     `generations`: by ClusterQueue, how often its quota changed or workloads left it or its cohort; what it is
-    compared with is in `Progress`. `local_use`: of LocalQueues ("namespace/name"), under admission fair sharing.
+    compared with is in `Progress`. `local_use`: of LocalQueues ("namespace/name"), under admission fair
+    sharing.
     """
 
     queues: Mapping[str, Pending] = {}
@@ -115,7 +117,8 @@ class Backlog(Struct, frozen=True, kw_only=True):
 def backlog_of(
     workloads: Iterable[Workload], snapshot: Snapshot, overheads: Mapping[str, ResourceList] | None = None
 ) -> Backlog:
-    """The backlog of these workloads, nothing tried yet; those of unknown queues, and those with quota, are not in it.
+    """The backlog of these workloads, nothing tried yet; those of unknown queues, and those with quota,
+    are not in it.
 
     `overheads`: of pods, by the name of their RuntimeClass.
     """

@@ -21,8 +21,8 @@ DEFERRED_FIT, NEW_TARGETS, SKIPPED = "deferred_fit", "new_targets", "skipped"
 class Admitted(Struct, frozen=True, kw_only=True):
     """A workload that gets quota (all its PodSets, or none). `workload`: with its new status.
 
-    `replaced`: key of the workload slice that it takes the place of, which finishes. `waiting`: what goes back to its
-    queue should the admission not be written.
+    `replaced`: key of the workload slice that it takes the place of, which finishes. `waiting`: what
+    goes back to its queue should the admission not be written.
     """
 
     workload: Workload
@@ -46,8 +46,8 @@ class Admitted(Struct, frozen=True, kw_only=True):
 class Evicted(Struct, frozen=True, kw_only=True):
     """A workload that must give its quota back; `reason` of the condition Evicted.
 
-    `preempted`: the reason of the condition Preempted. `by`: for which workload. `ongoing`: it is being evicted
-    already, and nothing is written.
+    `preempted`: the reason of the condition Preempted. `by`: for which workload. `ongoing`: it is being
+    evicted already, and nothing is written.
     """
 
     key: str
@@ -60,7 +60,8 @@ class Evicted(Struct, frozen=True, kw_only=True):
 class NotAdmitted(Struct, frozen=True, kw_only=True):
     """A head that got no quota. `reason`, `message` of the condition QuotaReserved=False.
 
-    `written`: whether the condition is set (not if the workload waits for preemption's end in full knowledge of it).
+    `written`: whether the condition is set (not if the workload waits for preemption's end in full
+    knowledge of it).
     """
 
     key: str
@@ -72,7 +73,8 @@ class NotAdmitted(Struct, frozen=True, kw_only=True):
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """One cycle. `skipped_preemptions`: by ClusterQueue, given up since another workload took the targets or quota.
+    """One cycle. `skipped_preemptions`: by ClusterQueue, given up since another workload took the
+    targets or quota.
 
     `recomputed_targets`: by ClusterQueue and result, how often other targets were looked for.
     """

@@ -1,6 +1,8 @@
-"""The heads of a cycle: of each active ClusterQueue the first, and workloads that are looked at again for places.
+"""The heads of a cycle: of each active ClusterQueue the first, and workloads that are looked at again
+for places.
 
-Source: kueue pkg/cache/queue/manager.go (heads), cluster_queue.go (queueOrderingFunc); scheduler.go (nominate).
+Source: kueue pkg/cache/queue/manager.go (heads), cluster_queue.go (queueOrderingFunc); scheduler.go
+(nominate).
 """
 
 from collections.abc import Mapping
@@ -12,7 +14,7 @@ from stellwerk.api.selection import selects
 from stellwerk.engine.queueing.activity import ACTIVE
 from stellwerk.engine.queueing.cycle.backlog import Backlog, Pending, Waiting, pod_sets_of
 from stellwerk.engine.queueing.cycle.decision import MISCONFIGURED, PENDING_EVALUATION, SUSPENDED
-from stellwerk.engine.queueing.cycle.requeue import Why
+from stellwerk.engine.queueing.cycle.requeue import NAMESPACE_MISMATCH
 from stellwerk.engine.queueing.cycle.status import check_states, needs_second_pass
 from stellwerk.engine.queueing.cycle.world import Entry
 from stellwerk.engine.queueing.local_usage import LocalUse, is_usage_based, local_usage
@@ -94,7 +96,7 @@ def _misconfigured(entry: Entry, snapshot: Snapshot) -> str:
     if labels is None:
         return f'workload namespace "{namespace}" does not exist'
     if entry.queue is None or not selects(given(entry.queue.spec.namespace_selector, None), labels):
-        entry.why = Why.NAMESPACE_MISMATCH
+        entry.why = NAMESPACE_MISMATCH
         return "Workload namespace doesn't match ClusterQueue selector"
     pod_sets = pod_sets_of(entry.info.object)
     above = [str(one) for one in excesses(pod_sets)]

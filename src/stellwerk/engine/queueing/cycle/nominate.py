@@ -51,11 +51,14 @@ def nominate(world: World, entry: Entry, queue: Queue) -> None:
 
 
 def replaced_slice(world: World, info: WorkloadInfo) -> Holding | None:
-    """The slice of an elastic workload that this one takes the place of, if it holds quota of the same queue."""
+    """The slice of an elastic workload that this one takes the place of, if it is in the same queue."""
     if not world.snapshot.gates.elastic_jobs_via_workload_slices:
         return None
     key = given(info.object.metadata.annotations, {}).get(SLICE_REPLACEMENT_FOR)
-    return None if key is None else world.snapshot.held[info.cluster_queue].get(key)
+    found = None if key is None else world.snapshot.held[info.cluster_queue].get(key)
+    if found is None or found.info.object.metadata.namespace != info.object.metadata.namespace:
+        return None
+    return found
 
 
 def progress_of(world: World, entry: Entry) -> Progress | None:

@@ -1,4 +1,4 @@
-"""In which order the heads are decided: those that borrow less first, or, with fair sharing, by a tournament of shares.
+"""In which order the heads are decided: who borrows less, or, with fair sharing, a tournament of shares.
 
 Source: kueue pkg/scheduler/scheduler.go (makeClassicalIterator), fair_sharing_iterator.go; KEP-1714.
 """
@@ -26,7 +26,7 @@ def ordered(world: World, entries: Sequence[Entry]) -> Iterator[Entry]:
 
 
 def _classical(world: World, entry: Entry) -> Key:
-    """Second passes, then who preempts already, then less borrowing, priority, time; ties end in the queue's name."""
+    """Second passes, then who preempts already, then less borrowing, priority, time, names."""
     gates = world.snapshot.gates
     level = 0 if entry.assignment is None else entry.assignment.borrowing_level
     return (
@@ -44,7 +44,7 @@ def _last(world: World, entry: Entry) -> Key:
 
 
 class _Contestant(Struct, frozen=True):
-    """An entry, and the shares of the nodes on its way up as if it was admitted: by the Cohort that compares them."""
+    """An entry; by the Cohort that compares them, shares on its way up as if it was admitted."""
 
     entry: Entry
     shares: dict[int, Share]

@@ -1,6 +1,7 @@
-"""Places in topologies for entries: which are asked for, what becomes of an assignment with them, what they use.
+"""Places in topologies for entries: what is asked for, what an assignment becomes, what it uses.
 
-Source: kueue pkg/scheduler/scheduler.go (updateAssignmentForTAS, netUsage), flavorassigner/tas_flavorassigner.go.
+Source: kueue pkg/scheduler/scheduler.go (updateAssignmentForTAS, netUsage),
+flavorassigner/tas_flavorassigner.go.
 """
 
 from collections.abc import Mapping
@@ -80,7 +81,7 @@ def asks_of(cycle: Cycle, queue: Queue, question: Question, assignment: Assignme
 def with_places(
     world: World, queue: Queue, question: Question, answer: tuple[Assignment, tuple[Target, ...]]
 ) -> Assignment:
-    """An assignment that preempts, with the places that it will have, so that nobody else takes them meanwhile.
+    """An assignment that preempts, with the places it will have, so that nobody takes them meanwhile.
 
     Without targets they are looked for as if no other workload was there.
     """

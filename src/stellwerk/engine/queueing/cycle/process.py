@@ -25,7 +25,9 @@ from stellwerk.engine.queueing.cycle.decision import (
 )
 from stellwerk.engine.queueing.cycle.nominate import SLICE_REPLACEMENT_FOR, nominate, nomination
 from stellwerk.engine.queueing.cycle.placing import usage_of
-from stellwerk.engine.queueing.cycle.requeue import Why
+from stellwerk.engine.queueing.cycle.requeue import NO_CANDIDATES, PENDING_MIGRATION, PENDING_PREEMPTION
+from stellwerk.engine.queueing.cycle.requeue import NO_FIT as BACK_NO_FIT
+from stellwerk.engine.queueing.cycle.requeue import PREEMPTION_GATED as BACK_GATED
 from stellwerk.engine.queueing.cycle.status import (
     admission_of,
     has_unhealthy_place,
@@ -65,15 +67,15 @@ def process(world: World, entry: Entry, queue: Queue) -> None:
         entry.status = EVICTED
         world.evicted.append(Evicted(key=entry.info.key, reason=NODE_FAILURES, by=""))
     elif assignment.mode == NO_FIT:
-        entry.why, entry.reason = Why.NO_FIT, assignment.no_fit_reason
+        entry.why, entry.reason = BACK_NO_FIT, assignment.no_fit_reason
     elif assignment.mode == PREEMPT and not entry.targets:
-        entry.why, entry.reason = Why.NO_CANDIDATES, WAITING_FOR_QUOTA
+        entry.why, entry.reason = NO_CANDIDATES, WAITING_FOR_QUOTA
         _reserve(world, entry, queue)
     elif assignment.mode == PREEMPT and _is_gated(world, entry):
         entry.status, entry.reason, entry.message = GATED, ADMISSION_GATED, PREEMPTION_GATED
-        entry.why, entry.starts_anew = Why.PREEMPTION_GATED, True
+        entry.why, entry.starts_anew = BACK_GATED, True
     elif assignment.mode == DEFERRED:
-        entry.message, entry.reason, entry.why = DEFERS, WAITING_FOR_PREEMPTED, Why.PENDING_PREEMPTION
+        entry.message, entry.reason, entry.why = DEFERS, WAITING_FOR_PREEMPTED, PENDING_PREEMPTION
         entry.starts_anew = True
         world.use(usage_of(world, entry))
     elif world.overlaps(entry.targets):
@@ -141,7 +143,7 @@ def _issue(world: World, entry: Entry, targets: Iterable[Target]) -> None:
         )
     if count:
         entry.message += f". Pending the preemption of {count} workload(s)"
-        entry.why = Why.PENDING_PREEMPTION
+        entry.why = PENDING_PREEMPTION
 
 
 def _migrate(world: World, entry: Entry, queue: Queue, victim: Holding) -> None:
@@ -149,7 +151,7 @@ def _migrate(world: World, entry: Entry, queue: Queue, victim: Holding) -> None:
     if not may_migrate(entry, queue):
         entry.reason, entry.message = PENDING_EVALUATION, NOT_ACCEPTABLE
         return
-    entry.reason, entry.why, entry.starts_anew = WAITING_FOR_PREEMPTED, Why.PENDING_MIGRATION, True
+    entry.reason, entry.why, entry.starts_anew = WAITING_FOR_PREEMPTED, PENDING_MIGRATION, True
     entry.message += ". Pending the migration of 1 workload(s)"
     world.evicted.append(Evicted(key=victim.info.key, reason=FLAVOR_MIGRATION, by=entry.info.key))
 
@@ -157,7 +159,8 @@ def _migrate(world: World, entry: Entry, queue: Queue, victim: Holding) -> None:
 def _refreshed(world: World, entry: Entry, queue: Queue) -> bool:
     """Whether the entry still fits; its flavors, places or targets are found anew where others took them.
 
-    Nominations are made apart from each other, so heads of several queues may have the same place or target. With
+    Nominations are made apart from each other, so heads of several queues may have the same place or
+    target. With
     overlapping targets it is asked what fits once they are gone: that is a fit which has to wait for them.
     """
     gates = world.snapshot.gates

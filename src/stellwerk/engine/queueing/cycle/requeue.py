@@ -1,10 +1,11 @@
 """Where a workload goes that was not admitted: tried again next cycle, or parked until something changes.
 
-Source: kueue pkg/cache/queue/cluster_queue.go (requeueIfNotPresent, handleInadmissibleHash), inadmissible_workloads.go.
+Source: kueue pkg/cache/queue/cluster_queue.go (requeueIfNotPresent, handleInadmissibleHash),
+inadmissible_workloads.go.
 """
 
 from collections.abc import Iterable
-from enum import Enum
+from typing import NewType
 
 from msgspec.structs import replace
 
@@ -21,26 +22,19 @@ from stellwerk.engine.queueing.cycle.backlog import (
 )
 from stellwerk.engine.queueing.snapshot import Snapshot
 
-
-class Why(Enum):
-    """Why a workload goes back; Kueue's RequeueReason."""
-
-    GENERIC = ""
-    FAILED_AFTER_NOMINATION = "FailedAfterNomination"
-    NAMESPACE_MISMATCH = "NamespaceMismatch"
-    PREEMPTION_GATED = "PreemptionGated"
-    PENDING_PREEMPTION = "PendingPreemption"
-    PENDING_MIGRATION = "PendingMigration"
-    PREEMPTION_FAILED = "PreemptionFailed"
-    NO_FIT = "NoFit"
-    NO_CANDIDATES = "PreemptionNoCandidates"
-
-
-_AT_ONCE = frozenset(
-    {Why.FAILED_AFTER_NOMINATION, Why.PENDING_PREEMPTION, Why.PENDING_MIGRATION, Why.PREEMPTION_FAILED}
+Why = NewType("Why", str)  # Why a workload goes back; Kueue's RequeueReason.
+GENERIC, FAILED_AFTER_NOMINATION = Why(""), Why("FailedAfterNomination")
+NAMESPACE_MISMATCH, PREEMPTION_GATED = Why("NamespaceMismatch"), Why("PreemptionGated")
+PENDING_PREEMPTION, PENDING_MIGRATION = Why("PendingPreemption"), Why("PendingMigration")
+PREEMPTION_FAILED, NO_FIT, NO_CANDIDATES = (
+    Why("PreemptionFailed"),
+    Why("NoFit"),
+    Why("PreemptionNoCandidates"),
 )
-_PREEMPTING = frozenset({Why.PENDING_PREEMPTION, Why.PENDING_MIGRATION})
-_HOPELESS = frozenset({Why.NO_FIT, Why.NO_CANDIDATES})
+
+_AT_ONCE = frozenset({FAILED_AFTER_NOMINATION, PENDING_PREEMPTION, PENDING_MIGRATION, PREEMPTION_FAILED})
+_PREEMPTING = frozenset({PENDING_PREEMPTION, PENDING_MIGRATION})
+_HOPELESS = frozenset({NO_FIT, NO_CANDIDATES})
 
 
 def requeued(pending: Pending, waiting: Waiting, why: Why, strategy: str, now: int) -> Pending:
@@ -50,7 +44,7 @@ def requeued(pending: Pending, waiting: Waiting, why: Why, strategy: str, now: i
     if why in _PREEMPTING:
         generation = given(waiting.info.object.metadata.generation, 0)
         pending = replace(pending, preempting=Preempting(key, generation, best_effort))
-    at_once = why != Why.NAMESPACE_MISMATCH if strategy == STRICT_FIFO else why in _AT_ONCE
+    at_once = why != NAMESPACE_MISMATCH if strategy == STRICT_FIFO else why in _AT_ONCE
     flavors_left = waiting.progress is not None and waiting.progress.flavors_left
     if (at_once or flavors_left) and backoff_is_over(waiting.info.object, now):
         return pending.with_active(waiting)
@@ -67,15 +61,15 @@ def _parked(pending: Pending, shape: bytes, why: Why) -> Pending:
         pending,
         active=tuple(one for one in pending.active if one.info.key not in same),
         inadmissible={**pending.inadmissible, **same},
-        hopeless={**pending.hopeless, shape: why.value},
+        hopeless={**pending.hopeless, shape: why},
     )
 
 
 def reconsidered(backlog: Backlog, snapshot: Snapshot, queues: Iterable[str], now: int) -> Backlog:
     """Parked workloads go back to be tried, in these ClusterQueues and in all of their cohorts' trees.
 
-    That is what Kueue does when quota came free or changed there. Those whose namespace is not selected, or that
-    back off, stay.
+    That is what Kueue does when quota came free or changed there. Those whose namespace is not selected,
+    or that back off, stay.
     """
     found = dict(backlog.queues)
     for name in sorted(_trees_of(snapshot, queues)):

@@ -1,6 +1,7 @@
-"""Concurrent admission: variants of one workload try one flavor each; the admitted one may move to a better flavor.
+"""Concurrent admission: variants of a workload try one flavor each; an admitted one may move to a better.
 
-Source: kueue pkg/scheduler/scheduler.go (findAdmittedSibling, isMigrationAllowed), pkg/workload/concurrentadmission.
+Source: kueue pkg/scheduler/scheduler.go (findAdmittedSibling, isMigrationAllowed),
+pkg/workload/concurrentadmission.
 """
 
 from collections.abc import Sequence

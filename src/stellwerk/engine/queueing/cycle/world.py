@@ -1,4 +1,4 @@
-"""What changes while a cycle is decided: usage of quota and of places, who is preempted. Private to one cycle."""
+"""What changes while a cycle is decided: usage of quota and of places, who is preempted."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from stellwerk.engine.queueing.cycle.backlog import Backlog, Waiting
 from stellwerk.engine.queueing.cycle.decision import Admitted, Evicted
-from stellwerk.engine.queueing.cycle.requeue import Why
+from stellwerk.engine.queueing.cycle.requeue import GENERIC, Why
 from stellwerk.engine.queueing.flavors.assignment import Assignment, Cycle
 from stellwerk.engine.queueing.flavors.places import Topologies
 from stellwerk.engine.queueing.preemption.contest import Target
@@ -40,7 +40,7 @@ class Entry(Struct, kw_only=True):
     status: str = NOT_NOMINATED
     reason: str = ""
     message: str = ""
-    why: Why = Why.GENERIC
+    why: Why = GENERIC
     nominated: Mapping[str, Mapping[str, str]] = {}
     starts_anew: bool = False
 

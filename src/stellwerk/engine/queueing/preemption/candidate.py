@@ -40,7 +40,7 @@ def reserved_at(workload: Workload, now: int) -> int:
 
 
 def queue_time(workload: Workload, gates: FeatureGates) -> int:
-    """The time that orders it in its queue, in ns: of an eviction that sends it to the back, else its creation."""
+    """The time (ns) that orders it in its queue: of an eviction that sends it back, or its creation."""
     evicted = true_condition(workload, "Evicted")
     if evicted is not None and given(evicted.reason, "") in ("PodsReadyTimeout", "AdmissionCheck"):
         return _time(evicted, _BEFORE_ALL)
@@ -88,8 +88,8 @@ def candidate_order(
 ) -> Order:
     """A sort key: evicted ones first, then other queues', lower priority, admitted later, UID.
 
-    `usage`: of LocalQueues ("namespace/name") under admission fair sharing; of two workloads of a ClusterQueue the
-    one whose LocalQueue used more goes before priority is looked at.
+    `usage`: of LocalQueues ("namespace/name") under admission fair sharing; of two workloads of a
+    ClusterQueue the one whose LocalQueue used more goes before priority is looked at.
     """
 
     def key(one: Holding) -> tuple[object, ...]:

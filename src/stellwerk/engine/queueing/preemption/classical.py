@@ -1,8 +1,8 @@
 """Preemption by priority and by quota: in the queue, and in the cohort of those who use more than theirs.
 
 Three kinds of candidates: over some the workload's place in the tree gives it the right (their use exceeds a
-quota that is nearer to it), over others only priority, under borrowWithinCohort; the rest are its own queue's.
-Source: kueue pkg/scheduler/preemption/classical, preemption.go; KEP-79, KEP-1337.
+quota that is nearer to it), over others only priority, under borrowWithinCohort; the rest are its own
+queue's. Source: kueue pkg/scheduler/preemption/classical, preemption.go; KEP-79, KEP-1337.
 """
 
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ from stellwerk.engine.queueing.snapshot import Holding
 
 
 class _Candidate(Struct, frozen=True):
-    """`common`: the lowest Cohort over both queues, -1 in the own queue. `never_borrowing`: only if, in the end,
-    the workload's queue does not borrow."""
+    """`common`: the lowest Cohort over both queues, -1 in the own queue. `never_borrowing`: only if, in
+    the end, the workload's queue does not borrow."""
 
     holding: Holding
     common: int
@@ -103,7 +103,7 @@ def _may_preempt(contest: Contest, holding: Holding, policy: str) -> bool:
 
 
 def _of_cohort(contest: Contest) -> tuple[list[_Candidate], list[_Candidate]]:
-    """By hierarchy and by priority: going up, once a subtree's quota holds the workload it has the right to it."""
+    """By hierarchy and by priority: going up, a subtree's quota that holds the workload is its right."""
     hierarchy: list[_Candidate] = []
     priority: list[_Candidate] = []
     tree, node = contest.snapshot.tree, contest.queue.node
@@ -155,7 +155,7 @@ def _is_above_threshold(contest: Contest, holding: Holding) -> bool:
 
 
 def _is_valid(contest: Contest, candidate: _Candidate, borrowing: bool) -> bool:
-    """Whether the candidate may still be taken: its queue, and all Cohorts up to the common one, use too much."""
+    """Whether the candidate may still be taken: its queue, and all Cohorts below the common one, borrow."""
     if candidate.common < 0:
         return True
     if borrowing and candidate.never_borrowing:

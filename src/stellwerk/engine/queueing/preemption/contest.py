@@ -42,7 +42,7 @@ class Topology(Protocol):
 
 
 class Contest(Struct, frozen=True, kw_only=True):
-    """`charges`: what the workload would hold. `needed`: flavors and resources in which others must give way."""
+    """`charges`: what the workload would hold. `needed`: flavors and resources in which others give way."""
 
     snapshot: Snapshot
     ledger: Ledger
@@ -85,7 +85,7 @@ class Contest(Struct, frozen=True, kw_only=True):
         return self.topology is None or self.topology.fits()
 
     def fill_back(self, targets: list[Target], allow_borrowing: bool) -> list[Target]:
-        """Without the targets that turn out not to be needed, looked at from the last but one to the first."""
+        """Without targets that turn out not to be needed, looked at from the last but one on."""
         for place in range(len(targets) - 2, -1, -1):
             self.give_back(targets[place].holding)
             if self.fits(allow_borrowing):

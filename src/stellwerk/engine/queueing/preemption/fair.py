@@ -77,7 +77,9 @@ class Tournament:
             self._waiting.setdefault(self._tree.queues[one.info.cluster_queue], []).append(one)
 
     def queues(self) -> Iterator[int]:
-        """The next queue, again and again; between two answers a candidate must be popped or the queue dropped."""
+        """The next queue, again and again; between two answers a candidate must be popped or the queue
+        dropped.
+        """
         own = self._contest.queue.node
         if self._tree.parent[own] < 0:
             while own not in self._dropped and self.has_candidate(own):
@@ -182,7 +184,9 @@ class _Search:
         return False
 
     def _by_share(self, tournament: Tournament, queue: int, strategy: Strategy) -> bool:
-        """The queue's first candidate whose loss is fair; then shares have changed, and the tournament goes on."""
+        """The queue's first candidate whose loss is fair; then shares have changed, and the tournament
+        goes on.
+        """
         ours, theirs = tournament.below_common(queue)
         mine, before = tournament.share(ours), tournament.share(theirs)
         hopeless = mine.weighted == inf and before.weighted != inf

@@ -1,4 +1,5 @@
-"""`preempt`: whom a workload preempts so that its assignment fits; `oracle_of`: what preempting would achieve.
+"""`preempt`: whom a workload preempts so that its assignment fits; `oracle_of`: what preempting would
+achieve.
 
 Source: kueue pkg/scheduler/preemption/preemption.go, preemption_oracle.go.
 """
@@ -21,7 +22,9 @@ from stellwerk.engine.queueing.snapshot import Snapshot
 
 
 class Preemptor(Struct, frozen=True, kw_only=True):
-    """What all searches of a cycle share. `now` in ns; `local_usage`: of LocalQueues, with admission fair sharing."""
+    """What all searches of a cycle share. `now` in ns; `local_usage`: of LocalQueues, with admission
+    fair sharing.
+    """
 
     snapshot: Snapshot
     ledger: Ledger
@@ -32,7 +35,9 @@ class Preemptor(Struct, frozen=True, kw_only=True):
 def preempt(
     preemptor: Preemptor, info: WorkloadInfo, assignment: Assignment, topology: Topology | None = None
 ) -> list[Target]:
-    """Whom to preempt for this assignment, whose flavors of mode Preempt are short; empty if it does not help."""
+    """Whom to preempt for this assignment, whose flavors of mode Preempt are short; empty if it does not
+    help.
+    """
     needed = frozenset(
         FlavorResource(one.flavor, resource)
         for pod_set in assignment.pod_sets
@@ -69,7 +74,9 @@ def targets_for(
 
 
 def oracle_of(preemptor: Preemptor) -> Oracle:
-    """Answers the flavor assigner: can so much of a flavor and resource be had by preempting, and from whom."""
+    """Answers the flavor assigner: can so much of a flavor and resource be had by preempting, and from
+    whom.
+    """
 
     def oracle(queue: Queue, info: WorkloadInfo, flavor_resource: FlavorResource, amount: int) -> Offer:
         ledger = preemptor.ledger
