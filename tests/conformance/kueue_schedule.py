@@ -8,14 +8,20 @@ from msgspec.structs import replace
 from stellwerk.api.duration import parse_time
 from stellwerk.api.groups.kueue import ClusterQueue
 from stellwerk.api.groups.kueue_workload import Admission, Workload, WorkloadStatus
-from stellwerk.api.groups.meta import given
+from stellwerk.api.groups.meta import Condition, given
 from stellwerk.api.quantity import parse_quantity
 from stellwerk.engine.queueing.amounts import request_amount
 from stellwerk.engine.queueing.cycle.admit import admit, refused, with_second_pass
-from stellwerk.engine.queueing.cycle.backlog import Backlog, backlog_of, conditions_of, waiting_of
+from stellwerk.engine.queueing.cycle.backlog import (
+    Backlog,
+    backlog_of,
+    cluster_queue_of,
+    conditions_of,
+    waiting_of,
+)
 from stellwerk.engine.queueing.cycle.decision import Decision
 from stellwerk.engine.queueing.cycle.requeue import reconsidered
-from stellwerk.engine.queueing.cycle.status import needs_second_pass
+from stellwerk.engine.queueing.cycle.status import needs_second_pass, with_eviction, with_pending
 from stellwerk.engine.queueing.local_usage import LocalUse
 from stellwerk.engine.queueing.preemption.candidate import true_condition
 from stellwerk.engine.queueing.requests.total import workload_key
@@ -50,16 +56,7 @@ def two_cycles(case: Case) -> str | None:
     run = _started(case)
     _cycle(run)
     difference = _compared(run)
-    gone = set(_input(case).get("deleteWorkloadsAfterFirstCycle") or ())
-    left = [one for one in run.objects.workloads if workload_key(one) not in gone]
-    freed = {one.status.admission.cluster_queue for one in _reserved(run) if workload_key(one) in gone}
-    run.objects = replace(run.objects, workloads=left)
-    run.snapshot = snapshot_of(run.objects, run.snapshot.configuration)
-    generations = {
-        **run.backlog.generations,
-        **{name: run.backlog.generations.get(name, 0) + 1 for name in freed},
-    }
-    run.backlog = reconsidered(replace(run.backlog, generations=generations), run.snapshot, freed, run.now)
+    _delete(run, set(_input(case).get("deleteWorkloadsAfterFirstCycle") or ()))
     _cycle(run)
     want = case["want"]
     return first(
@@ -72,6 +69,22 @@ def two_cycles(case: Case) -> str | None:
             ),
         )
     )
+
+
+def _delete(run: _Run, keys: set[str]) -> None:
+    """These workloads go: their quota is free, and who is parked in their cohorts is tried again."""
+    gone = [one for one in run.objects.workloads if workload_key(one) in keys]
+    generations = dict(run.backlog.generations)
+    for one in gone:
+        if holds_quota(one):
+            name = one.status.admission.cluster_queue
+            generations[name] = generations.get(name, 0) + 1
+    queues = [name for one in gone if (name := cluster_queue_of(one, run.snapshot)) is not None]
+    left = [one for one in run.objects.workloads if workload_key(one) not in keys]
+    run.objects = replace(run.objects, workloads=left)
+    run.snapshot = snapshot_of(run.objects, run.snapshot.configuration)
+    backlog = replace(run.backlog, generations=generations)
+    run.backlog = reconsidered(backlog, run.snapshot, queues, run.now)
 
 
 def fair_admission(case: Case) -> str | None:
@@ -134,11 +147,17 @@ def _cycle(run: _Run) -> None:
     decision = admit(run.snapshot, run.backlog, run.now)
     error = (run.case.get("config") or {}).get("statusUpdateError")
     if error:
-        decision = refused(decision, run.snapshot, [one.key for one in decision.admitted], run.now)
+        touched = [one.key for one in (*decision.admitted, *decision.evicted)]
+        decision = refused(decision, run.snapshot, touched, run.now, missing="not found" in error)
     run.decisions.append(decision)
     run.backlog = decision.backlog
     for one in decision.admitted:
         before[one.key] = one.workload
+    for evicted in decision.evicted:
+        if not evicted.ongoing:
+            before[evicted.key] = with_eviction(before[evicted.key], evicted, run.now)
+    for waits in decision.not_admitted if not error else ():
+        before[waits.key] = with_pending(before[waits.key], waits, run.snapshot.gates, run.now)
     run.objects = replace(run.objects, workloads=list(before.values()))
     run.snapshot = snapshot_of(run.objects, run.snapshot.configuration)
 
@@ -180,7 +199,7 @@ def _compared(run: _Run) -> str | None:
             for one in decision.evicted
             if not one.ongoing
         ),
-        "pending": _rows(_pending(run, before, after)),
+        "pending": _rows(_pending(before, after)),
         "admissions": _admissions(run),
         "newAdmissions": _admissions(run, new_to=before),
         "pendingInQueue": {
@@ -211,21 +230,18 @@ def _compared(run: _Run) -> str | None:
     return first(differences)
 
 
-def _pending(run: _Run, before: dict[str, Workload], after: dict[str, Workload]) -> list[dict[str, Any]]:
-    """The last condition QuotaReserved=False that the cycles wrote, if it is another one than before."""
-    written = {one.key: one for decision in run.decisions for one in decision.not_admitted if one.written}
-    admitted = set(_became(before, after, "QuotaReserved"))
+def _pending(before: dict[str, Workload], after: dict[str, Workload]) -> list[dict[str, Any]]:
+    """Conditions QuotaReserved=False that are other ones than before."""
     found = []
-    for key, one in written.items():
-        old = [each for each in conditions_of(before[key]) if each.type == "QuotaReserved"]
-        same = [
-            each
-            for each in old
-            if each.status == "False" and (each.reason, each.message) == (one.reason, one.message)
-        ]
-        if not same and key not in admitted:
-            found.append({"workload": key, "reason": one.reason})
+    for key, workload in after.items():
+        new, old = _reserved_condition(workload), _reserved_condition(before[key])
+        if new is not None and new.status == "False" and new != old:
+            found.append({"workload": key, "reason": new.reason})
     return found
+
+
+def _reserved_condition(workload: Workload) -> Condition | None:
+    return next((one for one in conditions_of(workload) if one.type == "QuotaReserved"), None)
 
 
 def _became(before: dict[str, Workload], after: dict[str, Workload], kind: str) -> list[str]:

@@ -76,22 +76,54 @@ def admit(snapshot: Snapshot, backlog: Backlog, now: int) -> Decision:
     )
 
 
-def refused(decision: Decision, snapshot: Snapshot, keys: Iterable[str], now: int) -> Decision:
-    """The decision without these admissions, which could not be written; the workloads are tried again."""
+def refused(
+    decision: Decision, snapshot: Snapshot, keys: Iterable[str], now: int, *, missing: bool = False
+) -> Decision:
+    """The decision without its effects on these workloads, which could not be written; they are tried again.
+
+    `missing`: the workloads are not there any more, and do not come back.
+    """
     gone, backlog = set(keys), decision.backlog
     for one in decision.admitted:
-        if one.key not in gone:
-            continue
-        name = local_queue(one.waiting.info)
-        if name in backlog.local_use:
-            use = backlog.local_use[name].without_penalty(one.key)
-            backlog = replace(backlog, local_use={**backlog.local_use, name: use})
-        backlog = _requeued(backlog, snapshot, one.waiting, FAILED_AFTER_NOMINATION, now)
+        if one.key in gone:
+            backlog = _taken_back(backlog, one)
+            if not missing:
+                backlog = _requeued(backlog, snapshot, one.waiting, FAILED_AFTER_NOMINATION, now)
+    for evicted in decision.evicted:
+        if evicted.key in gone and evicted.waiting is not None and not missing:
+            backlog = _requeued(backlog, snapshot, evicted.waiting, GENERIC, now)
+    left = tuple(one for one in decision.evicted if one.key not in gone or one.ongoing)
+    waited_for = {one.by for one in left}
     return replace(
         decision,
         admitted=tuple(one for one in decision.admitted if one.key not in gone),
-        backlog=backlog,
+        evicted=left,
+        backlog=replace(
+            backlog,
+            queues={
+                name: _not_preempting(pending, {one.by for one in decision.evicted} - waited_for)
+                for name, pending in backlog.queues.items()
+            },
+        ),
     )
+
+
+def _taken_back(backlog: Backlog, admitted: Admitted) -> Backlog:
+    """Without the admission's penalty; that quota came free is counted."""
+    name, queue = local_queue(admitted.waiting.info), admitted.info.cluster_queue
+    generations = {**backlog.generations, queue: backlog.generations.get(queue, 0) + 1}
+    backlog = replace(backlog, generations=generations)
+    if name not in backlog.local_use:
+        return backlog
+    use = backlog.local_use[name].without_penalty(admitted.key)
+    return replace(backlog, local_use={**backlog.local_use, name: use})
+
+
+def _not_preempting(pending: Pending, keys: set[str]) -> Pending:
+    """These preempt nobody now."""
+    preempting = pending.preempting
+    known = preempting is not None and preempting.key in keys
+    return replace(pending, preempting=None) if known else pending
 
 
 def with_second_pass(backlog: Backlog, waiting: Waiting, now: int) -> Backlog:

@@ -102,9 +102,8 @@ class SecondPass(Struct, frozen=True):
 class Backlog(Struct, frozen=True, kw_only=True):
     """All that wait. `cycle` counts cycles.
 
-    `generations`: by ClusterQueue, how often its quota changed or workloads left it or its cohort; what it is
-    compared with is in `Progress`. `local_use`: of LocalQueues ("namespace/name"), under admission fair
-    sharing.
+    `generations`: by ClusterQueue, how often its quota changed or a workload gave it back; `Progress` is
+    compared with it. `local_use`: of LocalQueues ("namespace/name"), under admission fair sharing.
     """
 
     queues: Mapping[str, Pending] = {}

@@ -47,14 +47,16 @@ class Evicted(Struct, frozen=True, kw_only=True):
     """A workload that must give its quota back; `reason` of the condition Evicted.
 
     `preempted`: the reason of the condition Preempted. `by`: for which workload. `ongoing`: it is being
-    evicted already, and nothing is written.
+    evicted already, and nothing is written. `waiting`: it, in its second pass, should that not be written.
     """
 
     key: str
     reason: str
-    by: str
+    message: str
+    by: str = ""
     preempted: str | None = None
     ongoing: bool = False
+    waiting: Waiting | None = None
 
 
 class NotAdmitted(Struct, frozen=True, kw_only=True):

@@ -97,7 +97,7 @@ def _misconfigured(entry: Entry, snapshot: Snapshot) -> str:
         return f'workload namespace "{namespace}" does not exist'
     if entry.queue is None or not selects(given(entry.queue.spec.namespace_selector, None), labels):
         entry.why = NAMESPACE_MISMATCH
-        return "Workload namespace doesn't match ClusterQueue selector"
+        return "workload namespace doesn't match ClusterQueue selector"
     pod_sets = pod_sets_of(entry.info.object)
     above = [str(one) for one in excesses(pod_sets)]
     if above:

@@ -29,9 +29,11 @@ from stellwerk.engine.queueing.cycle.requeue import NO_CANDIDATES, PENDING_MIGRA
 from stellwerk.engine.queueing.cycle.requeue import NO_FIT as BACK_NO_FIT
 from stellwerk.engine.queueing.cycle.requeue import PREEMPTION_GATED as BACK_GATED
 from stellwerk.engine.queueing.cycle.status import (
+    JOB_UID,
     admission_of,
     has_unhealthy_place,
     preemption_is_gated,
+    unhealthy_names,
     with_admission,
 )
 from stellwerk.engine.queueing.cycle.variants import better_sibling, is_variant, may_migrate, worse_sibling
@@ -50,6 +52,18 @@ DEFERS = OVERLAPS + ", but will fit after these preemptions complete"
 NO_LONGER_FITS = "Workload no longer fits after processing another workload"
 BETTER_ADMITTED = "A more favorable variant is already admitted"
 PREEMPTION_GATED = "Workload requires preemption, but it's gated"
+NO_REPLACEMENT = "Workload was evicted as there was no replacement for unhealthy node(s): {nodes}"
+MIGRATED = "Evicted to accommodate a workload (UID: {uid}) due to migration to more favorable resource flavor"
+PREEMPTED_FOR = (
+    "Preempted to accommodate a workload (UID: {uid}, JobUID: {job}) due to {cause}; "
+    "preemptor path: {mine}; preemptee path: {theirs}"
+)
+_CAUSES = {
+    "InClusterQueue": "prioritization in the ClusterQueue",
+    "InCohortReclamation": "reclamation within the cohort",
+    "InCohortFairSharing": "Fair Sharing within the cohort",
+    "InCohortReclaimWhileBorrowing": "reclamation within the cohort while borrowing",
+}
 NOT_ACCEPTABLE = "Target flavor is below LastAcceptableFlavorName"
 
 
@@ -65,7 +79,15 @@ def process(world: World, entry: Entry, queue: Queue) -> None:
     unhealthy = has_unhealthy_place(entry.info.object)
     if gates.tas_failed_node_replacement_fail_fast and unhealthy and assignment.mode != FIT:
         entry.status = EVICTED
-        world.evicted.append(Evicted(key=entry.info.key, reason=NODE_FAILURES, by=""))
+        nodes = ",".join(sorted(unhealthy_names(entry.info.object)))
+        world.evicted.append(
+            Evicted(
+                key=entry.info.key,
+                reason=NODE_FAILURES,
+                message=NO_REPLACEMENT.format(nodes=nodes),
+                waiting=entry.waiting,
+            )
+        )
     elif assignment.mode == NO_FIT:
         entry.why, entry.reason = BACK_NO_FIT, assignment.no_fit_reason
     elif assignment.mode == PREEMPT and not entry.targets:
@@ -136,6 +158,7 @@ def _issue(world: World, entry: Entry, targets: Iterable[Target]) -> None:
             Evicted(
                 key=target.holding.info.key,
                 reason=PREEMPTED,
+                message=_preemption_text(world, entry, target),
                 by=entry.info.key,
                 preempted=target.reason,
                 ongoing=is_evicted(target.holding.info.object),
@@ -146,6 +169,24 @@ def _issue(world: World, entry: Entry, targets: Iterable[Target]) -> None:
         entry.why = PENDING_PREEMPTION
 
 
+def _preemption_text(world: World, entry: Entry, target: Target) -> str:
+    metadata = entry.info.object.metadata
+    return PREEMPTED_FOR.format(
+        uid=given(metadata.uid, "") or "UNKNOWN",
+        job=given(metadata.labels, {}).get(JOB_UID) or "UNKNOWN",
+        cause=_CAUSES.get(target.reason, "UNKNOWN"),
+        mine=_path(world, entry.info.cluster_queue),
+        theirs=_path(world, target.holding.info.cluster_queue),
+    )
+
+
+def _path(world: World, queue: str) -> str:
+    """From the root Cohort down to the ClusterQueue."""
+    tree = world.snapshot.tree
+    above = [tree.names[node] for node in tree.ancestors(tree.queues[queue])]
+    return "/" + "/".join([*reversed(above), queue])
+
+
 def _migrate(world: World, entry: Entry, queue: Queue, victim: Holding) -> None:
     """The variant with the worse flavor goes; this one is admitted in a later cycle."""
     if not may_migrate(entry, queue):
@@ -153,7 +194,15 @@ def _migrate(world: World, entry: Entry, queue: Queue, victim: Holding) -> None:
         return
     entry.reason, entry.why, entry.starts_anew = WAITING_FOR_PREEMPTED, PENDING_MIGRATION, True
     entry.message += ". Pending the migration of 1 workload(s)"
-    world.evicted.append(Evicted(key=victim.info.key, reason=FLAVOR_MIGRATION, by=entry.info.key))
+    uid = given(entry.info.object.metadata.uid, "")
+    world.evicted.append(
+        Evicted(
+            key=victim.info.key,
+            reason=FLAVOR_MIGRATION,
+            message=MIGRATED.format(uid=uid),
+            by=entry.info.key,
+        )
+    )
 
 
 def _refreshed(world: World, entry: Entry, queue: Queue) -> bool:

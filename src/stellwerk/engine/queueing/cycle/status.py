@@ -1,6 +1,7 @@
-"""What a Workload's status says, and what it becomes with an admission.
+"""What a Workload's status says, and what it becomes by a decision.
 
-Source: kueue pkg/workload/workload.go (SetQuotaReservation), admissionchecks.go (SyncAdmittedCondition).
+Source: kueue pkg/workload/workload.go (SetQuotaReservation, UnsetQuotaReservationWithCondition),
+admissionchecks.go (SyncAdmittedCondition), evict/evict.go.
 """
 
 from collections.abc import Iterable
@@ -9,17 +10,28 @@ from datetime import UTC, datetime, timedelta
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from stellwerk.api.groups.kueue_workload import Admission, PodSetAssignment, Workload, WorkloadStatus
+from stellwerk.api.groups.kueue_workload import (
+    Admission,
+    AdmissionCheckState,
+    PodSetAssignment,
+    SchedulingStats,
+    SchedulingStatsEviction,
+    Workload,
+    WorkloadStatus,
+)
 from stellwerk.api.groups.meta import Condition, given
 from stellwerk.engine.queueing.amounts import quantity_of
 from stellwerk.engine.queueing.cycle.backlog import conditions_of, is_on_hold
+from stellwerk.engine.queueing.cycle.decision import Evicted, NotAdmitted
 from stellwerk.engine.queueing.flavors.assignment import Assignment
 from stellwerk.engine.queueing.flavors.assignment import PodSetAssignment as Assigned
+from stellwerk.engine.queueing.gates import FeatureGates
 from stellwerk.engine.queueing.preemption.candidate import is_evicted, true_condition
 from stellwerk.engine.queueing.queue import Queue
 from stellwerk.engine.topology.assignment.wire import packed, unpacked
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+JOB_UID = "kueue.x-k8s.io/job-uid"
 _RESET = ("Evicted", "Preempted", "BlockedOnPreemptionGates")
 
 
@@ -98,6 +110,86 @@ def with_admission(workload: Workload, admission: Admission, queue: Queue, now: 
     return replace(workload, status=replace(status, conditions=_changed(conditions_of(workload), changes)))
 
 
+def with_eviction(workload: Workload, evicted: Evicted, now: int) -> Workload:
+    """The Workload that must give its quota back; it holds it until its owner has stopped. `now` in ns."""
+    status, at = _status(workload), time_text(now)
+    condition = Condition(
+        type="Evicted",
+        status="True",
+        reason=evicted.reason,
+        message=evicted.message,
+        last_transition_time=at,
+        observed_generation=workload.metadata.generation,
+    )
+    changes = [condition]
+    if evicted.preempted is not None:
+        changes.append(replace(condition, type="Preempted", reason=evicted.preempted))
+    if true_condition(workload, "BlockedOnPreemptionGates") is not None:
+        changes.append(replace(condition, type="BlockedOnPreemptionGates", status="False"))
+    gates = tuple(
+        replace(gate, position="Closed", last_transition_time=at)
+        for gate in given(status.preemption_gates, ())
+    )
+    checks = tuple(_reset_check(check, at) for check in given(status.admission_checks, ()))
+    return replace(
+        workload,
+        status=replace(
+            status,
+            conditions=_changed(conditions_of(workload), changes),
+            admission_checks=checks or status.admission_checks,
+            preemption_gates=gates or status.preemption_gates,
+            unhealthy_nodes=UNSET,
+            cluster_name=UNSET,
+            nominated_cluster_names=UNSET,
+            scheduling_stats=_counted(given(status.scheduling_stats, SchedulingStats()), evicted.reason),
+        ),
+    )
+
+
+def with_replacement(workload: Workload, replacement: Workload, now: int) -> Workload:
+    """The slice of an elastic workload that another one replaced: it is finished. `now` in ns."""
+    uid, labels = given(replacement.metadata.uid, ""), given(replacement.metadata.labels, {})
+    finished = Condition(
+        type="Finished",
+        status="True",
+        reason="WorkloadSliceReplaced",
+        message=f"Replaced to accommodate a workload (UID: {uid}, JobUID: {labels.get(JOB_UID, '')}) "
+        "due to workload slice aggregation",
+        last_transition_time=time_text(now),
+        observed_generation=workload.metadata.generation,
+    )
+    conditions = _changed(conditions_of(workload), [finished])
+    return replace(workload, status=replace(_status(workload), conditions=conditions))
+
+
+def with_pending(workload: Workload, answer: NotAdmitted, gates: FeatureGates, now: int) -> Workload:
+    """The Workload that got no quota, and why, as far as the decision writes that. `now` in ns."""
+    if not answer.written:
+        return workload
+    generation = workload.metadata.generation
+    reserved = Condition(
+        type="QuotaReserved",
+        status="False",
+        reason=answer.reason if gates.unadmitted_workloads_observability else "Pending",
+        message=answer.message,
+        last_transition_time=time_text(now),
+        observed_generation=generation,
+    )
+    changes = [reserved]
+    if gates.unadmitted_workloads_observability or true_condition(workload, "Admitted") is not None:
+        changes.append(
+            replace(
+                reserved, type="Admitted", reason="NoReservation", message="The workload has no reservation"
+            )
+        )
+    if answer.gated:
+        changes.append(
+            replace(reserved, type="BlockedOnPreemptionGates", status="True", reason="PreemptionGated")
+        )
+    status = replace(_status(workload), admission=UNSET)
+    return replace(workload, status=replace(status, conditions=_changed(conditions_of(workload), changes)))
+
+
 def time_text(now: int) -> str:
     """RFC 3339 in whole seconds, as the API writes times."""
     return (_EPOCH + timedelta(seconds=now // 1_000_000_000)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -162,6 +254,35 @@ def _changed(before: tuple[Condition, ...], changes: Iterable[Condition]) -> tup
         same = old is not None and old.status == one.status
         found[one.type] = replace(one, last_transition_time=old.last_transition_time) if old and same else one
     return tuple(found.values())
+
+
+def _reset_check(check: AdmissionCheckState, at: str) -> AdmissionCheckState:
+    """Pending again; a check that asked for a retry counts it."""
+    if check.state == "Pending":
+        return check
+    return AdmissionCheckState(
+        name=check.name,
+        state="Pending",
+        message="Reset to Pending after eviction. Previously: " + check.state,
+        last_transition_time=at,
+        requeue_after_seconds=check.requeue_after_seconds,
+        retry_count=given(check.retry_count, 0) + 1 if check.state == "Retry" else UNSET,
+    )
+
+
+def _counted(stats: SchedulingStats, reason: str) -> SchedulingStats:
+    """One eviction more for this reason."""
+    found = given(stats.evictions, ())
+    same = [one for one in found if one.reason == reason and not given(one.underlying_cause, "")]
+    if not same:
+        return SchedulingStats(
+            evictions=(*found, SchedulingStatsEviction(reason=reason, underlying_cause="", count=1))
+        )
+    return SchedulingStats(
+        evictions=tuple(
+            replace(one, count=given(one.count, 0) + 1) if one is same[0] else one for one in found
+        )
+    )
 
 
 def _assigned(workload: Workload) -> tuple[PodSetAssignment, ...]:
