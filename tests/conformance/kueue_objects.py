@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from stellwerk.api.groups.core import Node, Pod
+from stellwerk.api.duration import parse_duration
+from stellwerk.api.groups.core import LimitRange, Namespace, Node, Pod
 from stellwerk.api.groups.kueue import (
     AdmissionCheck,
     ClusterQueue,
@@ -19,6 +20,7 @@ from stellwerk.api.mismatch import decode_hook
 from stellwerk.api.quantity import parse_quantity
 from stellwerk.engine.queueing.amounts import UNLIMITED, FlavorResource, request_amount
 from stellwerk.engine.queueing.gates import feature_gates
+from stellwerk.engine.queueing.local_usage import AdmissionFairSharing
 from stellwerk.engine.queueing.requests.total import Counting
 from stellwerk.engine.queueing.requests.transformation import Transformation
 from stellwerk.engine.queueing.snapshot import Configuration, Objects
@@ -35,12 +37,14 @@ _KINDS: dict[str, tuple[str, type]] = {
     "topologies": ("topologies", Topology),
     "nodes": ("nodes", Node),
     "pods": ("pods", Pod),
+    "namespaces": ("namespaces", Namespace),
+    "limitRanges": ("limit_ranges", LimitRange),
 }
 
 
 def typed(raw: Any, wanted: type) -> Any:
     """The raw JSON as our type; kind and apiVersion are added where a part of a case leaves them out."""
-    if isinstance(raw, dict) and "kind" not in raw and "kind" in getattr(wanted, "__struct_fields__", ()):
+    if isinstance(raw, dict) and "kind" in getattr(wanted, "__struct_fields__", ()):
         raw = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": wanted.__name__, **raw}
     return msgspec.convert(raw, wanted, dec_hook=decode_hook)
 
@@ -72,9 +76,19 @@ def configuration_of(case: Case) -> Configuration:
         for one in config.get("resourceTransformations") or ()
     )
     gates = feature_gates(case.get("featureGates") or {})
+    shared = config.get("admissionFairSharing")
     return Configuration(
+        admission_fair_sharing=None if shared is None else _admission_fair_sharing(shared),
         counting=Counting(gates=gates, transformations=transformations),
         fair_sharing=None if fair is None else tuple(fair.get("preemptionStrategies") or DEFAULT_STRATEGIES),
+    )
+
+
+def _admission_fair_sharing(raw: dict[str, Any]) -> AdmissionFairSharing:
+    return AdmissionFairSharing(
+        half_life_ns=parse_duration(raw.get("usageHalfLifeTime") or "0"),
+        sampling_ns=parse_duration(raw.get("usageSamplingInterval") or "0"),
+        weights={name: float(weight) for name, weight in (raw.get("resourceWeights") or {}).items()},
     )
 
 

@@ -8,7 +8,9 @@ from tests.conformance.dra_cel import run_cel_case
 from tests.conformance.dra_extra import KINDS, run_extra_case
 from tests.conformance.kueue_fairshare import FAIRSHARE
 from tests.conformance.kueue_flavor import FLAVOR
+from tests.conformance.kueue_preemption import PREEMPTION
 from tests.conformance.kueue_quota import QUOTA
+from tests.conformance.kueue_schedule import SCHEDULE
 from tests.conformance.kueue_tas import PROCEDURES as TOPOLOGY
 from tests.conformance.kueue_tas import run_tas_case
 from tests.conformance.kueue_workload import WORKLOAD
@@ -19,6 +21,8 @@ PROCEDURES: dict[str, Reader] = {
     **QUOTA,
     **FAIRSHARE,
     **FLAVOR,
+    **PREEMPTION,
+    **SCHEDULE,
     **WORKLOAD,
     **dict.fromkeys(TOPOLOGY, run_tas_case),
 }

@@ -1,4 +1,4 @@
-"""Every recorded case of Kueue's quota, fair shares, flavors and requests is decided as Kueue decided it."""
+"""Every recorded case of Kueue's quota, flavors, preemption and scheduling cycles is decided as by Kueue."""
 
 import subprocess
 import sys
@@ -11,7 +11,16 @@ from tests.conformance.__main__ import judged, main, read_lines
 from tests.conformance.readers import PROCEDURES
 
 FOLDER = Path(__file__).parent / "kueue"
-NAMES = ("kueue-quota", "kueue-fairshare", "kueue-flavor", "kueue-workload")
+NAMES = (
+    "kueue-quota",
+    "kueue-fairshare",
+    "kueue-flavor",
+    "kueue-preemption",
+    "kueue-preemption-fair",
+    "kueue-schedule",
+    "kueue-schedule-tas",
+    "kueue-workload",
+)
 ALTER = Path(__file__).parents[3] / "shared" / "check" / "alter.py"
 NO_READER = pytest.mark.xfail(strict=True, reason="a single step of Kueue's controllers: no reader yet")
 CASES = [
@@ -22,8 +31,8 @@ CASES = [
 
 
 def test_there_are_cases() -> None:
-    assert len(CASES) == 216
-    assert sum(not case.marks for case in CASES) >= 175
+    assert len(CASES) == 466
+    assert sum(not case.marks for case in CASES) >= 425
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from stellwerk.api.groups.core import NodeSelectorRequirement, NodeSelectorTerm, Taint, Toleration
-from stellwerk.api.groups.meta import given
+from stellwerk.api.groups.meta import LabelSelector, LabelSelectorRequirement, given
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?", re.ASCII)
 _SUBDOMAIN = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*", re.ASCII)
@@ -144,3 +144,29 @@ def taint_text(taint: Taint) -> str:
     """key=value:effect, as kubectl writes it; without a value, key:effect."""
     value = given(taint.value, "")
     return f"{taint.key}={value}:{taint.effect}" if value else f"{taint.key}:{taint.effect}"
+
+
+def selects(selector: LabelSelector | None, labels: Mapping[str, str]) -> bool:
+    """Whether a LabelSelector selects what has these labels; an empty one selects all, none at all nothing.
+
+    Raises ValueError for an operator that there is not. (Source: apimachinery, LabelSelectorAsSelector.)
+    """
+    if selector is None:
+        return False
+    if any(labels.get(key) != value for key, value in given(selector.match_labels, {}).items()):
+        return False
+    return all(_label_holds(each, labels) for each in given(selector.match_expressions, ()))
+
+
+def _label_holds(requirement: LabelSelectorRequirement, labels: Mapping[str, str]) -> bool:
+    value, values = labels.get(requirement.key), given(requirement.values, ())
+    match requirement.operator:
+        case "In":
+            return value is not None and value in values
+        case "NotIn":
+            return value is None or value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+    raise ValueError(f"{requirement.operator!r} is not an operator of a label selector")

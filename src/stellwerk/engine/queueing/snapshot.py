@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stellwerk.api.groups.core import Node, Pod
+from stellwerk.api.groups.core import LimitRange, Namespace, Node, Pod
 from stellwerk.api.groups.kueue import (
     AdmissionCheck,
     ClusterQueue,
@@ -40,6 +40,7 @@ from stellwerk.engine.queueing.activity import (
 )
 from stellwerk.engine.queueing.amounts import FlavorResource, quota_amount
 from stellwerk.engine.queueing.gates import FeatureGates, feature_gates
+from stellwerk.engine.queueing.local_usage import AdmissionFairSharing
 from stellwerk.engine.queueing.nodes import flavor_snapshots
 from stellwerk.engine.queueing.queue import (
     Flavor,
@@ -51,6 +52,7 @@ from stellwerk.engine.queueing.queue import (
 )
 from stellwerk.engine.queueing.quota.ledger import Charges, Ledger
 from stellwerk.engine.queueing.quota.tree import Quota, QuotaNode, QuotaTree, cyclic_cohorts
+from stellwerk.engine.queueing.requests.limits import Bounds, bounds_of
 from stellwerk.engine.queueing.requests.total import Counting, WorkloadInfo, workload_info
 from stellwerk.engine.topology.assignment.fleet.snapshot import FlavorSnapshot
 
@@ -66,6 +68,7 @@ class Configuration(Struct, frozen=True, kw_only=True):
 
     counting: Counting = Counting(gates=feature_gates())
     fair_sharing: tuple[str, ...] | None = None
+    admission_fair_sharing: AdmissionFairSharing | None = None
     ignore_undeclared: bool = False
 
     @property
@@ -87,6 +90,8 @@ class Objects(Struct, frozen=True, kw_only=True):
     topologies: Sequence[Topology] = ()
     nodes: Sequence[Node] = ()
     pods: Sequence[Pod] = ()
+    namespaces: Sequence[Namespace] = ()
+    limit_ranges: Sequence[LimitRange] = ()
 
 
 class Holding(Struct, frozen=True):
@@ -100,7 +105,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     """One moment. `queues` holds all ClusterQueues, `activity` whether each admits.
 
     `held`: by ClusterQueue, then by key, who holds quota of it. `local_queues` by namespace/name. `places`:
-    what the nodes of the flavors with a topology have free.
+    what the nodes of the flavors with a topology have free. `namespaces`: their labels. `bounds`: of
+    namespaces, by type, what LimitRanges say.
     """
 
     configuration: Configuration
@@ -113,6 +119,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     priority_classes: Mapping[str, WorkloadPriorityClass]
     topologies: Mapping[str, Topology]
     places: Mapping[str, FlavorSnapshot]
+    namespaces: Mapping[str, Mapping[str, str]] = {}
+    bounds: Mapping[str, Mapping[str, Bounds]] = {}
 
     @property
     def gates(self) -> FeatureGates:
@@ -182,6 +190,8 @@ def snapshot_of(objects: Objects, configuration: Configuration) -> Snapshot:
         priority_classes={_name(one.metadata): one for one in objects.priority_classes},
         topologies=topologies,
         places=flavor_snapshots(flavors.values(), objects.nodes, objects.pods, holders, configuration.gates),
+        namespaces={_name(one.metadata): given(one.metadata.labels, {}) for one in objects.namespaces},
+        bounds=_bounds(objects.limit_ranges),
     )
 
 
@@ -218,6 +228,13 @@ def holds_quota(workload: Workload) -> bool:
     true = {one.type for one in given(status.conditions, ()) if one.status == "True"}
     reserved = "QuotaReserved" in true and given(status.admission, None) is not None
     return reserved and "Finished" not in true and given(workload.spec.active, True)
+
+
+def _bounds(ranges: Iterable[LimitRange]) -> dict[str, dict[str, Bounds]]:
+    by_namespace: dict[str, list[LimitRange]] = {}
+    for one in ranges:
+        by_namespace.setdefault(given(one.metadata.namespace, ""), []).append(one)
+    return {namespace: bounds_of(of_namespace) for namespace, of_namespace in by_namespace.items()}
 
 
 def _held(

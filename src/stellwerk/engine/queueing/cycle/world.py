@@ -1,0 +1,119 @@
+"""What changes while a cycle is decided: usage of quota and of places, who is preempted."""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from stellwerk.engine.queueing.cycle.backlog import Backlog, Waiting
+from stellwerk.engine.queueing.cycle.decision import Admitted, Evicted
+from stellwerk.engine.queueing.cycle.requeue import GENERIC, Why
+from stellwerk.engine.queueing.flavors.assignment import Assignment, Cycle
+from stellwerk.engine.queueing.flavors.places import Topologies
+from stellwerk.engine.queueing.preemption.contest import Target
+from stellwerk.engine.queueing.preemption.preempt import Preemptor, oracle_of
+from stellwerk.engine.queueing.queue import Queue
+from stellwerk.engine.queueing.quota.ledger import Charges, Ledger
+from stellwerk.engine.queueing.requests.total import WorkloadInfo
+from stellwerk.engine.queueing.snapshot import Holding, Snapshot
+from stellwerk.engine.topology.assignment.decision import DomainUsage
+
+NOT_NOMINATED, SKIPPED, GATED, EVICTED, ASSUMED = "", "skipped", "preemptionGated", "evicted", "assumed"
+
+
+class Usage(Struct, frozen=True):
+    """What an entry would add: to quota, and by flavor to places."""
+
+    charges: Charges
+    places: Mapping[str, tuple[DomainUsage, ...]]
+
+
+class Entry(Struct, kw_only=True):
+    """A head while the cycle is decided; `preempting`: others are being preempted for it already."""
+
+    waiting: Waiting
+    info: WorkloadInfo
+    queue: Queue | None
+    preempting: bool = False
+    second_pass: bool = False
+    assignment: Assignment | None = None
+    targets: tuple[Target, ...] = ()
+    status: str = NOT_NOMINATED
+    reason: str = ""
+    message: str = ""
+    why: Why = GENERIC
+    nominated: Mapping[str, Mapping[str, str]] = {}
+    starts_anew: bool = False
+
+    def skip(self, reason: str, message: str, keep_progress: bool) -> None:
+        """Given up in this cycle, because of others, not of the flavor."""
+        self.status, self.reason, self.message = SKIPPED, reason, message
+        self.starts_anew = self.starts_anew or not keep_progress
+
+
+class World:
+    """The moment of a cycle. `take` and `give_back` undo each other."""
+
+    __slots__ = (
+        "admitted",
+        "backlog",
+        "evicted",
+        "ledger",
+        "local_usage",
+        "now",
+        "preempted",
+        "recomputed",
+        "skipped",
+        "snapshot",
+        "topologies",
+    )
+
+    def __init__(
+        self, snapshot: Snapshot, backlog: Backlog, now: int, local_usage: Mapping[str, float]
+    ) -> None:
+        self.snapshot, self.backlog, self.now, self.local_usage = snapshot, backlog, now, local_usage
+        self.ledger: Ledger = snapshot.ledger()
+        self.topologies = Topologies(snapshot.places, snapshot.gates)
+        self.preempted: dict[str, Holding] = {}
+        self.admitted: list[Admitted] = []
+        self.evicted: list[Evicted] = []
+        self.skipped: dict[str, int] = {}
+        self.recomputed: dict[str, dict[str, int]] = {}
+
+    def preemptor(self) -> Preemptor:
+        """What searches for targets share now."""
+        return Preemptor(
+            snapshot=self.snapshot, ledger=self.ledger, now=self.now, local_usage=self.local_usage or None
+        )
+
+    def question_cycle(self) -> Cycle:
+        """What the flavor assigner needs now."""
+        return Cycle(
+            snapshot=self.snapshot,
+            ledger=self.ledger,
+            oracle=oracle_of(self.preemptor()),
+            find_topology=self.topologies.find,
+        )
+
+    def take(self, holdings: Iterable[Holding]) -> None:
+        """As if these were gone."""
+        for holding in holdings:
+            self.ledger.remove(holding.charges)
+            if self.snapshot.places:
+                self.topologies.remove(holding.info.topology_usage())
+
+    def give_back(self, holdings: Iterable[Holding]) -> None:
+        """As if they were there again."""
+        for holding in holdings:
+            self.ledger.add(holding.charges)
+            if self.snapshot.places:
+                self.topologies.add(holding.info.topology_usage())
+
+    def use(self, usage: Usage) -> None:
+        """What an entry takes for the rest of the cycle."""
+        self.ledger.add(usage.charges)
+        if usage.places:
+            self.topologies.add(usage.places)
+
+    def overlaps(self, targets: Iterable[Target]) -> bool:
+        """Whether another workload preempts one of them in this cycle."""
+        return any(target.holding.info.key in self.preempted for target in targets)

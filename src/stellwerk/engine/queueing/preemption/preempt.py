@@ -1,0 +1,95 @@
+"""`preempt`: whom a workload preempts so that its assignment fits; `oracle_of`: what preempting would
+achieve.
+
+Source: kueue pkg/scheduler/preemption/preemption.go, preemption_oracle.go.
+"""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from stellwerk.engine.queueing.amounts import FlavorResource, Usage
+from stellwerk.engine.queueing.flavors.assignment import Assignment, Oracle
+from stellwerk.engine.queueing.flavors.mode import NO_CANDIDATES, PREEMPT, RECLAIM, Offer, shown
+from stellwerk.engine.queueing.preemption.candidate import candidate_order
+from stellwerk.engine.queueing.preemption.classical import classical_targets
+from stellwerk.engine.queueing.preemption.contest import Contest, Target, Topology
+from stellwerk.engine.queueing.preemption.fair import fair_targets
+from stellwerk.engine.queueing.queue import Queue
+from stellwerk.engine.queueing.quota.ledger import Ledger
+from stellwerk.engine.queueing.requests.total import WorkloadInfo
+from stellwerk.engine.queueing.snapshot import Snapshot
+
+
+class Preemptor(Struct, frozen=True, kw_only=True):
+    """What all searches of a cycle share. `now` in ns; `local_usage`: of LocalQueues, with admission
+    fair sharing.
+    """
+
+    snapshot: Snapshot
+    ledger: Ledger
+    now: int
+    local_usage: Mapping[str, float] | None = None
+
+
+def preempt(
+    preemptor: Preemptor, info: WorkloadInfo, assignment: Assignment, topology: Topology | None = None
+) -> list[Target]:
+    """Whom to preempt for this assignment, whose flavors of mode Preempt are short; empty if it does not
+    help.
+    """
+    needed = frozenset(
+        FlavorResource(one.flavor, resource)
+        for pod_set in assignment.pod_sets
+        for resource, one in pod_set.flavors.items()
+        if shown(one.mode) == PREEMPT
+    )
+    return targets_for(preemptor, info, (assignment.usage, needed), topology)
+
+
+def targets_for(
+    preemptor: Preemptor,
+    info: WorkloadInfo,
+    wanted: tuple[Usage, frozenset[FlavorResource]],
+    topology: Topology | None = None,
+) -> list[Target]:
+    """Whom to preempt for a usage, where others must give way in `needed`."""
+    usage, needed = wanted
+    snapshot = preemptor.snapshot
+    queue = snapshot.queues[info.cluster_queue]
+    gates = snapshot.gates
+    contest = Contest(
+        snapshot=snapshot,
+        ledger=preemptor.ledger,
+        info=info,
+        queue=queue,
+        charges=snapshot.charges(queue.name, usage),
+        needed=needed,
+        order=candidate_order(queue.name, preemptor.now, gates, preemptor.local_usage),
+        order_of_tournament=candidate_order(queue.name, preemptor.now, gates),
+        topology=topology,
+    )
+    strategies = snapshot.configuration.fair_sharing
+    return classical_targets(contest) if strategies is None else fair_targets(contest, strategies)
+
+
+def oracle_of(preemptor: Preemptor) -> Oracle:
+    """Answers the flavor assigner: can so much of a flavor and resource be had by preempting, and from
+    whom.
+    """
+
+    def oracle(queue: Queue, info: WorkloadInfo, flavor_resource: FlavorResource, amount: int) -> Offer:
+        ledger = preemptor.ledger
+        cell = preemptor.snapshot.tree.cell(queue.node, flavor_resource)
+        targets = targets_for(preemptor, info, ({flavor_resource: amount}, frozenset({flavor_resource})))
+        for target in targets:
+            ledger.remove(target.holding.charges)
+        level, _ = ledger.borrowing_level(cell, amount)
+        for target in targets:
+            ledger.add(target.holding.charges)
+        if not targets:
+            return Offer(NO_CANDIDATES, level)
+        own = any(target.holding.info.cluster_queue == queue.name for target in targets)
+        return Offer(PREEMPT if own else RECLAIM, level)
+
+    return oracle
