@@ -44,6 +44,8 @@ def render_allocation(
     if refused > MOST_REFUSED:
         more = number(refused - MOST_REFUSED, lang)
         lines += [_("... {count} more are not allocated: -o json has all", count=more), ""]
+    for note in outcome.notes:
+        lines += [*_wrapped(reason_text(note, lang), "", shown[1]), ""]
     return "\n".join(line.rstrip() for line in lines[:-1]) + "\n"
 
 

@@ -67,10 +67,14 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True):
-    """An answer per pod that asks for something and per claim without a pod; all claims as they are then."""
+    """An answer per pod that asks for something and per claim without a pod; all claims as they are then.
+
+    `notes`: what asks for devices and was not looked at.
+    """
 
     answers: tuple[Answer, ...]
     claims: tuple[ResourceClaim, ...]
+    notes: tuple[Reason, ...] = ()
 
     @property
     def all_allocated(self) -> bool:
@@ -97,7 +101,7 @@ def allocate_pods(world: World, rules: Rules) -> Outcome:
             changes += 1
             answer = _with_change(cluster, ask, answer, rules) if changes <= MOST_CHANGES else answer
         answers.append(answer)
-    return Outcome(tuple(answers), tuple(cluster.claims.values()))
+    return Outcome(tuple(answers), tuple(cluster.claims.values()), world.left_out)
 
 
 def _budget(cluster: Cluster) -> Budget:
