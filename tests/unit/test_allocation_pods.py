@@ -147,7 +147,7 @@ def test_a_job_makes_its_pods_one_after_another(tmp_path: Path, capsys: pytest.C
         ("j-1", True),
         ("j-2", False),
     ]
-    assert found[2]["change"]["code"] == "free-claim"
+    assert found[2]["change"]["code"] == "without-pod"
 
 
 def test_an_extended_resource_is_allocated_by_dra(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -103,7 +103,7 @@ def _decide(
     if not outcome.answers:
         raise InvalidInput(
             "{name} has no ResourceClaim, and no pod that asks for devices",
-            fix="add a ResourceClaim, or a Pod, Job, Deployment, ReplicaSet or StatefulSet asking for devices",
+            fix="add a ResourceClaim, or a Pod, Job, Deployment, ReplicaSet or StatefulSet with devices",
             source=", ".join(paths)[:200],
             name=", ".join(paths)[:200],
         )

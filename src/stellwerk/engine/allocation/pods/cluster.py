@@ -13,6 +13,7 @@ from stellwerk.api.groups.core import Node, PodSpec
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import AllocationResult, DeviceAllocationResult, ResourceClaim
 from stellwerk.engine.allocation.allocate import Snapshot
+from stellwerk.engine.allocation.change import Run
 from stellwerk.engine.allocation.decision import AllocatedState, features_of
 from stellwerk.engine.allocation.fleet import Fleet
 from stellwerk.engine.allocation.pods.claims import allocation_of, key_of, made_claims
@@ -53,6 +54,8 @@ class Cluster:
         self.claims: dict[Key, ResourceClaim] = dict(world.claims)
         self.made = made_claims(world.claims.values())
         self.results: dict[str, AllocationResult] = {}
+        self.types: dict[str, frozenset[str]] | None = None
+        self.runs: list[Run] = []  # Who got devices in this run.
         self.plugin_used: list[Counter[str]] = [Counter() for _ in world.nodes]
         self.placed: list[Placed] = []
         self._by_resource = classes_by_resource(world.classes)
@@ -65,7 +68,8 @@ class Cluster:
             result = allocation_of(claim)
             if result is not None:
                 self.results["/".join(key)] = result
-        self._usage = self._usage_without(rules.gates, "")
+        self.held_before = tuple(self.results)
+        self._usage = self._usage_without(rules.gates, ())
 
     def snapshot(self, gates: Gates) -> Snapshot:
         """Slices and classes under these gates, the taints of DeviceTaintRules included."""
@@ -85,19 +89,21 @@ class Cluster:
             slices = patched_slices(slices, self.world.rules, none_means_all=self.rules.none_means_all)
         return Snapshot(slices, self.world.classes, features)
 
-    def usage(self, gates: Gates, freed: str = "") -> Usage:
-        """What is in use, without the devices of the claim `freed`."""
+    def usage(self, gates: Gates, freed: tuple[str, ...] = ()) -> Usage:
+        """What is in use, without the devices of the claims `freed`."""
         return self._usage if gates == self.gates and not freed else self._usage_without(gates, freed)
 
-    def _usage_without(self, gates: Gates, freed: str) -> Usage:
-        held = [result for name, result in self.results.items() if name != freed]
+    def _usage_without(self, gates: Gates, freed: tuple[str, ...]) -> Usage:
+        held = [result for name, result in self.results.items() if name not in freed]
         if CAPACITY not in gates:
             held = [_whole(result) for result in held]
         return self.snapshot(gates).usage(with_results(AllocatedState(), held))
 
-    def by_resource(self, gates: Gates) -> Mapping[str, str]:
-        """The class behind each extended resource; none with the gate off."""
-        return self._by_resource if GATE in gates else {}
+    def by_resource(self, gates: Gates, mapped: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        """The class behind each extended resource, `mapped` ones too; none with the gate off."""
+        if GATE not in gates:
+            return {}
+        return {**self._by_resource, **mapped} if mapped else self._by_resource
 
     def fleet(self, gates: Gates, positions: Sequence[int]) -> Fleet:
         """These nodes, ready to be asked."""

@@ -149,7 +149,7 @@ def _collect(refusals: Refusals, refused: Sequence[Refusal]) -> bool:
 def _claims_there(cluster: Cluster, ask: Ask, dra: frozenset[str]) -> tuple[ResourceClaim, ...]:
     if not dra or ask.pod is None or ask.case.spec is None:
         return ask.case.claims
-    spec = extended_claim(ask.case.spec, dra, cluster.by_resource(ask.case.gates))
+    spec = extended_claim(ask.case.spec, dra, cluster.by_resource(ask.case.gates, ask.case.mapped))
     return (*ask.case.claims, extended_claim_of(ask.pod, spec))
 
 
@@ -157,7 +157,7 @@ def _served(cluster: Cluster, ask: Ask, position: int) -> Served:
     asked = cluster.asked_by(ask.case.spec) if ask.case.spec is not None else {}
     if not asked:
         return Served()
-    classes = cluster.by_resource(ask.case.gates)
+    classes = cluster.by_resource(ask.case.gates, ask.case.mapped)
     served = served_by(cluster.nodes[position], asked, cluster.plugin_used[position], classes)
     return Served(served.plugin, frozenset(), served.refusal) if ask.serves_itself else served
 

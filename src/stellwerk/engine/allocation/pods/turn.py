@@ -4,21 +4,14 @@ All claims of a pod are allocated together or not at all. What one gets, the nex
 order of nodes is that of the files; of Kubernetes' scores only that of firstAvailable is looked at.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from stellwerk.api.groups.meta import given
-from stellwerk.api.groups.resource import DeviceTaint, ResourceClaim
-from stellwerk.engine.allocation.change import (
-    Case,
-    Change,
-    Choices,
-    NoChange,
-    drivers_of,
-    smallest_change,
-)
-from stellwerk.engine.allocation.decision import GATES
+from stellwerk.api.groups.resource import ResourceClaim
+from stellwerk.engine.allocation.change import Case, Change, NoChange, Run, smallest_change
+from stellwerk.engine.allocation.pods.choices import choices_of
 from stellwerk.engine.allocation.pods.claims import (
     allocated_claim,
     allocation_of,
@@ -27,7 +20,7 @@ from stellwerk.engine.allocation.pods.claims import (
     reserved_claim,
 )
 from stellwerk.engine.allocation.pods.cluster import Cluster, Rules
-from stellwerk.engine.allocation.pods.extended import GATE, asked_by, served_by
+from stellwerk.engine.allocation.pods.extended import asked_by, served_by
 from stellwerk.engine.allocation.pods.places import (
     MOST_STEPS,
     STEPS_A_NODE,
@@ -44,8 +37,6 @@ from stellwerk.engine.decision import Reason
 
 CHANGE_STEPS = 20_000  # Devices tried for all changes of one pod together.
 MOST_CHANGES = 50  # Pods and claims for which a change is looked for.
-_TAKEN = frozenset({"in-use", "counters", "capacity", "compatibility-groups", "constraint"})
-_USEFUL_GATES = frozenset(part for gate in GATES for part in gate.split("+")) | {GATE}
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -99,7 +90,7 @@ def allocate_pods(world: World, rules: Rules) -> Outcome:
             continue
         if not answer.allocated and ask is not None:
             changes += 1
-            answer = _with_change(cluster, ask, answer, rules) if changes <= MOST_CHANGES else answer
+            answer = _with_change(cluster, ask, answer) if changes <= MOST_CHANGES else answer
         answers.append(answer)
     return Outcome(tuple(answers), tuple(cluster.claims.values()), world.left_out)
 
@@ -121,6 +112,7 @@ def _claim(cluster: Cluster, key: Key) -> tuple[Answer | None, Ask | None]:
         return _refused("ResourceClaim", key, (claim,), refused), ask
     claims = _allocated(found)
     cluster.hold(claims)
+    cluster.runs.append(Run("ResourceClaim", "/".join(key), ("/".join(key),)))
     node = given(cluster.nodes[found.position].metadata.name, "")
     return Answer(kind="ResourceClaim", key=key, claims=claims, allocated=True, node=node), None
 
@@ -172,6 +164,8 @@ def _answer(cluster: Cluster, pod: PodCase, ask: Ask, found: Found) -> Answer:
     """What the pod gets is written into the cluster."""
     new = tuple(reserved_claim(one, pod) for one in _allocated(found))
     cluster.hold(new)
+    if new:
+        cluster.runs.append(Run("Pod", "/".join(pod.key), tuple("/".join(key_of(one)) for one in new)))
     held = tuple(reserved_claim(one, pod) for one in ask.held)
     cluster.claims.update({key_of(one): one for one in held})
     return Answer(
@@ -207,30 +201,8 @@ def _node_of(claim: ResourceClaim) -> str:
     return ""
 
 
-def _with_change(cluster: Cluster, ask: Ask, answer: Answer, rules: Rules) -> Answer:
+def _with_change(cluster: Cluster, ask: Ask, answer: Answer) -> Answer:
     codes = {reason.code for refused in answer.refused for reason in refused.reasons}
-    own = {"/".join(key_of(one)) for one in (*ask.held, *ask.case.claims)}
-    choices = Choices(
-        classes=drivers_of(cluster.world.classes, cluster.world.slices),
-        taints=_taints(cluster) if "taint" in codes else (),
-        holders=[name for name in cluster.results if name not in own] if codes & _TAKEN else (),
-        gates=tuple(gate for gate in rules.to_turn_on if gate in _USEFUL_GATES),
-    )
-    change = smallest_change(
-        ask.case, choices, works_in(cluster, ask, Budget(CHANGE_STEPS + len(cluster.nodes) * STEPS_A_NODE))
-    )
-    return Answer(
-        kind=answer.kind,
-        key=answer.key,
-        claims=answer.claims,
-        allocated=False,
-        refused=answer.refused,
-        change=change,
-    )
-
-
-def _taints(cluster: Cluster) -> tuple[DeviceTaint, ...]:
-    """The taints that keep claims away, each once, in the order of the devices."""
-    offered = cluster.snapshot(cluster.gates).offered.devices
-    taints: Iterable[DeviceTaint] = (taint for device in offered for taint in device.taints)
-    return tuple({(one.key, given(one.value, ""), one.effect): one for one in taints}.values())
+    budget = Budget(CHANGE_STEPS + len(cluster.nodes) * STEPS_A_NODE)
+    change = smallest_change(ask.case, choices_of(cluster, ask, codes), works_in(cluster, ask, budget))
+    return structs.replace(answer, change=change)
