@@ -18,8 +18,8 @@ from stellwerk.engine.allocation.decision import AllocatedState, features_of
 from stellwerk.engine.allocation.fleet import Fleet
 from stellwerk.engine.allocation.pods.claims import allocation_of, key_of, made_claims
 from stellwerk.engine.allocation.pods.extended import GATE, asked_by, classes_by_resource
-from stellwerk.engine.allocation.pods.neighbours import Placed, has_neighbours, placed_on
-from stellwerk.engine.allocation.pods.node_fit import node_refuses
+from stellwerk.engine.allocation.pods.neighbours import Neighbours, has_neighbours, placed_on
+from stellwerk.engine.allocation.pods.node_fit import asked_of_nodes, node_refuses
 from stellwerk.engine.allocation.pods.waiting import Key, PodCase
 from stellwerk.engine.allocation.pods.world import World
 from stellwerk.engine.allocation.pools.taint_rules import patched_slices
@@ -57,13 +57,13 @@ class Cluster:
         self.types: dict[str, frozenset[str]] | None = None
         self.runs: list[Run] = []  # Who got devices in this run.
         self.plugin_used: list[Counter[str]] = [Counter() for _ in world.nodes]
-        self.placed: list[Placed] = []
+        self.placed = Neighbours()
         self._by_resource = classes_by_resource(world.classes)
         self._snapshots: dict[Gates, Snapshot] = {}
         self._fleets: dict[tuple[Gates, tuple[int, ...]], Fleet] = {}
         self.keeps_away = False  # Whether a pod that runs has anti-affinity.
         self._asked: dict[int, tuple[PodSpec, Mapping[str, int]]] = {}
-        self._fits: dict[int, tuple[PodSpec, list[Reason | None]]] = {}
+        self._fits: dict[str, list[Reason | None]] = {}
         for key, claim in self.claims.items():
             result = allocation_of(claim)
             if result is not None:
@@ -118,12 +118,13 @@ class Cluster:
 
     def fits(self, spec: PodSpec) -> Sequence[Reason | None]:
         """For each node what keeps the pod away, devices and other pods apart."""
-        known = self._fits.get(id(spec))
-        if known is None or known[0] is not spec:
+        key = asked_of_nodes(spec)
+        known = self._fits.get(key)
+        if known is None:
             if len(self._fits) >= _MOST_FLEETS:
                 self._fits.clear()
-            known = self._fits[id(spec)] = (spec, [node_refuses(node, spec) for node in self.nodes])
-        return known[1]
+            known = self._fits[key] = [node_refuses(node, spec) for node in self.nodes]
+        return known
 
     def asked_by(self, spec: PodSpec) -> Mapping[str, int]:
         """The extended resources that a pod asks for."""
@@ -138,7 +139,7 @@ class Cluster:
         """The pod runs on the node from now on."""
         self.plugin_used[position].update(plugin)
         self.keeps_away = self.keeps_away or has_neighbours(pod.spec)
-        self.placed.append(placed_on(self.nodes[position], pod.key[0], pod.labels, pod.spec))
+        self.placed.add(placed_on(self.nodes[position], pod.key[0], pod.labels, pod.spec))
 
     def hold(self, claims: Sequence[ResourceClaim]) -> None:
         """These claims are allocated from now on."""
