@@ -300,3 +300,24 @@ def test_no_change_that_helps_is_not_said_to_be_none_at_all(
     bad = [{"cel": {"expression": "false"}}]
     folder = write(tmp_path, class_of(), slice_of("n1", device("gpu-0")), claim("a", count=2, selectors=bad))
     assert "none of the" in run(capsys, "-f", folder)[1]
+
+
+def test_who_asks_the_same_again_has_the_same_answer_with_its_own_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each answer is that which the claim or pod has alone beside what is allocated."""
+    template = claim("t", kind="ResourceClaimTemplate", count=3)
+    cluster = [class_of(extendedResourceName="example.com/gpu"), template, slice_of("n1", device("gpu-0"))]
+    wants = {"resources": {"limits": {"example.com/gpu": "2"}}}
+    asks = [
+        *(claim(name, count=2) for name in ("a", "b")),
+        claim("c", count=3),
+        claim("d", count=2),
+        *(pod(name, "t") for name in ("p", "q")),
+        *(pod(name, **wants) for name in ("r", "s")),
+        pod("u", "t", nodeSelector={"x": "y"}),
+    ]
+    together = answers(capsys, "-f", write(tmp_path, *cluster, *asks))
+    alone = [answers(capsys, "-f", write(tmp_path, *cluster, one))[0] for one in asks]
+    assert together == alone
+    assert len({str(one["refused"]) for one in together}) == len(asks)
