@@ -127,4 +127,8 @@ def test_a_daemon_set_that_asks_for_devices_is_named(
     _, out, _ = run(capsys, "-f", folder, "-o", "json")
     (note,) = json.loads(out)["report"]["notes"]
     assert (note["code"], note["values"]) == ("daemon-set", {"name": "default/agent"})
+    folder_of_one = tmp_path / "one"
+    folder_of_one.mkdir()
+    code, _, err = run(capsys, "-f", write(folder_of_one, *CLUSTER, maker("DaemonSet", "agent")))
+    assert code == 2 and "in DaemonSets only" in err
     assert note["text"] in run(capsys, "-f", folder)[1].replace("\n", " ")
