@@ -21,7 +21,18 @@ from stellwerk.engine.allocation.change import (
     smallest_change,
 )
 from stellwerk.engine.allocation.pods.world import world_of
-from tests.unit.allocation_sample import Object, answers, claim, class_of, device, obj, slice_of, write
+from tests.unit.allocation_sample import (
+    Object,
+    answers,
+    claim,
+    class_of,
+    device,
+    obj,
+    pod,
+    run,
+    slice_of,
+    write,
+)
 
 TAINT = DeviceTaint(key="k", effect="NoSchedule", value="v")
 NOTHING = Choices(classes={}, taints=(), holders=(), gates=())
@@ -62,7 +73,7 @@ def test_each_change_changes_one_thing() -> None:
     for reason, changed in changes_of(case, ALL):
         fields = [
             name
-            for name in ("claims", "gates", "freed", "spec")
+            for name in ("claims", "gates", "freed", "spec", "mapped")
             if getattr(case, name) != getattr(changed, name)
         ]
         assert len(fields) == 1, reason
@@ -195,3 +206,118 @@ def test_devices_of_a_claim_are_freed_where_nothing_else_helps(
     folder = write(tmp_path, class_of(), slice_of("n1", device("gpu-0")), HELD, claim("a"))
     answer = answers(capsys, "-f", folder)[-1]
     assert answer["change"]["values"] == {"holder": "default/held"}
+
+
+def changes(capsys: pytest.CaptureFixture[str], folder: Path, *objects: Object) -> list[Object | None]:
+    """The change of each that is refused."""
+    return [one["change"] for one in answers(capsys, "-f", write(folder, *objects)) if not one["allocated"]]
+
+
+def test_who_got_devices_in_this_run_is_left_out_not_freed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster = [class_of(), slice_of("n1", device("gpu-0")), claim("t", kind="ResourceClaimTemplate")]
+    (by_pod,) = changes(capsys, tmp_path, *cluster, pod("p", "t"), pod("q", "t"))
+    assert by_pod and (by_pod["code"], by_pod["values"]) == ("without-pod", {"name": "default/p"})
+    (by_claim,) = changes(capsys, tmp_path, *cluster, claim("a"), claim("b"))
+    assert by_claim and (by_claim["code"], by_claim["values"]) == ("without-claim", {"name": "default/a"})
+
+
+def test_a_claim_that_others_use_too_does_not_get_free(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = [{"name": "d", "resourceClaimName": "shared"}]
+    users = [pod(name, resourceClaims=entries) for name in ("p", "q")]
+    cluster = [class_of(), slice_of("n1", device("gpu-0"))]
+    (change,) = changes(capsys, tmp_path, *cluster, claim("shared"), *users, claim("late"))
+    assert change and change["helps"] is False
+
+
+@pytest.mark.parametrize(
+    ("policy", "left"),
+    [
+        (None, "55Gi"),
+        ({"default": "10Gi", "validRange": {"min": "10Gi", "step": "10Gi"}}, "50Gi"),
+        ({"default": "20Gi", "validValues": ["20Gi", "30Gi", "40Gi"]}, "40Gi"),
+    ],
+)
+def test_as_much_is_asked_as_a_shared_device_has_left(
+    policy: Object | None, left: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    memory = {"memory": {"value": "80Gi", **({"requestPolicy": policy} if policy else {})}}
+    first = "25Gi" if policy is None else "30Gi"
+    asks = [
+        claim(name, capacity={"requests": {"memory": amount}})
+        for name, amount in (("a", first), ("b", "70Gi"))
+    ]
+    shared = device("gpu-0", allowMultipleAllocations=True) | {"capacity": memory}
+    (change,) = changes(capsys, tmp_path, class_of(), slice_of("n1", shared), *asks)
+    assert change and (change["code"], change["values"]["left"]) == ("lower-capacity", left)
+    asks[1]["spec"]["devices"]["requests"][0]["exactly"]["capacity"]["requests"]["memory"] = left
+    assert changes(capsys, tmp_path, class_of(), slice_of("n1", shared), *asks) == []
+
+
+def test_an_extended_resource_that_nobody_serves_is_mapped_to_a_class(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wants = {"resources": {"limits": {"example.com/gpu": "1"}}}
+    other = class_of("a-nic", "device.driver == 'nic.example.org'")
+    cluster = [class_of(), other, slice_of("n1", device("gpu-0"))]
+    (change,) = changes(capsys, tmp_path, *cluster, pod("p", **wants))
+    assert change and (change["code"], change["values"]["class_name"]) == ("map-extended-resource", "gpu")
+    mapped = [class_of(extendedResourceName="example.com/gpu"), *cluster[1:]]
+    assert changes(capsys, tmp_path, *mapped, pod("p", **wants)) == []
+    implicit = {"resources": {"limits": {change["values"]["implicit"]: "1"}}}
+    assert changes(capsys, tmp_path, *cluster, pod("p", **implicit)) == []
+
+
+def test_no_mig_device_is_offered_to_who_asks_for_a_gpu(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_type = "device.driver == 'gpu.example.com' && device.attributes['gpu.example.com'].type == '{}'"
+    classes = [class_of("gpu", of_type.format("gpu")), class_of("mig", of_type.format("mig"))]
+    mig = [device(f"mig-{i}", attributes={"type": {"string": "mig"}}) for i in range(2)]
+    cluster = [*classes, slice_of("n1", device("gpu-0"), *mig)]
+    (change,) = changes(capsys, tmp_path, *cluster, claim("a"), claim("b"))
+    assert change and change["code"] == "without-claim"
+    same = class_of("x-gpu", of_type.format("gpu"))
+    second = device("gpu-1", attributes={"type": {"string": "gpu"}})
+    strict = class_of(
+        "gpu", of_type.format("gpu") + " && device.attributes['gpu.example.com'].uuid == 'GPU-gpu-0'"
+    )
+    cluster = [strict, classes[1], same, slice_of("n1", device("gpu-0"), second, *mig)]
+    (change,) = changes(capsys, tmp_path, *cluster, claim("a"), claim("b"))
+    assert change and (change["code"], change["values"]["class_name"]) == ("other-class", "x-gpu")
+
+
+def test_no_change_that_helps_is_not_said_to_be_none_at_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write(
+        tmp_path, class_of(), slice_of("n1", device("gpu-0"), device("gpu-1")), claim("a", count=2)
+    )
+    assert run(capsys, "-f", folder)[0] == 0
+    bad = [{"cel": {"expression": "false"}}]
+    folder = write(tmp_path, class_of(), slice_of("n1", device("gpu-0")), claim("a", count=2, selectors=bad))
+    assert "none of the" in run(capsys, "-f", folder)[1]
+
+
+def test_who_asks_the_same_again_has_the_same_answer_with_its_own_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each answer is that which the claim or pod has alone beside what is allocated."""
+    template = claim("t", kind="ResourceClaimTemplate", count=3)
+    cluster = [class_of(extendedResourceName="example.com/gpu"), template, slice_of("n1", device("gpu-0"))]
+    wants = {"resources": {"limits": {"example.com/gpu": "2"}}}
+    asks = [
+        *(claim(name, count=2) for name in ("a", "b")),
+        claim("c", count=3),
+        claim("d", count=2),
+        *(pod(name, "t") for name in ("p", "q")),
+        *(pod(name, **wants) for name in ("r", "s")),
+        pod("u", "t", nodeSelector={"x": "y"}),
+    ]
+    together = answers(capsys, "-f", write(tmp_path, *cluster, *asks))
+    alone = [answers(capsys, "-f", write(tmp_path, *cluster, one))[0] for one in asks]
+    assert together == alone
+    assert len({str(one["refused"]) for one in together}) == len(asks)

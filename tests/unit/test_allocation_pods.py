@@ -147,7 +147,7 @@ def test_a_job_makes_its_pods_one_after_another(tmp_path: Path, capsys: pytest.C
         ("j-1", True),
         ("j-2", False),
     ]
-    assert found[2]["change"]["code"] == "free-claim"
+    assert found[2]["change"]["code"] == "without-pod"
 
 
 def test_an_extended_resource_is_allocated_by_dra(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -237,3 +237,22 @@ def test_of_two_classes_with_one_name_the_newer_counts() -> None:
     classes = world_of(load_manifests(text.encode(), "x")).classes
     assert classes_by_resource(classes)[GPU] == "c"
     assert classes_by_resource([one for one in classes if one.metadata.name != "c"])[GPU] == "a"
+
+
+def test_many_pods_keep_apart_by_rack_and_together_by_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Racks of two nodes, rows of two racks: a pod a rack, all in the row of the first."""
+    nodes = [node(f"n{i}", {"rack": f"k{i // 2}", "row": f"w{i // 4}"}) for i in range(8)]
+    both = affinity("podAffinity", "row")["affinity"] | affinity("podAntiAffinity", "rack")["affinity"]
+    pods = [pod(f"p{i}", "t", labels={"app": "a"}, affinity=both) for i in range(3)]
+    stranger = pod("s", "t", labels={"app": "b"})
+    kept_away = pod("k", "t", labels={"app": "a"})
+    names = [f"n{i}" for i in range(8)]
+    folder = write(tmp_path, *cluster(*names), *nodes, *pods, stranger, kept_away)
+    found = answers(capsys, "-f", folder)
+    assert [one.get("node", "") for one in found] == ["n0", "n2", "", "n0", "n4"]
+    assert [(one["reasons"][0]["code"], one["nodes"]) for one in found[2]["refused"]] == [
+        ("pod-anti-affinity", 4),
+        ("pod-affinity", 4),
+    ]

@@ -125,11 +125,12 @@ def owner_of(metadata: ObjectMeta, owners: Container[tuple[str, str, str]]) -> t
     """Which of the objects (kind, namespace, name) made the pod, None if none did."""
     namespace = given(metadata.namespace, "default")
     for reference in given(metadata.owner_references, ()):
+        if (reference.kind, namespace, reference.name) in owners:
+            return reference.kind, namespace, reference.name
         # A ReplicaSet is named after its Deployment, and a hash.
         maker = ("Deployment", namespace, reference.name.rpartition("-")[0])
-        owner = maker if reference.kind == "ReplicaSet" else (reference.kind, namespace, reference.name)
-        if owner in owners:
-            return owner
+        if reference.kind == "ReplicaSet" and maker in owners:
+            return maker
     return None
 
 

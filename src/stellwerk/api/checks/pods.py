@@ -7,7 +7,7 @@ from msgspec import UnsetType
 from stellwerk.api.checks.devices.names import is_extended_resource
 from stellwerk.api.checks.names import check_annotations, check_name
 from stellwerk.api.errors import InvalidInput
-from stellwerk.api.groups.apps import Deployment, StatefulSet
+from stellwerk.api.groups.apps import Deployment, ReplicaSet, StatefulSet
 from stellwerk.api.groups.batch import Job
 from stellwerk.api.groups.core import Container, Node, Pod, PodSpec, PodTemplateSpec
 from stellwerk.api.groups.meta import given
@@ -31,11 +31,11 @@ def check_deployment(manifest: Manifest, deployment: Deployment) -> None:
     _check_template(manifest, deployment.spec.template)
 
 
-def check_stateful_set(manifest: Manifest, stateful_set: StatefulSet) -> None:
-    """A StatefulSet; raises InvalidInput."""
-    check_annotations(manifest, stateful_set.metadata)
-    check_count(manifest, "spec.replicas", stateful_set.spec.replicas)
-    _check_template(manifest, stateful_set.spec.template)
+def check_set(manifest: Manifest, item: StatefulSet | ReplicaSet) -> None:
+    """A StatefulSet or ReplicaSet; raises InvalidInput."""
+    check_annotations(manifest, item.metadata)
+    check_count(manifest, "spec.replicas", item.spec.replicas)
+    _check_template(manifest, item.spec.template)
 
 
 def check_pod(manifest: Manifest, pod: Pod) -> None:

@@ -1,4 +1,4 @@
-"""apps/v1: Deployment, StatefulSet."""
+"""apps/v1: Deployment, StatefulSet, ReplicaSet, DaemonSet."""
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -75,3 +75,37 @@ class StatefulSet(Struct, frozen=True, kw_only=True, rename="camel"):
     kind: str
     metadata: ObjectMeta = ObjectMeta()
     spec: StatefulSetSpec
+
+
+class ReplicaSetSpec(Struct, frozen=True, kw_only=True, rename="camel"):
+    """`replicas` equal pods (default 1) that run on."""
+
+    template: PodTemplateSpec = PodTemplateSpec()
+    replicas: Int32 | UnsetType = UNSET
+    selector: LabelSelector | UnsetType = UNSET
+    min_ready_seconds: Int32 | UnsetType = UNSET
+
+
+class ReplicaSet(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Equal pods, mostly one version of a Deployment's."""
+
+    api_version: str
+    kind: str
+    metadata: ObjectMeta = ObjectMeta()
+    spec: ReplicaSetSpec = ReplicaSetSpec()
+
+
+class DaemonSetSpec(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A pod on each node that it fits."""
+
+    template: PodTemplateSpec
+    selector: LabelSelector | UnsetType = UNSET
+
+
+class DaemonSet(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A service of every node."""
+
+    api_version: str
+    kind: str
+    metadata: ObjectMeta = ObjectMeta()
+    spec: DaemonSetSpec

@@ -102,8 +102,10 @@ def _decide(
     outcome = allocate_pods(world, rules)
     if not outcome.answers:
         raise InvalidInput(
-            "{name} has no ResourceClaim, and no pod that asks for devices",
-            fix="add a ResourceClaim, or a Pod, Job, Deployment or StatefulSet that asks for devices",
+            "{name} asks for devices in DaemonSets only, whose pods are not looked at"
+            if outcome.notes
+            else "{name} has no ResourceClaim, and no pod that asks for devices",
+            fix="add a ResourceClaim, or a Pod, Job, Deployment, ReplicaSet or StatefulSet with devices",
             source=", ".join(paths)[:200],
             name=", ".join(paths)[:200],
         )

@@ -1,8 +1,9 @@
 """The smallest change that helps: single changes of claims or cluster, each tried on the allocator.
 
-In this order, and the first that works is the answer: drop one selector; lower one count; tolerate one taint;
-drop one constraint; ask for another class; free the devices of one claim; turn one gate on. Within a kind the
-order is that of the claims, then of their requests. Two changes at once are not tried.
+In this order, and the first that works is the answer: drop one selector; lower one count; ask for less of one
+capacity; tolerate one taint; drop one constraint; ask for another class; map an extended resource to a class;
+free the devices of one claim; leave out a pod or claim of this run; turn one gate on. Within a kind the order
+is that of the claims, then of their requests. Two changes at once are not tried.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from stellwerk.api.defaults import ALL
 from stellwerk.api.groups.core import PodSpec, ResourceRequirements
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import (
+    CapacityRequirements,
     DeviceClass,
     DeviceRequest,
     DeviceSubRequest,
@@ -26,7 +28,7 @@ from stellwerk.api.groups.resource import (
 from stellwerk.api.quantity import NANO, Quantity
 from stellwerk.engine.allocation.claims.question import claim_name
 from stellwerk.engine.allocation.claims.tolerations import tolerates
-from stellwerk.engine.allocation.pods.extended import extended_of
+from stellwerk.engine.allocation.pods.extended import IMPLICIT, extended_of
 from stellwerk.engine.allocation.search.attempt import MAX_DEVICES_PER_CLAIM
 from stellwerk.engine.decision import Reason
 
@@ -35,25 +37,43 @@ AnyRequest = ExactDeviceRequest | DeviceSubRequest
 
 
 class Case(Struct, frozen=True, kw_only=True):
-    """What is asked and under what: claims, gates that are on, a claim whose devices are free ("": none).
+    """What is asked and under what: claims, gates that are on, claims whose devices are free.
 
-    `spec`: the pod's, for its extended resources; None for a claim without a pod.
+    `spec`: the pod's, for its extended resources; None for a claim without a pod. `mapped`: classes of
+    extended resources beside those that the classes name themselves.
     """
 
     claims: tuple[ResourceClaim, ...]
     gates: frozenset[str]
-    freed: str = ""
+    freed: tuple[str, ...] = ()
     spec: PodSpec | None = None
+    mapped: Mapping[str, str] = {}
+
+
+class Run(Struct, frozen=True):
+    """A Pod or ResourceClaim (`kind`) that got these claims in this run."""
+
+    kind: str
+    name: str
+    claims: tuple[str, ...]
 
 
 class Choices(Struct, frozen=True, kw_only=True):
-    """What the cluster offers for a change: `classes` with their drivers, taints of devices, claims that hold
-    devices, gates that could be turned on."""
+    """What the cluster offers for a change: `classes` with their drivers and the `types` of their devices,
+    taints of devices, claims that held devices before, gates that could be turned on.
+
+    `runs`: who got devices in this run. `left`: amounts of each capacity that a device has left, the largest
+    first. `mappings`: the classes that could serve an extended resource.
+    """
 
     classes: Mapping[str, frozenset[str]]
     taints: tuple[DeviceTaint, ...]
     holders: Sequence[str]
     gates: tuple[str, ...]
+    types: Mapping[str, frozenset[str]] = {}
+    runs: Sequence[Run] = ()
+    left: Mapping[str, tuple[Quantity, ...]] = {}
+    mappings: Mapping[str, tuple[str, ...]] = {}
 
 
 class Change(Struct, frozen=True):
@@ -100,12 +120,16 @@ def changes_of(case: Case, choices: Choices) -> Iterator[tuple[Reason, Case]]:
     yield from _fewer_selectors(case, places)
     yield from _lower_counts(case, places)
     yield from _fewer_extended(case)
+    yield from _lower_capacities(case, places, choices.left)
     yield from _tolerations(case, places, choices.taints)
     yield from _fewer_constraints(case)
-    yield from _other_classes(case, places, choices.classes)
+    yield from _other_classes(case, places, choices)
+    yield from _mappings(case, choices.mappings)
     for holder in choices.holders:
         reason = Reason("free-claim", "free the devices of the claim {holder}", {"holder": holder})
-        yield reason, structs.replace(case, freed=holder)
+        yield reason, structs.replace(case, freed=(holder,))
+    for run in choices.runs:
+        yield _without(run), structs.replace(case, freed=run.claims)
     for gate in choices.gates:
         reason = Reason("enable-gate", "turn the gate {gate} on", {"gate": gate})
         yield reason, structs.replace(case, gates=case.gates | {gate})
@@ -270,14 +294,12 @@ def _fewer_constraints(case: Case) -> Iterator[tuple[Reason, Case]]:
             )
 
 
-def _other_classes(
-    case: Case, places: Iterable[Place], classes: Mapping[str, frozenset[str]]
-) -> Iterator[tuple[Reason, Case]]:
-    """Classes of the same drivers; any class in the place of one that is not there."""
+def _other_classes(case: Case, places: Iterable[Place], choices: Choices) -> Iterator[tuple[Reason, Case]]:
+    """Classes of the same drivers and types of devices; any class in the place of one that is not there."""
     for place in places:
         own = place.asked.device_class_name
-        for name in sorted(classes):
-            if name == own or (own in classes and not classes[name] & classes[own]):
+        for name in sorted(choices.classes):
+            if name == own or not _is_like(name, own, choices):
                 continue
             values = _at(case, place) | {"class_name": name, "own": own}
             yield (
@@ -288,3 +310,61 @@ def _other_classes(
                 ),
                 _changed(case, place, device_class_name=name),
             )
+
+
+def _is_like(name: str, own: str, choices: Choices) -> bool:
+    """Whether who asks for `own` may take `name`: a MIG device is no GPU, whoever drives both."""
+    if own not in choices.classes:
+        return True
+    if not choices.classes[name] & choices.classes[own]:
+        return False
+    types = choices.types.get(own, frozenset())
+    return not types or choices.types.get(name, frozenset()) <= types
+
+
+def _lower_capacities(
+    case: Case, places: Iterable[Place], left: Mapping[str, tuple[Quantity, ...]]
+) -> Iterator[tuple[Reason, Case]]:
+    for place in places:
+        asked = place.asked.capacity
+        requests = given(asked.requests, {}) if asked is not UNSET else {}
+        pairs = [(name, fewer) for name in sorted(requests) for fewer in left.get(name, ())]
+        for name, fewer in pairs:
+            if fewer.nanos >= requests[name].nanos:
+                continue
+            values = _at(case, place) | {"capacity": name, "left": str(fewer), "amount": str(requests[name])}
+            yield (
+                Reason(
+                    "lower-capacity",
+                    "claim {claim}, request {request}: ask for {left} of {capacity}, as much as a device has "
+                    "left, instead of {amount}",
+                    values,
+                ),
+                _changed(case, place, capacity=CapacityRequirements(requests={**requests, name: fewer})),
+            )
+
+
+def _mappings(case: Case, mappings: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[Reason, Case]]:
+    for resource, classes in mappings.items():
+        for name in classes:
+            values: dict[str, str | int] = {
+                "resource": resource,
+                "class_name": name,
+                "implicit": IMPLICIT + name,
+            }
+            yield (
+                Reason(
+                    "map-extended-resource",
+                    "give the class {class_name} the extendedResourceName {resource}, or ask for {implicit}",
+                    values,
+                ),
+                structs.replace(case, mapped={resource: name}),
+            )
+
+
+def _without(run: Run) -> Reason:
+    if run.kind == "Pod":
+        text = "leave out the pod {name}, which gets its devices in this run"
+        return Reason("without-pod", text, {"name": run.name})
+    text = "leave out the claim {name}, which gets its devices in this run"
+    return Reason("without-claim", text, {"name": run.name})

@@ -44,6 +44,7 @@ def allocation_document(outcome: Outcome, devices: Devices, setting: Setting) ->
             "kubernetes": setting.kubernetes,
             "gates": sorted(setting.gates),
             "answers": [_answer(one, devices) for one in outcome.answers],
+            "notes": [_reason(one) for one in outcome.notes],
         },
     }
 

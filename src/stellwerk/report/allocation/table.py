@@ -44,6 +44,8 @@ def render_allocation(
     if refused > MOST_REFUSED:
         more = number(refused - MOST_REFUSED, lang)
         lines += [_("... {count} more are not allocated: -o json has all", count=more), ""]
+    for note in outcome.notes:
+        lines += [*_wrapped(reason_text(note, lang), "", shown[1]), ""]
     return "\n".join(line.rstrip() for line in lines[:-1]) + "\n"
 
 
@@ -176,6 +178,8 @@ def _change(change: Change | NoChange, lang: Language) -> str:
         what = reason_text(change.reason, lang)
         return _("smallest change that helps: {change}; then on {node}", change=what, node=change.node)
     count = number(change.tried, lang)
+    if not change.tried:
+        return _("there is no single change to try")
     if change.complete:
-        return _("no single change helps ({count} were tried)", count=count)
+        return _("none of the {count} changes tried helps", count=count)
     return _("no change that helps was found among the {count} that were tried; there are more", count=count)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from stellwerk.api.checks.names import identity
 from stellwerk.api.errors import InvalidInput
+from stellwerk.api.generated_names import with_names
 from stellwerk.api.groups.resource import ResourceClaim
 from stellwerk.api.manifests import Manifest
 from stellwerk.api.mismatch import shown
@@ -13,9 +14,10 @@ from stellwerk.sim.intake.manifests import read_all
 def read_cluster(paths: Sequence[str], state: str | None) -> list[Manifest]:
     """The valid objects of all paths in their order; claims in `state` take the place of those of their name.
 
+    Objects with generateName have got their names, so that the state of an earlier run finds them again.
     Raises InvalidInput.
     """
-    manifests = read_all(paths, "manifests")[0]
+    manifests = with_names(read_all(paths, "manifests")[0])
     if state is None:
         return manifests
     claims = {identity(one): one for one in _claims_of(state)}
@@ -24,7 +26,7 @@ def read_cluster(paths: Sequence[str], state: str | None) -> list[Manifest]:
 
 
 def _claims_of(path: str) -> list[Manifest]:
-    found = read_all([path], "state")[0]
+    found = with_names(read_all([path], "state")[0])
     for manifest in found:
         if not isinstance(manifest.object, ResourceClaim):
             raise InvalidInput(

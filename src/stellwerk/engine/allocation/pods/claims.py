@@ -4,11 +4,11 @@ Names, owners and annotations are those of Kubernetes' resourceclaim controller 
 where these take five random characters, five follow from the pod's name here, so that a run repeats.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
 
 from msgspec import UNSET, structs
 
+from stellwerk.api.generated_names import suffix_of
 from stellwerk.api.groups.core import PodResourceClaim
 from stellwerk.api.groups.meta import ObjectMeta, OwnerReference, given
 from stellwerk.api.groups.resource import (
@@ -27,7 +27,6 @@ POD_CLAIM = "resource.kubernetes.io/pod-claim-name"
 EXTENDED = "resource.kubernetes.io/extended-resource-claim"
 FINALIZER = "resource.kubernetes.io/delete-protection"
 MOST_USERS = 256
-_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # What Kubernetes makes names of.
 _LONGEST_BASE = 57
 Made = tuple[str, str, str]  # Namespace, pod, and the entry of its resourceClaims.
 
@@ -117,7 +116,7 @@ def _metadata(pod: PodCase, base: str, annotations: Mapping[str, str]) -> Object
         api_version="v1", kind="Pod", name=name, uid=uid_of(pod), controller=True, block_owner_deletion=True
     )
     return ObjectMeta(
-        name=f"{base}-{_suffix('/'.join((namespace, name, base)))}",
+        name=f"{base}-{suffix_of('/'.join((namespace, name, base)))}",
         namespace=namespace,
         annotations=annotations,
         owner_references=(owner,),
@@ -126,11 +125,6 @@ def _metadata(pod: PodCase, base: str, annotations: Mapping[str, str]) -> Object
 
 def _claim(metadata: ObjectMeta, spec: ResourceClaimSpec) -> ResourceClaim:
     return ResourceClaim(api_version="resource.k8s.io/v1", kind="ResourceClaim", metadata=metadata, spec=spec)
-
-
-def _suffix(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return "".join(_LETTERS[byte % len(_LETTERS)] for byte in digest[:5])
 
 
 def uid_of(pod: PodCase) -> str:

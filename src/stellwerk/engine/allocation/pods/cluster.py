@@ -13,12 +13,13 @@ from stellwerk.api.groups.core import Node, PodSpec
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import AllocationResult, DeviceAllocationResult, ResourceClaim
 from stellwerk.engine.allocation.allocate import Snapshot
+from stellwerk.engine.allocation.change import Run
 from stellwerk.engine.allocation.decision import AllocatedState, features_of
 from stellwerk.engine.allocation.fleet import Fleet
 from stellwerk.engine.allocation.pods.claims import allocation_of, key_of, made_claims
 from stellwerk.engine.allocation.pods.extended import GATE, asked_by, classes_by_resource
-from stellwerk.engine.allocation.pods.neighbours import Placed, has_neighbours, placed_on
-from stellwerk.engine.allocation.pods.node_fit import node_refuses
+from stellwerk.engine.allocation.pods.neighbours import Neighbours, has_neighbours, placed_on
+from stellwerk.engine.allocation.pods.node_fit import asked_of_nodes, node_refuses
 from stellwerk.engine.allocation.pods.waiting import Key, PodCase
 from stellwerk.engine.allocation.pods.world import World
 from stellwerk.engine.allocation.pools.taint_rules import patched_slices
@@ -53,19 +54,22 @@ class Cluster:
         self.claims: dict[Key, ResourceClaim] = dict(world.claims)
         self.made = made_claims(world.claims.values())
         self.results: dict[str, AllocationResult] = {}
+        self.types: dict[str, frozenset[str]] | None = None
+        self.runs: list[Run] = []  # Who got devices in this run.
         self.plugin_used: list[Counter[str]] = [Counter() for _ in world.nodes]
-        self.placed: list[Placed] = []
+        self.placed = Neighbours()
         self._by_resource = classes_by_resource(world.classes)
         self._snapshots: dict[Gates, Snapshot] = {}
         self._fleets: dict[tuple[Gates, tuple[int, ...]], Fleet] = {}
         self.keeps_away = False  # Whether a pod that runs has anti-affinity.
         self._asked: dict[int, tuple[PodSpec, Mapping[str, int]]] = {}
-        self._fits: dict[int, tuple[PodSpec, list[Reason | None]]] = {}
+        self._fits: dict[str, list[Reason | None]] = {}
         for key, claim in self.claims.items():
             result = allocation_of(claim)
             if result is not None:
                 self.results["/".join(key)] = result
-        self._usage = self._usage_without(rules.gates, "")
+        self.held_before = tuple(self.results)
+        self._usage = self._usage_without(rules.gates, ())
 
     def snapshot(self, gates: Gates) -> Snapshot:
         """Slices and classes under these gates, the taints of DeviceTaintRules included."""
@@ -85,19 +89,21 @@ class Cluster:
             slices = patched_slices(slices, self.world.rules, none_means_all=self.rules.none_means_all)
         return Snapshot(slices, self.world.classes, features)
 
-    def usage(self, gates: Gates, freed: str = "") -> Usage:
-        """What is in use, without the devices of the claim `freed`."""
+    def usage(self, gates: Gates, freed: tuple[str, ...] = ()) -> Usage:
+        """What is in use, without the devices of the claims `freed`."""
         return self._usage if gates == self.gates and not freed else self._usage_without(gates, freed)
 
-    def _usage_without(self, gates: Gates, freed: str) -> Usage:
-        held = [result for name, result in self.results.items() if name != freed]
+    def _usage_without(self, gates: Gates, freed: tuple[str, ...]) -> Usage:
+        held = [result for name, result in self.results.items() if name not in freed]
         if CAPACITY not in gates:
             held = [_whole(result) for result in held]
         return self.snapshot(gates).usage(with_results(AllocatedState(), held))
 
-    def by_resource(self, gates: Gates) -> Mapping[str, str]:
-        """The class behind each extended resource; none with the gate off."""
-        return self._by_resource if GATE in gates else {}
+    def by_resource(self, gates: Gates, mapped: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        """The class behind each extended resource, `mapped` ones too; none with the gate off."""
+        if GATE not in gates:
+            return {}
+        return {**self._by_resource, **mapped} if mapped else self._by_resource
 
     def fleet(self, gates: Gates, positions: Sequence[int]) -> Fleet:
         """These nodes, ready to be asked."""
@@ -112,12 +118,13 @@ class Cluster:
 
     def fits(self, spec: PodSpec) -> Sequence[Reason | None]:
         """For each node what keeps the pod away, devices and other pods apart."""
-        known = self._fits.get(id(spec))
-        if known is None or known[0] is not spec:
+        key = asked_of_nodes(spec)
+        known = self._fits.get(key)
+        if known is None:
             if len(self._fits) >= _MOST_FLEETS:
                 self._fits.clear()
-            known = self._fits[id(spec)] = (spec, [node_refuses(node, spec) for node in self.nodes])
-        return known[1]
+            known = self._fits[key] = [node_refuses(node, spec) for node in self.nodes]
+        return known
 
     def asked_by(self, spec: PodSpec) -> Mapping[str, int]:
         """The extended resources that a pod asks for."""
@@ -132,7 +139,7 @@ class Cluster:
         """The pod runs on the node from now on."""
         self.plugin_used[position].update(plugin)
         self.keeps_away = self.keeps_away or has_neighbours(pod.spec)
-        self.placed.append(placed_on(self.nodes[position], pod.key[0], pod.labels, pod.spec))
+        self.placed.add(placed_on(self.nodes[position], pod.key[0], pod.labels, pod.spec))
 
     def hold(self, claims: Sequence[ResourceClaim]) -> None:
         """These claims are allocated from now on."""

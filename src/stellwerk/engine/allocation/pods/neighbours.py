@@ -5,7 +5,7 @@ scheduler (Kubernetes 1.37). Not read: matchLabelKeys, mismatchLabelKeys, and la
 namespaceSelector that is not empty selects none).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import UNSET, Struct
 
@@ -23,34 +23,93 @@ class Placed(Struct, frozen=True):
     node_labels: Mapping[str, str]
 
 
-def neighbours_refuse(
-    node: Node, pod: tuple[str, Mapping[str, str], PodSpec], placed: Sequence[Placed]
-) -> Reason | None:
-    """What affinity says against the node for a pod (namespace, labels, spec); None if nothing."""
-    namespace, labels, spec = pod
-    near, away = _terms(spec)
-    here = _node_labels(node)
-    for term in away:
-        if any(_together(term, here, one) and _selects(term, namespace, one) for one in placed):
-            return _too_near(term, here)
-    mine = Placed(namespace, labels, spec, here)
-    for one in placed:
+class Neighbours:
+    """The pods that are placed, by the labels of their nodes: no node need look at all of them."""
+
+    def __init__(self) -> None:
+        self.all: list[Placed] = []
+        self._domains: dict[str, dict[str, list[Placed]]] = {}
+        self._keepers: dict[str, dict[str, list[tuple[PodAffinityTerm, Placed]]]] = {}
+
+    def add(self, one: Placed) -> None:
+        """The pod counts from now on."""
+        self.all.append(one)
+        for key, domains in self._domains.items():
+            if key in one.node_labels:
+                domains.setdefault(one.node_labels[key], []).append(one)
         for term in _terms(one.spec)[1]:
-            if _together(term, here, one) and _selects(term, one.namespace, mine):
-                return _too_near(term, here)
-    return _near(near, mine, placed)
+            key = term.topology_key
+            if key in one.node_labels:
+                keepers = self._keepers.setdefault(key, {})
+                keepers.setdefault(one.node_labels[key], []).append((term, one))
+
+    def together(self, term: PodAffinityTerm, labels: Mapping[str, str]) -> Sequence[Placed]:
+        """The pods on nodes of the domain that a node with these labels is in."""
+        key = term.topology_key
+        if key not in labels:
+            return ()
+        if key not in self._domains:
+            domains = self._domains[key] = {}
+            for one in self.all:
+                if key in one.node_labels:
+                    domains.setdefault(one.node_labels[key], []).append(one)
+        return self._domains[key].get(labels[key], ())
+
+    def keepers(self, labels: Mapping[str, str]) -> Iterator[tuple[PodAffinityTerm, Placed]]:
+        """Terms by which pods keep others away from the domains of a node with these labels."""
+        for key, domains in self._keepers.items():
+            if key in labels:
+                yield from domains.get(labels[key], ())
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The labels by which pods keep others away."""
+        return frozenset(self._keepers)
 
 
-def _near(terms: Sequence[PodAffinityTerm], mine: Placed, placed: Sequence[Placed]) -> Reason | None:
-    """Each term holds by pods that match all terms; the first pod of a group may match itself."""
-    wanted = [one for one in placed if all(_selects(term, mine.namespace, one) for term in terms)]
-    first = not wanted and all(_selects(term, mine.namespace, mine) for term in terms)
-    for term in terms:
-        if term.topology_key in mine.node_labels and first:
-            continue
-        if not any(_together(term, mine.node_labels, one) for one in wanted):
-            return _not_near(term, mine.node_labels)
-    return None
+class Visitor:
+    """A pod (namespace, labels, spec) that looks for a node among its neighbours: what they say of each."""
+
+    def __init__(self, pod: tuple[str, Mapping[str, str], PodSpec], placed: Neighbours) -> None:
+        self._namespace, labels, spec = pod
+        self._mine = Placed(self._namespace, labels, spec, {})
+        self._near, self._away = _terms(spec)
+        self._placed = placed
+        own = self._namespace
+        self._wanted = {
+            id(one)
+            for one in placed.all
+            if self._near and all(_selects(term, own, one) for term in self._near)
+        }
+        self._first = not self._wanted and all(_selects(term, own, self._mine) for term in self._near)
+        self._keys = sorted(placed.keys | {term.topology_key for term in (*self._near, *self._away)})
+        self._said: dict[tuple[str | None, ...], Reason | None] = {}
+
+    def refused_by(self, node: Node) -> Reason | None:
+        """What affinity says against the node; None if nothing. Nodes of the same domains hear the same."""
+        labels = _node_labels(node)
+        domains = tuple(labels.get(key) for key in self._keys)
+        if domains not in self._said:
+            self._said[domains] = self._refused(labels)
+        return self._said[domains]
+
+    def _refused(self, labels: Mapping[str, str]) -> Reason | None:
+        for term in self._away:
+            if any(_selects(term, self._namespace, one) for one in self._placed.together(term, labels)):
+                return _too_near(term, labels)
+        for term, one in self._placed.keepers(labels):
+            if _selects(term, one.namespace, self._mine):
+                return _too_near(term, labels)
+        return self._not_near(labels)
+
+    def _not_near(self, labels: Mapping[str, str]) -> Reason | None:
+        """Each term holds by pods that match all terms; the first pod of a group may match itself."""
+        for term in self._near:
+            if term.topology_key in labels and self._first:
+                continue
+            if not any(id(one) in self._wanted for one in self._placed.together(term, labels)):
+                return _not_near(term, labels)
+        return None
 
 
 def has_neighbours(spec: PodSpec) -> bool:
@@ -75,11 +134,6 @@ def _node_labels(node: Node) -> Mapping[str, str]:
 def placed_on(node: Node, namespace: str, labels: Mapping[str, str], spec: PodSpec) -> Placed:
     """A pod as it counts for those that come after it."""
     return Placed(namespace, labels, spec, _node_labels(node))
-
-
-def _together(term: PodAffinityTerm, labels: Mapping[str, str], one: Placed) -> bool:
-    value = labels.get(term.topology_key)
-    return value is not None and one.node_labels.get(term.topology_key) == value
 
 
 def _selects(term: PodAffinityTerm, own: str, pod: Placed) -> bool:

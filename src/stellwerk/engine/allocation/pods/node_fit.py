@@ -14,6 +14,12 @@ from stellwerk.engine.decision import Reason
 UNSCHEDULABLE = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
 
 
+def asked_of_nodes(spec: PodSpec) -> str:
+    """All that `node_refuses` reads of a pod, as text: pods that ask the same get the same answer."""
+    affinity = given(spec.affinity, Affinity()).node_affinity
+    return repr((spec.node_name, spec.tolerations, spec.node_selector, affinity))
+
+
 def node_refuses(node: Node, spec: PodSpec) -> Reason | None:
     """The first thing that keeps the pod from the node, None if nothing does."""
     name = given(node.metadata.name, "")

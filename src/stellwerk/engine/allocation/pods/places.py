@@ -15,7 +15,7 @@ from stellwerk.engine.allocation.pods.alternatives import best_of, highest_score
 from stellwerk.engine.allocation.pods.claims import allocation_of, extended_claim_of, key_of
 from stellwerk.engine.allocation.pods.cluster import Cluster
 from stellwerk.engine.allocation.pods.extended import Served, extended_claim, served_by
-from stellwerk.engine.allocation.pods.neighbours import has_neighbours, neighbours_refuse
+from stellwerk.engine.allocation.pods.neighbours import Visitor, has_neighbours
 from stellwerk.engine.allocation.pods.waiting import PodCase
 from stellwerk.engine.allocation.pools.node_match import node_matches
 from stellwerk.engine.decision import Reason
@@ -149,7 +149,7 @@ def _collect(refusals: Refusals, refused: Sequence[Refusal]) -> bool:
 def _claims_there(cluster: Cluster, ask: Ask, dra: frozenset[str]) -> tuple[ResourceClaim, ...]:
     if not dra or ask.pod is None or ask.case.spec is None:
         return ask.case.claims
-    spec = extended_claim(ask.case.spec, dra, cluster.by_resource(ask.case.gates))
+    spec = extended_claim(ask.case.spec, dra, cluster.by_resource(ask.case.gates, ask.case.mapped))
     return (*ask.case.claims, extended_claim_of(ask.pod, spec))
 
 
@@ -157,18 +157,19 @@ def _served(cluster: Cluster, ask: Ask, position: int) -> Served:
     asked = cluster.asked_by(ask.case.spec) if ask.case.spec is not None else {}
     if not asked:
         return Served()
-    classes = cluster.by_resource(ask.case.gates)
+    classes = cluster.by_resource(ask.case.gates, ask.case.mapped)
     served = served_by(cluster.nodes[position], asked, cluster.plugin_used[position], classes)
     return Served(served.plugin, frozenset(), served.refusal) if ask.serves_itself else served
 
 
 def _eligible(cluster: Cluster, ask: Ask, refusals: Refusals) -> Iterator[tuple[int, frozenset[str]]]:
     """Nodes that nothing but devices can keep away, each with the resources that DRA serves there."""
+    visitor = _visitor(cluster, ask.pod)
     for position, node in enumerate(cluster.nodes):
         served = Served()
         reason = _elsewhere(node, ask.held)
         if reason is None and ask.pod is not None:
-            reason = _pod_refused(cluster, ask, position)
+            reason = _pod_refused(cluster, ask.pod, visitor, position)
         if reason is None and ask.pod is not None:
             served = _served(cluster, ask, position)
             reason = served.refusal
@@ -178,17 +179,18 @@ def _eligible(cluster: Cluster, ask: Ask, refusals: Refusals) -> Iterator[tuple[
             refusals.add(given(node.metadata.name, ""), 1, (reason,))
 
 
-def _pod_refused(cluster: Cluster, ask: Ask, position: int) -> Reason | None:
-    pod = ask.pod
-    assert pod is not None
+def _visitor(cluster: Cluster, pod: PodCase | None) -> Visitor | None:
+    """The pod among its neighbors; None where no affinity speaks."""
+    if pod is None or not (cluster.keeps_away or has_neighbours(pod.spec)):
+        return None
+    return Visitor((pod.key[0], pod.labels, pod.spec), cluster.placed)
+
+
+def _pod_refused(cluster: Cluster, pod: PodCase, visitor: Visitor | None, position: int) -> Reason | None:
     reason = cluster.fits(pod.spec)[position]
-    if reason is not None or not (cluster.keeps_away or has_neighbours(pod.spec)):
+    if reason is not None or visitor is None:
         return reason
-    return _neighbours(cluster, pod, position)
-
-
-def _neighbours(cluster: Cluster, pod: PodCase, position: int) -> Reason | None:
-    return neighbours_refuse(cluster.nodes[position], (pod.key[0], pod.labels, pod.spec), cluster.placed)
+    return visitor.refused_by(cluster.nodes[position])
 
 
 def _elsewhere(node: Node, held: Sequence[ResourceClaim]) -> Reason | None:

@@ -7,6 +7,7 @@ from msgspec import UNSET, Struct, structs
 
 from stellwerk.api.defaults import defaulted_claim, defaulted_template
 from stellwerk.api.errors import InvalidInput
+from stellwerk.api.generated_names import with_names
 from stellwerk.api.groups.core import Node
 from stellwerk.api.groups.meta import ObjectMeta, given
 from stellwerk.api.groups.resource import (
@@ -18,12 +19,13 @@ from stellwerk.api.groups.resource import (
 )
 from stellwerk.api.manifests import Manifest
 from stellwerk.engine.allocation.pods.claims import key_of
-from stellwerk.engine.allocation.pods.waiting import Key, PodCase, waiting_in
+from stellwerk.engine.allocation.pods.waiting import Key, PodCase, left_out, waiting_in
 from stellwerk.engine.allocation.pools.offered import PoolID
+from stellwerk.engine.decision import Reason
 
 
 class World(Struct, frozen=True, kw_only=True):
-    """All in the order of the manifests, nodes that only slices name behind the others."""
+    """All in the order of the manifests, nodes that only slices name behind the others. `left_out`: notes."""
 
     nodes: tuple[Node, ...]
     slices: tuple[ResourceSlice, ...]
@@ -32,6 +34,7 @@ class World(Struct, frozen=True, kw_only=True):
     claims: Mapping[Key, ResourceClaim]
     templates: Mapping[Key, ResourceClaimTemplate]
     waiting: tuple[PodCase | Key, ...]
+    left_out: tuple[Reason, ...] = ()
 
 
 def world_of(manifests: Sequence[Manifest], *, combined_slices: bool = False) -> World:
@@ -39,6 +42,7 @@ def world_of(manifests: Sequence[Manifest], *, combined_slices: bool = False) ->
 
     `combined_slices`: a slice may hold both counters and devices, as in Kubernetes 1.34; else it is refused.
     """
+    manifests = with_names(manifests)
     slices = tuple(one.object for one in manifests if isinstance(one.object, ResourceSlice))
     if combined_slices:
         slices = _split(slices)
@@ -57,6 +61,7 @@ def world_of(manifests: Sequence[Manifest], *, combined_slices: bool = False) ->
             for one in templates
         },
         waiting=tuple(waiting_in(manifests)),
+        left_out=tuple(left_out(manifests)),
     )
 
 
