@@ -11,9 +11,9 @@ from stellwerk.engine.queueing.amounts import Usage as Amounts
 from stellwerk.engine.queueing.cycle.placing import usage_of
 from stellwerk.engine.queueing.cycle.status import holds_reservation
 from stellwerk.engine.queueing.cycle.world import Entry, World
-from stellwerk.engine.queueing.preemption.candidate import queue_time
 from stellwerk.engine.queueing.priority import effective_priority
 from stellwerk.engine.queueing.quota.share import Share, dominant_resource_share
+from stellwerk.engine.queueing.standing import queue_time
 
 Key = tuple[object, ...]
 

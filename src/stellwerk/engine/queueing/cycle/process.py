@@ -41,11 +41,11 @@ from stellwerk.engine.queueing.cycle.world import ASSUMED, EVICTED, GATED, Entry
 from stellwerk.engine.queueing.flavors.assignment import Assignment
 from stellwerk.engine.queueing.flavors.mode import DEFERRED_FIT as DEFERRED
 from stellwerk.engine.queueing.flavors.mode import FIT, NO_FIT, PREEMPT
-from stellwerk.engine.queueing.preemption.candidate import is_evicted
 from stellwerk.engine.queueing.preemption.contest import Target
 from stellwerk.engine.queueing.queue import Queue
 from stellwerk.engine.queueing.requests.total import workload_info
 from stellwerk.engine.queueing.snapshot import Holding
+from stellwerk.engine.queueing.standing import is_evicted
 
 OVERLAPS = "Workload has overlapping preemption targets with another workload"
 DEFERS = OVERLAPS + ", but will fit after these preemptions complete"
@@ -113,7 +113,7 @@ def process(world: World, entry: Entry, queue: Queue) -> None:
 
 def _take(world: World, entry: Entry, queue: Queue) -> None:
     """The entry gets what it was nominated for: admission, or the preemptions before it."""
-    world.preempted.update({target.holding.info.key: target.holding for target in entry.targets})
+    world.preempt(entry.targets)
     world.use(usage_of(world, entry))
     sliced = _slice_key(world, entry)
     if _assignment(entry).mode == PREEMPT:
@@ -213,7 +213,7 @@ def _refreshed(world: World, entry: Entry, queue: Queue) -> bool:
     overlapping targets it is asked what fits once they are gone: that is a fit which has to wait for them.
     """
     gates = world.snapshot.gates
-    fits, no_place = _fits(world, entry)
+    fits, no_place = world.fits(usage_of(world, entry), entry.targets)
     overlaps = world.overlaps(entry.targets) and gates.recompute_assignment_upon_preemption_targets_overlap
     if not overlaps and not (no_place and gates.tas_recompute_assignment_within_scheduling_cycle):
         return fits
@@ -224,7 +224,7 @@ def _refreshed(world: World, entry: Entry, queue: Queue) -> bool:
     else:
         nominate(world, entry, queue)
     entry.nominated = {}
-    fits, _ = _fits(world, entry)
+    fits, _ = world.fits(usage_of(world, entry), entry.targets)
     if overlaps:
         result = SKIPPED
         if _assignment(entry).mode == DEFERRED:
@@ -246,17 +246,6 @@ def _nominate_without(world: World, entry: Entry, queue: Queue) -> None:
     world.give_back(victims)
     if _assignment(entry).mode == FIT:
         entry.assignment = replace(_assignment(entry), mode=DEFERRED)
-
-
-def _fits(world: World, entry: Entry) -> tuple[bool, bool]:
-    """Whether it fits once all who are preempted are gone; and whether only its place is missing."""
-    gone = {**world.preempted, **{one.holding.info.key: one.holding for one in entry.targets}}
-    usage = usage_of(world, entry)
-    world.take(gone.values())
-    quota = world.ledger.fits(usage.charges)
-    place = not usage.places or world.topologies.fits(usage.places)
-    world.give_back(gone.values())
-    return quota and place, quota and not place
 
 
 def _reserve(world: World, entry: Entry, queue: Queue) -> None:

@@ -26,8 +26,8 @@ from stellwerk.engine.queueing.cycle.decision import Evicted, NotAdmitted
 from stellwerk.engine.queueing.flavors.assignment import Assignment
 from stellwerk.engine.queueing.flavors.assignment import PodSetAssignment as Assigned
 from stellwerk.engine.queueing.gates import FeatureGates
-from stellwerk.engine.queueing.preemption.candidate import is_evicted, true_condition
 from stellwerk.engine.queueing.queue import Queue
+from stellwerk.engine.queueing.standing import is_evicted, true_condition
 from stellwerk.engine.topology.assignment.wire import packed, unpacked
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

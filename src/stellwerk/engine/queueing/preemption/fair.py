@@ -6,7 +6,7 @@ Source: kueue pkg/scheduler/preemption (fairPreemptions), preemption/fairsharing
 from collections.abc import Callable, Iterator, Sequence
 from math import inf
 
-from stellwerk.engine.queueing.preemption.candidate import satisfies_policy, uses_any
+from stellwerk.engine.queueing.preemption.candidate import satisfies_policy
 from stellwerk.engine.queueing.preemption.contest import (
     IN_CLUSTER_QUEUE,
     IN_COHORT_FAIR_SHARING,
@@ -57,10 +57,10 @@ def _candidates(contest: Contest) -> Iterator[Holding]:
 
 
 def _of_queue(contest: Contest, node: int, policy: str) -> Iterator[Holding]:
-    gates = contest.snapshot.gates
     for holding in contest.holdings(node):
-        fits = satisfies_policy(contest.info.object, holding.info.object, policy, gates)
-        if fits and uses_any(holding.info, contest.needed):
+        standing = holding.standing
+        fits = satisfies_policy(contest.standing, standing, policy)
+        if fits and not standing.holds.isdisjoint(contest.needed):
             yield holding
 
 
