@@ -125,12 +125,12 @@ def _in_subtree(
     """Candidates of the queues under a Cohort that use more than their quota, but not where we came from."""
     tree, ledger = contest.snapshot.tree, contest.ledger
     top, skipped = top_and_skipped
-    for child in tree.child_cohorts[cohort]:
-        if child != skipped and not ledger.within_nominal(contest.cells(child)):
+    for child in ledger.beyond_nominal(tree.child_cohorts[cohort], contest.needed):
+        if child != skipped:
             yield from _in_subtree(contest, child, top_and_skipped, has_right)
     policy = contest.queue.preemption.reclaim_within_cohort
-    for queue in tree.child_queues[cohort]:
-        if queue == contest.queue.node or ledger.within_nominal(contest.cells(queue)):
+    for queue in ledger.beyond_nominal(tree.child_queues[cohort], contest.needed):
+        if queue == contest.queue.node:
             continue
         for holding in contest.holdings(queue):
             if _may_preempt(contest, holding, policy):

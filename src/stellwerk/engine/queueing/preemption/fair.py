@@ -51,8 +51,9 @@ def _candidates(contest: Contest) -> Iterator[Holding]:
         yield from _of_queue(contest, node, policy.within_cluster_queue)
     if tree.parent[node] < 0 or policy.reclaim_within_cohort == NEVER:
         return
-    for queue in tree.subtree_queues(tree.root(node)):
-        if queue != node and not contest.ledger.within_nominal(contest.cells(queue)):
+    queues = tree.subtree_queues(tree.root(node))
+    for queue in contest.ledger.beyond_nominal(queues, contest.needed):
+        if queue != node:
             yield from _of_queue(contest, queue, policy.reclaim_within_cohort)
 
 
