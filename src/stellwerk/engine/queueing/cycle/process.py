@@ -74,7 +74,7 @@ def process(world: World, entry: Entry, queue: Queue) -> None:
     if is_variant(world, entry.info.object) and better_sibling(world, entry) is not None:
         entry.skip(PENDING_EVALUATION, BETTER_ADMITTED, keeps)
         return
-    fits = _refreshed(world, entry, queue)
+    fits, usage = _refreshed(world, entry, queue)
     assignment = _assignment(entry)
     unhealthy = has_unhealthy_place(entry.info.object)
     if gates.tas_failed_node_replacement_fail_fast and unhealthy and assignment.mode != FIT:
@@ -99,7 +99,7 @@ def process(world: World, entry: Entry, queue: Queue) -> None:
     elif assignment.mode == DEFERRED:
         entry.message, entry.reason, entry.why = DEFERS, WAITING_FOR_PREEMPTED, PENDING_PREEMPTION
         entry.starts_anew = True
-        world.use(usage_of(world, entry))
+        world.use(usage)
     elif world.overlaps(entry.targets):
         entry.skip(WAITING_FOR_QUOTA, OVERLAPS, keeps)
         _count_skipped(world, queue)
@@ -108,13 +108,13 @@ def process(world: World, entry: Entry, queue: Queue) -> None:
         if assignment.mode == PREEMPT:
             _count_skipped(world, queue)
     else:
+        world.preempt(entry.targets)
+        world.use(usage)
         _take(world, entry, queue)
 
 
 def _take(world: World, entry: Entry, queue: Queue) -> None:
     """The entry gets what it was nominated for: admission, or the preemptions before it."""
-    world.preempt(entry.targets)
-    world.use(usage_of(world, entry))
     sliced = _slice_key(world, entry)
     if _assignment(entry).mode == PREEMPT:
         _issue(world, entry, [one for one in entry.targets if one.holding.info.key != sliced])
@@ -205,18 +205,19 @@ def _migrate(world: World, entry: Entry, queue: Queue, victim: Holding) -> None:
     )
 
 
-def _refreshed(world: World, entry: Entry, queue: Queue) -> bool:
-    """Whether the entry still fits; its flavors, places or targets are found anew where others took them.
+def _refreshed(world: World, entry: Entry, queue: Queue) -> tuple[bool, Usage]:
+    """Whether the entry still fits, and what it uses; what others took of it is found anew.
 
     Nominations are made apart from each other, so heads of several queues may have the same place or
     target. With
     overlapping targets it is asked what fits once they are gone: that is a fit which has to wait for them.
     """
     gates = world.snapshot.gates
-    fits, no_place = world.fits(usage_of(world, entry), entry.targets)
+    usage = usage_of(world, entry)
+    fits, no_place = world.fits(usage, entry.targets)
     overlaps = world.overlaps(entry.targets) and gates.recompute_assignment_upon_preemption_targets_overlap
     if not overlaps and not (no_place and gates.tas_recompute_assignment_within_scheduling_cycle):
-        return fits
+        return fits, usage
     entry.nominated = nomination(_assignment(entry))
     entry.starts_anew = True
     if overlaps:
@@ -224,7 +225,8 @@ def _refreshed(world: World, entry: Entry, queue: Queue) -> bool:
     else:
         nominate(world, entry, queue)
     entry.nominated = {}
-    fits, _ = world.fits(usage_of(world, entry), entry.targets)
+    usage = usage_of(world, entry)
+    fits, _ = world.fits(usage, entry.targets)
     if overlaps:
         result = SKIPPED
         if _assignment(entry).mode == DEFERRED:
@@ -233,7 +235,7 @@ def _refreshed(world: World, entry: Entry, queue: Queue) -> bool:
             result = NEW_TARGETS
         counts = world.recomputed.setdefault(queue.name, {})
         counts[result] = counts.get(result, 0) + 1
-    return fits
+    return fits, usage
 
 
 def _nominate_without(world: World, entry: Entry, queue: Queue) -> None:
