@@ -135,8 +135,11 @@ class Tournament:
         for queue in self._tree.child_queues[cohort]:
             if queue in self._dropped:
                 continue
+            if not self.has_candidate(queue):
+                self._dropped.add(queue)
+                continue
             share = self.share(queue)
-            if (not share.borrowing and queue != self._contest.queue.node) or not self.has_candidate(queue):
+            if not share.borrowing and queue != self._contest.queue.node:
                 self._dropped.add(queue)
             elif found is None or largest is None or share.rank > largest:
                 found, largest = queue, share.rank
