@@ -25,6 +25,8 @@ VERBS = {
     "compare": "Whole GPU, time-slicing, MPS, MIG and vGPU side by side for a workload.",
     "partition": "Plan how each GPU is cut or shared: layout, steps, EUR, proven optimum.",
     "export": "Write a partition plan for mig-parted, the device plugin or DRA.",
+    "admit": "Who may start, with which flavors, whom that preempts, and why others wait.",
+    "why": "Why a job waits: one reason, its place in the queue, what it waits for.",
     "generate": "Write a built-in demand as Kubernetes manifests.",
     "anonymize": "Write a case without names that gives the same figures.",
     "catalog": "List GPU models, MIG profiles, node types with prices, fleets, rates.",
@@ -35,6 +37,7 @@ VERBS = {
 ROOMS = {
     **{verb: f"replays.{verb}" for verb in ("up", "replay", "whatif", "verify", "anonymize", "generate")},
     **{verb: f"partition.{verb}" for verb in ("partition", "export")},
+    **{verb: f"queueing.{verb}" for verb in ("admit", "why")},
     **{verb: f"advice.{verb}" for verb in ("usage", "advise", "bill", "fit", "compare")},
 }
 
