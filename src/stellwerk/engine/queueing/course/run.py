@@ -69,7 +69,7 @@ class Course(Struct, frozen=True, kw_only=True):
 
 
 class _Run(Struct):
-    """The course while it runs."""
+    """The course while it runs. `stopping`: who was evicted and not yet released."""
 
     objects: Objects
     workloads: dict[str, Workload]
@@ -79,6 +79,7 @@ class _Run(Struct):
     admitted: dict[str, int] = field(default_factory=dict)
     answers: dict[str, NotAdmitted] = field(default_factory=dict)
     evictions: list[tuple[int, Evicted]] = field(default_factory=list)
+    stopping: set[str] = field(default_factory=set)
 
 
 def run_cycles(objects: Objects, configuration: Configuration, now: int, most: int | None = None) -> Course:
@@ -125,7 +126,10 @@ def _started(objects: Objects, configuration: Configuration, now: int) -> _Run:
         if holds_quota(workload) and needs_second_pass(workload):
             queue = workload_info(workload, configuration.counting).cluster_queue
             backlog = with_second_pass(backlog, waiting_of(workload, queue, snapshot), now - SECOND)
-    return _Run(objects, workloads, snapshot, backlog, now)
+    stopping = {
+        key for held in snapshot.held.values() for key, one in held.items() if is_evicted(one.info.object)
+    }
+    return _Run(objects, workloads, snapshot, backlog, now, stopping=stopping)
 
 
 def _backing_off(backlog: Backlog, now: int) -> Backlog:
@@ -163,6 +167,7 @@ def _cycle(run: _Run, number: int) -> Decision:
         new.append(_write_admission(run, admitted, number))
     for evicted in decision.evicted:
         run.evictions.append((number, evicted))
+        run.stopping.add(evicted.key)
         if not evicted.ongoing:
             gone += _old(run, evicted.key)
             changed = with_eviction(run.workloads[evicted.key], evicted, run.now)
@@ -214,13 +219,12 @@ def _moved(run: _Run, gone: list[Holding], new: list[Holding]) -> Snapshot:
 
 def _evicted(run: _Run) -> list[Holding]:
     """Who holds quota, but must give it back."""
-    return [
-        one for held in run.snapshot.held.values() for one in held.values() if is_evicted(one.info.object)
-    ]
+    return [holding for key in sorted(run.stopping) for holding in _old(run, key)]
 
 
 def _release(run: _Run, holdings: list[Holding]) -> None:
     """These stop and wait again; in their cohorts, who is parked is tried again."""
+    run.stopping.clear()
     generations = dict(run.backlog.generations)
     for one in holdings:
         key, queue = one.info.key, one.info.cluster_queue
