@@ -334,3 +334,34 @@ def test_files_without_anything_that_waits_are_refused(
 ) -> None:
     code, _, err = run(capsys, "admit", "-f", str(write(tmp_path, FLAVOR, queue())))
     assert code == 2 and "has no Workload, and no Job with a queue" in err
+
+
+def test_the_answer_is_a_state_that_can_be_asked_again(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    _, out, _ = run(capsys, "admit", "-f", str(EXAMPLE), "-o", "json")
+    (tmp_path / "state.json").write_text(out)
+    first = {one["name"]: one["state"] for one in json.loads(out)["report"]["answers"]}
+    quota = str(EXAMPLE / "quota.yaml"), "-f", str(EXAMPLE / "jobs.yaml")
+    code, out, _ = run(capsys, "admit", "-f", str(tmp_path), "-f", *quota, "-o", "json")
+    again = json.loads(out)["report"]["answers"]
+    assert code == 1 and {one["name"]: one["state"] for one in again} == first
+    assert all(one["before"] == (one["state"] == "Admitted") for one in again)
+
+
+def test_a_job_that_ended_and_one_without_a_queue_ask_for_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    ended = job("ended", 2) + 'status: {conditions: [{type: Complete, status: "True"}]}\n'
+    alone = job("alone").replace("kueue.x-k8s.io/queue-name", "team")
+    code, found = answers(capsys, write(tmp_path, FLAVOR, queue(), ended, alone, job("a", 2)))
+    assert code == 0 and list(found) == ["a"]
+
+
+def test_the_table_is_german_where_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["admit", "-f", str(EXAMPLE), "--lang", "de"])
+    out = capsys.readouterr().out
+    assert out.startswith("2 von 4 zugelassen; Scheduling-Zyklen: 4\n")
+    assert "Job product/release: zugelassen, in Zyklus 3" in out
+    assert "die nötige Quote ist vergeben" in out

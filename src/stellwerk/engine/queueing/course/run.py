@@ -4,8 +4,10 @@ Between two cycles happens what Kueue's controllers do: who was evicted stops, g
 again, and parked workloads that this may help are tried again. A cycle takes a second. No workload ends.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 
+import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -90,7 +92,7 @@ def run_cycles(objects: Objects, configuration: Configuration, now: int, most: i
     run = _started(objects, configuration, now)
     before = frozenset(key for held in run.snapshot.held.values() for key in held)
     limit, cycle = MOST_CYCLES if most is None else most, 0
-    ended, quiet, seen = STOPPED, None, set[object]()
+    ended, quiet, seen = STOPPED, None, set[bytes]()
     while cycle < limit and ended == STOPPED:
         cycle += 1
         decision = _cycle(run, cycle)
@@ -100,7 +102,7 @@ def run_cycles(objects: Objects, configuration: Configuration, now: int, most: i
             ended = DONE
         elif evicted and cycle < limit:
             _release(run, evicted)
-            again = (_moment(run), _held(run))
+            again = _fingerprint(run)
             ended = CIRCLE if again in seen else STOPPED
             seen.add(again)
         run.now += SECOND if ended == STOPPED and cycle < limit else 0
@@ -262,7 +264,7 @@ def _moment(run: _Run) -> object:
         (
             name,
             tuple((one.info.key, _tried(one.progress)) for one in pending.active),
-            frozenset(pending.inadmissible),
+            tuple(sorted(pending.inadmissible)),
         )
         for name, pending in sorted(run.backlog.queues.items())
     )
@@ -272,5 +274,7 @@ def _tried(progress: object) -> str:
     return str(getattr(progress, "last_tried", ""))
 
 
-def _held(run: _Run) -> object:
-    return frozenset(key for held in run.snapshot.held.values() for key in held)
+def _fingerprint(run: _Run) -> bytes:
+    """Of who waits and who holds quota; a digest, since there may be many moments of many workloads."""
+    held = sorted(key for held in run.snapshot.held.values() for key in held)
+    return hashlib.sha256(msgspec.json.encode([_moment(run), held])).digest()
