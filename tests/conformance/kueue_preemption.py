@@ -7,12 +7,13 @@ from msgspec.structs import replace
 from stellwerk.api.duration import parse_time
 from stellwerk.api.groups.kueue_workload import Workload
 from stellwerk.engine.queueing.amounts import FlavorResource, add
-from stellwerk.engine.queueing.preemption.candidate import candidate_order, is_evicted
+from stellwerk.engine.queueing.preemption.candidate import candidate_order
 from stellwerk.engine.queueing.preemption.contest import Contest, Target
 from stellwerk.engine.queueing.preemption.fair import Tournament
 from stellwerk.engine.queueing.preemption.preempt import Preemptor, targets_for
 from stellwerk.engine.queueing.requests.total import WorkloadInfo, workload_info
 from stellwerk.engine.queueing.snapshot import Snapshot, snapshot_of
+from stellwerk.engine.queueing.standing import is_evicted
 from tests.conformance.kueue_objects import Case, configuration_of, first, objects_of, typed, unlike
 
 _START = "2026-01-01T00:00:00Z"
@@ -46,12 +47,13 @@ def queue_order(case: Case) -> str | None:
     snapshot, preemptor = _preemptor(case)
     given = case["input"]
     queue = snapshot.queues[given["preemptorClusterQueue"]]
-    order = candidate_order(queue.name, preemptor.now, snapshot.gates)
+    order = candidate_order(queue.name, preemptor.now)
     candidates = [one for name in given["candidateClusterQueues"] for one in snapshot.held[name].values()]
     contest = Contest(
         snapshot=snapshot,
         ledger=preemptor.ledger,
         info=candidates[0].info,
+        standing=candidates[0].standing,
         queue=queue,
         charges=(),
         needed=frozenset(),

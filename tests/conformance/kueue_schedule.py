@@ -23,9 +23,9 @@ from stellwerk.engine.queueing.cycle.decision import Decision
 from stellwerk.engine.queueing.cycle.requeue import reconsidered
 from stellwerk.engine.queueing.cycle.status import needs_second_pass, with_eviction, with_pending
 from stellwerk.engine.queueing.local_usage import LocalUse
-from stellwerk.engine.queueing.preemption.candidate import true_condition
 from stellwerk.engine.queueing.requests.total import workload_key
 from stellwerk.engine.queueing.snapshot import Objects, Snapshot, holds_quota, snapshot_of
+from stellwerk.engine.queueing.standing import true_condition
 from stellwerk.engine.topology.assignment.wire import unpacked
 from tests.conformance.kueue_objects import Case, configuration_of, first, objects_of, unlike
 

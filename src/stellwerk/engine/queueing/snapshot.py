@@ -54,6 +54,7 @@ from stellwerk.engine.queueing.quota.ledger import Charges, Ledger
 from stellwerk.engine.queueing.quota.tree import Quota, QuotaNode, QuotaTree, cyclic_cohorts
 from stellwerk.engine.queueing.requests.limits import Bounds, bounds_of
 from stellwerk.engine.queueing.requests.total import Counting, WorkloadInfo, workload_info
+from stellwerk.engine.queueing.standing import Standing, standing_of
 from stellwerk.engine.topology.assignment.fleet.snapshot import FlavorSnapshot
 
 _ZERO = Quantity(0)
@@ -95,10 +96,11 @@ class Objects(Struct, frozen=True, kw_only=True):
 
 
 class Holding(Struct, frozen=True):
-    """A workload that holds quota, and its usage as the ledger takes it."""
+    """A workload that holds quota, its usage as the ledger takes it, and what orders it among others."""
 
     info: WorkloadInfo
     charges: Charges
+    standing: Standing
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
@@ -137,7 +139,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
     def holding(self, info: WorkloadInfo) -> Holding:
         """A workload as one that holds what its `info` says, of its ClusterQueue."""
-        return Holding(info, self.tree.charges(self.queues[info.cluster_queue].node, info.usage()))
+        charges = self.tree.charges(self.queues[info.cluster_queue].node, info.usage())
+        return Holding(info, charges, standing_of(info, self.gates))
 
     def changed(self, added: Iterable[Holding] = (), removed: Iterable[Holding] = ()) -> "Snapshot":
         """The same moment with other workloads that hold quota; all else is shared, also `places`."""
@@ -247,7 +250,8 @@ def _held(
         info = workload_info(workload, configuration.counting)
         queue = queues.get(info.cluster_queue)
         if queue is not None:
-            held[queue.name][info.key] = Holding(info, tree.charges(queue.node, info.usage()))
+            charges = tree.charges(queue.node, info.usage())
+            held[queue.name][info.key] = Holding(info, charges, standing_of(info, configuration.gates))
     return held
 
 

@@ -34,7 +34,6 @@ from stellwerk.engine.queueing.cycle.status import (
     with_release,
     with_replacement,
 )
-from stellwerk.engine.queueing.preemption.candidate import is_evicted
 from stellwerk.engine.queueing.requests.total import workload_info, workload_key
 from stellwerk.engine.queueing.snapshot import (
     Configuration,
@@ -44,6 +43,7 @@ from stellwerk.engine.queueing.snapshot import (
     holds_quota,
     snapshot_of,
 )
+from stellwerk.engine.queueing.standing import is_evicted
 
 SECOND = 1_000_000_000
 MOST_CYCLES = 1_000_000

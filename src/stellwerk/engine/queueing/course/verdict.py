@@ -31,9 +31,9 @@ from stellwerk.engine.queueing.flavors.assignment import (
     NO_MATCHING_FLAVOR,
     TOPOLOGY_PLACEMENT_FAILED,
 )
-from stellwerk.engine.queueing.preemption.candidate import true_condition
 from stellwerk.engine.queueing.requests.total import workload_key
 from stellwerk.engine.queueing.snapshot import Snapshot, holds_quota
+from stellwerk.engine.queueing.standing import true_condition
 
 # ADMITTED may start. RESERVED has quota and lacks a check or a place. PREEMPTED must give its quota back.
 # PREEMPTING waits for others to do so. INACTIVE was switched off by its owner.

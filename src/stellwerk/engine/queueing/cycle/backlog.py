@@ -20,11 +20,11 @@ from stellwerk.api.quantity import Quantity
 from stellwerk.engine.queueing.flavors.assignment import LastTried
 from stellwerk.engine.queueing.gates import FeatureGates
 from stellwerk.engine.queueing.local_usage import LocalUse
-from stellwerk.engine.queueing.preemption.candidate import queue_time
 from stellwerk.engine.queueing.priority import effective_priority
 from stellwerk.engine.queueing.requests.limits import adjusted
 from stellwerk.engine.queueing.requests.total import WorkloadInfo, workload_info
 from stellwerk.engine.queueing.snapshot import Snapshot
+from stellwerk.engine.queueing.standing import queue_time
 
 ADMISSION_GATED_BY = "kueue.x-k8s.io/admission-gated-by"
 ALLOWED_FLAVORS = "kueue.x-k8s.io/workload-allowed-resource-flavors"

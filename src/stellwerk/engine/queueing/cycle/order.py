@@ -3,17 +3,17 @@
 Source: kueue pkg/scheduler/scheduler.go (makeClassicalIterator), fair_sharing_iterator.go; KEP-1714.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from stellwerk.engine.queueing.amounts import Usage as Amounts
 from stellwerk.engine.queueing.cycle.placing import usage_of
 from stellwerk.engine.queueing.cycle.status import holds_reservation
-from stellwerk.engine.queueing.cycle.world import Entry, World
-from stellwerk.engine.queueing.preemption.candidate import queue_time
+from stellwerk.engine.queueing.cycle.world import Entry, Usage, World
 from stellwerk.engine.queueing.priority import effective_priority
 from stellwerk.engine.queueing.quota.share import Share, dominant_resource_share
+from stellwerk.engine.queueing.standing import queue_time
 
 Key = tuple[object, ...]
 
@@ -43,12 +43,17 @@ def _last(world: World, entry: Entry) -> Key:
     return -priority, queue_time(workload, gates), entry.info.cluster_queue, entry.info.key
 
 
-class _Contestant(Struct, frozen=True):
-    """An entry; by the Cohort that compares them, shares on its way up as if it was admitted."""
+class _Contestant(Struct):
+    """An entry; by the Cohort that compares them, shares on its way up as if it was admitted.
+
+    The share of its own queue stays the same until it has its turn; those of Cohorts do not.
+    """
 
     entry: Entry
-    shares: dict[int, Share]
+    usage: Usage
     requested: Amounts
+    last: Key
+    shares: dict[int, Share]
 
 
 def _by_share(world: World, entries: Sequence[Entry]) -> Iterator[Entry]:
@@ -56,48 +61,45 @@ def _by_share(world: World, entries: Sequence[Entry]) -> Iterator[Entry]:
     tree = world.snapshot.tree
     # Of a second pass and a head of the same ClusterQueue Kueue looks at one only; the other one comes back.
     of_queue = {entry.info.cluster_queue: entry for entry in entries if entry.queue is not None}
-    waiting: dict[int, list[Entry]] = {}
+    waiting: dict[int, dict[int, _Contestant]] = {}
     for name in sorted(of_queue):
-        waiting.setdefault(tree.root(_node(of_queue[name])), []).append(of_queue[name])
+        node = _node(of_queue[name])
+        waiting.setdefault(tree.root(node), {})[node] = _contestant(world, of_queue[name])
     for root, of_tree in waiting.items():
         while of_tree:
-            contestants = _contestants(world, of_tree)
-            winner = (
-                contestants[0] if tree.parent[_node(of_tree[0])] < 0 else _winner(world, root, contestants)
-            )
-            of_tree.remove(winner.entry)
+            for one in of_tree.values():
+                _recount(world, one)
+            winner = _best(world, root, of_tree) or next(iter(of_tree.values()))
+            del of_tree[_node(winner.entry)]
             yield winner.entry
 
 
-def _contestants(world: World, entries: Sequence[Entry]) -> list[_Contestant]:
-    found = []
-    for entry in entries:
-        usage = usage_of(world, entry)
-        world.ledger.add(usage.charges)
-        node, shares = _node(entry), {}
-        for above in world.snapshot.tree.ancestors(node):
-            shares[above] = dominant_resource_share(world.ledger, node)
-            node = above
-        world.ledger.remove(usage.charges)
-        cells = world.snapshot.tree.flavor_resource
-        found.append(_Contestant(entry, shares, {cells[cell]: amount for cell, amount in usage.charges}))
-    return found
+def _contestant(world: World, entry: Entry) -> _Contestant:
+    usage, what = usage_of(world, entry), world.snapshot.tree.flavor_resource
+    requested = {what[cell]: amount for cell, amount in usage.charges}
+    return _Contestant(entry, usage, requested, _last(world, entry), {})
 
 
-def _winner(world: World, cohort: int, contestants: Sequence[_Contestant]) -> _Contestant:
-    found = _best(world, cohort, contestants)
-    assert found is not None  # A tree with an entry has a winner.
-    return found
+def _recount(world: World, one: _Contestant) -> None:
+    """The shares as they are now."""
+    ancestors = world.snapshot.tree.ancestors(_node(one.entry))
+    if one.shares and len(ancestors) == 1:
+        return
+    node = _node(one.entry)
+    world.ledger.add(one.usage.charges)
+    for above in ancestors:
+        one.shares[above] = dominant_resource_share(world.ledger, node)
+        node = above
+    world.ledger.remove(one.usage.charges)
 
 
-def _best(world: World, cohort: int, contestants: Sequence[_Contestant]) -> _Contestant | None:
-    """Of the winners of the Cohorts below and the entries of its own queues."""
+def _best(world: World, cohort: int, of_tree: Mapping[int, _Contestant]) -> _Contestant | None:
+    """Of the winners of the Cohorts below and the entries of its own queues; None if there is no Cohort."""
     tree = world.snapshot.tree
-    candidates = [_best(world, child, contestants) for child in tree.child_cohorts[cohort]]
-    own = set(tree.child_queues[cohort])
-    met = [one for one in candidates if one is not None]
-    met += [one for one in contestants if _node(one.entry) in own]
-    return min(met, key=lambda one: _fair(world, one, cohort), default=None)
+    met = [_best(world, child, of_tree) for child in tree.child_cohorts[cohort]]
+    met += [of_tree.get(queue) for queue in tree.child_queues[cohort]]
+    entered = [one for one in met if one is not None]
+    return min(entered, key=lambda one: _fair(world, one, cohort), default=None)
 
 
 def _fair(world: World, one: _Contestant, cohort: int) -> Key:
@@ -108,7 +110,7 @@ def _fair(world: World, one: _Contestant, cohort: int) -> Key:
         not (one.entry.preempting and gates.prioritize_preemptor_workloads),
         borrows,
         share.rank,
-        *_last(world, one.entry),
+        *one.last,
     )
 
 

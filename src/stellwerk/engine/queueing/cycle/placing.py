@@ -154,6 +154,8 @@ def _placed(one: PodSetAssignment, found: Mapping[str, Placement | None]) -> Pod
 
 def _added_places(entry: Entry, queue: Queue, assignment: Assignment) -> dict[str, tuple[DomainUsage, ...]]:
     """By flavor, pods that have no place yet; a domain that has fewer pods than before frees nothing."""
+    if all(one.topology is None for one in assignment.pod_sets):
+        return {}
     objects = {pod_set_name(one): one for one in pod_sets_of(entry.info.object)}
     added: dict[str, tuple[DomainUsage, ...]] = {}
     held = _held_places(entry.info)

@@ -41,23 +41,17 @@ from stellwerk.engine.queueing.cycle.world import ASSUMED, EVICTED, GATED, Entry
 from stellwerk.engine.queueing.flavors.assignment import Assignment
 from stellwerk.engine.queueing.flavors.mode import DEFERRED_FIT as DEFERRED
 from stellwerk.engine.queueing.flavors.mode import FIT, NO_FIT, PREEMPT
-from stellwerk.engine.queueing.preemption.candidate import is_evicted
 from stellwerk.engine.queueing.preemption.contest import Target
 from stellwerk.engine.queueing.queue import Queue
 from stellwerk.engine.queueing.requests.total import workload_info
 from stellwerk.engine.queueing.snapshot import Holding
+from stellwerk.engine.queueing.standing import is_evicted
 
 OVERLAPS = "Workload has overlapping preemption targets with another workload"
 DEFERS = OVERLAPS + ", but will fit after these preemptions complete"
 NO_LONGER_FITS = "Workload no longer fits after processing another workload"
 BETTER_ADMITTED = "A more favorable variant is already admitted"
 PREEMPTION_GATED = "Workload requires preemption, but it's gated"
-NO_REPLACEMENT = "Workload was evicted as there was no replacement for unhealthy node(s): {nodes}"
-MIGRATED = "Evicted to accommodate a workload (UID: {uid}) due to migration to more favorable resource flavor"
-PREEMPTED_FOR = (
-    "Preempted to accommodate a workload (UID: {uid}, JobUID: {job}) due to {cause}; "
-    "preemptor path: {mine}; preemptee path: {theirs}"
-)
 _CAUSES = {
     "InClusterQueue": "prioritization in the ClusterQueue",
     "InCohortReclamation": "reclamation within the cohort",
@@ -74,7 +68,7 @@ def process(world: World, entry: Entry, queue: Queue) -> None:
     if is_variant(world, entry.info.object) and better_sibling(world, entry) is not None:
         entry.skip(PENDING_EVALUATION, BETTER_ADMITTED, keeps)
         return
-    fits = _refreshed(world, entry, queue)
+    fits, usage = _refreshed(world, entry, queue)
     assignment = _assignment(entry)
     unhealthy = has_unhealthy_place(entry.info.object)
     if gates.tas_failed_node_replacement_fail_fast and unhealthy and assignment.mode != FIT:
@@ -84,7 +78,7 @@ def process(world: World, entry: Entry, queue: Queue) -> None:
             Evicted(
                 key=entry.info.key,
                 reason=NODE_FAILURES,
-                message=NO_REPLACEMENT.format(nodes=nodes),
+                message=f"Workload was evicted as there was no replacement for unhealthy node(s): {nodes}",
                 waiting=entry.waiting,
             )
         )
@@ -99,7 +93,7 @@ def process(world: World, entry: Entry, queue: Queue) -> None:
     elif assignment.mode == DEFERRED:
         entry.message, entry.reason, entry.why = DEFERS, WAITING_FOR_PREEMPTED, PENDING_PREEMPTION
         entry.starts_anew = True
-        world.use(usage_of(world, entry))
+        world.use(usage)
     elif world.overlaps(entry.targets):
         entry.skip(WAITING_FOR_QUOTA, OVERLAPS, keeps)
         _count_skipped(world, queue)
@@ -108,13 +102,13 @@ def process(world: World, entry: Entry, queue: Queue) -> None:
         if assignment.mode == PREEMPT:
             _count_skipped(world, queue)
     else:
+        world.preempt(entry.targets)
+        world.use(usage)
         _take(world, entry, queue)
 
 
 def _take(world: World, entry: Entry, queue: Queue) -> None:
     """The entry gets what it was nominated for: admission, or the preemptions before it."""
-    world.preempted.update({target.holding.info.key: target.holding for target in entry.targets})
-    world.use(usage_of(world, entry))
     sliced = _slice_key(world, entry)
     if _assignment(entry).mode == PREEMPT:
         _issue(world, entry, [one for one in entry.targets if one.holding.info.key != sliced])
@@ -170,13 +164,16 @@ def _issue(world: World, entry: Entry, targets: Iterable[Target]) -> None:
 
 
 def _preemption_text(world: World, entry: Entry, target: Target) -> str:
+    """Kueue's condition message; it is not translated."""
     metadata = entry.info.object.metadata
-    return PREEMPTED_FOR.format(
-        uid=given(metadata.uid, "") or "UNKNOWN",
-        job=given(metadata.labels, {}).get(JOB_UID) or "UNKNOWN",
-        cause=_CAUSES.get(target.reason, "UNKNOWN"),
-        mine=_path(world, entry.info.cluster_queue),
-        theirs=_path(world, target.holding.info.cluster_queue),
+    uid = given(metadata.uid, "") or "UNKNOWN"
+    job = given(metadata.labels, {}).get(JOB_UID) or "UNKNOWN"
+    mine, theirs = (
+        _path(world, queue) for queue in (entry.info.cluster_queue, target.holding.info.cluster_queue)
+    )
+    return (
+        f"Preempted to accommodate a workload (UID: {uid}, JobUID: {job}) "
+        f"due to {_CAUSES.get(target.reason, 'UNKNOWN')}; preemptor path: {mine}; preemptee path: {theirs}"
     )
 
 
@@ -199,24 +196,26 @@ def _migrate(world: World, entry: Entry, queue: Queue, victim: Holding) -> None:
         Evicted(
             key=victim.info.key,
             reason=FLAVOR_MIGRATION,
-            message=MIGRATED.format(uid=uid),
+            message=f"Evicted to accommodate a workload (UID: {uid}) "
+            "due to migration to more favorable resource flavor",
             by=entry.info.key,
         )
     )
 
 
-def _refreshed(world: World, entry: Entry, queue: Queue) -> bool:
-    """Whether the entry still fits; its flavors, places or targets are found anew where others took them.
+def _refreshed(world: World, entry: Entry, queue: Queue) -> tuple[bool, Usage]:
+    """Whether the entry still fits, and what it uses; what others took of it is found anew.
 
     Nominations are made apart from each other, so heads of several queues may have the same place or
     target. With
     overlapping targets it is asked what fits once they are gone: that is a fit which has to wait for them.
     """
     gates = world.snapshot.gates
-    fits, no_place = _fits(world, entry)
+    usage = usage_of(world, entry)
+    fits, no_place = world.fits(usage, entry.targets)
     overlaps = world.overlaps(entry.targets) and gates.recompute_assignment_upon_preemption_targets_overlap
     if not overlaps and not (no_place and gates.tas_recompute_assignment_within_scheduling_cycle):
-        return fits
+        return fits, usage
     entry.nominated = nomination(_assignment(entry))
     entry.starts_anew = True
     if overlaps:
@@ -224,7 +223,8 @@ def _refreshed(world: World, entry: Entry, queue: Queue) -> bool:
     else:
         nominate(world, entry, queue)
     entry.nominated = {}
-    fits, _ = _fits(world, entry)
+    usage = usage_of(world, entry)
+    fits, _ = world.fits(usage, entry.targets)
     if overlaps:
         result = SKIPPED
         if _assignment(entry).mode == DEFERRED:
@@ -233,7 +233,7 @@ def _refreshed(world: World, entry: Entry, queue: Queue) -> bool:
             result = NEW_TARGETS
         counts = world.recomputed.setdefault(queue.name, {})
         counts[result] = counts.get(result, 0) + 1
-    return fits
+    return fits, usage
 
 
 def _nominate_without(world: World, entry: Entry, queue: Queue) -> None:
@@ -246,17 +246,6 @@ def _nominate_without(world: World, entry: Entry, queue: Queue) -> None:
     world.give_back(victims)
     if _assignment(entry).mode == FIT:
         entry.assignment = replace(_assignment(entry), mode=DEFERRED)
-
-
-def _fits(world: World, entry: Entry) -> tuple[bool, bool]:
-    """Whether it fits once all who are preempted are gone; and whether only its place is missing."""
-    gone = {**world.preempted, **{one.holding.info.key: one.holding for one in entry.targets}}
-    usage = usage_of(world, entry)
-    world.take(gone.values())
-    quota = world.ledger.fits(usage.charges)
-    place = not usage.places or world.topologies.fits(usage.places)
-    world.give_back(gone.values())
-    return quota and place, quota and not place
 
 
 def _reserve(world: World, entry: Entry, queue: Queue) -> None:

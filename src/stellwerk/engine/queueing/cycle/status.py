@@ -6,6 +6,7 @@ admissionchecks.go (SyncAdmittedCondition), evict/evict.go.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -26,8 +27,8 @@ from stellwerk.engine.queueing.cycle.decision import NODE_FAILURES, PREEMPTED, E
 from stellwerk.engine.queueing.flavors.assignment import Assignment
 from stellwerk.engine.queueing.flavors.assignment import PodSetAssignment as Assigned
 from stellwerk.engine.queueing.gates import FeatureGates
-from stellwerk.engine.queueing.preemption.candidate import is_evicted, true_condition
 from stellwerk.engine.queueing.queue import Queue
+from stellwerk.engine.queueing.standing import is_evicted, true_condition
 from stellwerk.engine.topology.assignment.wire import packed, unpacked
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -234,6 +235,7 @@ def with_pending(workload: Workload, answer: NotAdmitted, gates: FeatureGates, n
     return replace(workload, status=replace(status, conditions=_changed(conditions_of(workload), changes)))
 
 
+@lru_cache(maxsize=64)
 def time_text(now: int) -> str:
     """RFC 3339 in whole seconds, as the API writes times."""
     return (_EPOCH + timedelta(seconds=now // 1_000_000_000)).strftime("%Y-%m-%dT%H:%M:%SZ")

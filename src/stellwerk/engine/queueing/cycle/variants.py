@@ -15,9 +15,9 @@ from stellwerk.api.groups.kueue_workload import Workload
 from stellwerk.api.groups.meta import OwnerReference, given
 from stellwerk.engine.queueing.cycle.backlog import ALLOWED_FLAVORS
 from stellwerk.engine.queueing.cycle.world import Entry, World
-from stellwerk.engine.queueing.preemption.candidate import true_condition
 from stellwerk.engine.queueing.queue import Queue
 from stellwerk.engine.queueing.snapshot import Holding
+from stellwerk.engine.queueing.standing import true_condition
 
 
 def is_variant(world: World, workload: Workload) -> bool:

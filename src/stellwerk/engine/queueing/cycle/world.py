@@ -51,15 +51,20 @@ class Entry(Struct, kw_only=True):
 
 
 class World:
-    """The moment of a cycle. `take` and `give_back` undo each other."""
+    """The moment of a cycle. `take` and `give_back` undo each other.
+
+    `later`, `places_later`: quota and places as they are once all who are preempted in this cycle are gone.
+    """
 
     __slots__ = (
         "admitted",
         "backlog",
         "evicted",
+        "later",
         "ledger",
         "local_usage",
         "now",
+        "places_later",
         "preempted",
         "recomputed",
         "skipped",
@@ -73,6 +78,7 @@ class World:
         self.snapshot, self.backlog, self.now, self.local_usage = snapshot, backlog, now, local_usage
         self.ledger: Ledger = snapshot.ledger()
         self.topologies = Topologies(snapshot.places, snapshot.gates)
+        self.later, self.places_later = self.ledger.copy(), self.topologies.copy()
         self.preempted: dict[str, Holding] = {}
         self.admitted: list[Admitted] = []
         self.evicted: list[Evicted] = []
@@ -111,8 +117,36 @@ class World:
     def use(self, usage: Usage) -> None:
         """What an entry takes for the rest of the cycle."""
         self.ledger.add(usage.charges)
+        self.later.add(usage.charges)
         if usage.places:
             self.topologies.add(usage.places)
+            self.places_later.add(usage.places)
+
+    def preempt(self, targets: Iterable[Target]) -> None:
+        """These are going, for an entry that was decided."""
+        for target in targets:
+            holding = target.holding
+            if holding.info.key not in self.preempted:
+                self.preempted[holding.info.key] = holding
+                self._free(holding)
+
+    def fits(self, usage: Usage, targets: Iterable[Target]) -> tuple[bool, bool]:
+        """Whether it fits once these and all who are preempted are gone; and whether only a place lacks."""
+        more = [one.holding for one in targets if one.holding.info.key not in self.preempted]
+        for holding in more:
+            self._free(holding)
+        quota = self.later.fits(usage.charges)
+        place = not usage.places or self.places_later.fits(usage.places)
+        for holding in more:
+            self.later.add(holding.charges)
+            if self.snapshot.places:
+                self.places_later.add(holding.info.topology_usage())
+        return quota and place, quota and not place
+
+    def _free(self, holding: Holding) -> None:
+        self.later.remove(holding.charges)
+        if self.snapshot.places:
+            self.places_later.remove(holding.info.topology_usage())
 
     def overlaps(self, targets: Iterable[Target]) -> bool:
         """Whether another workload preempts one of them in this cycle."""

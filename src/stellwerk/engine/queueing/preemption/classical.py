@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from stellwerk.engine.queueing.preemption.candidate import is_evicted, satisfies_policy, uses_any
+from stellwerk.engine.queueing.preemption.candidate import satisfies_policy
 from stellwerk.engine.queueing.preemption.contest import (
     IN_CLUSTER_QUEUE,
     IN_COHORT_RECLAIM_WHILE_BORROWING,
@@ -17,7 +17,6 @@ from stellwerk.engine.queueing.preemption.contest import (
     Contest,
     Target,
 )
-from stellwerk.engine.queueing.priority import effective_priority
 from stellwerk.engine.queueing.queue import NEVER
 from stellwerk.engine.queueing.snapshot import Holding
 
@@ -83,8 +82,8 @@ def _candidates(contest: Contest) -> _Found:
     others: list[_Candidate] = []
     for group in (hierarchy, priority, own):
         group.sort(key=lambda one: contest.order(one.holding))  # type: ignore[arg-type,return-value]
-        evicted += [one for one in group if is_evicted(one.holding.info.object)]
-        others += [one for one in group if not is_evicted(one.holding.info.object)]
+        evicted += [one for one in group if one.holding.standing.evicted]
+        others += [one for one in group if not one.holding.standing.evicted]
     return _Found((*evicted, *others), bool(hierarchy or priority), bool(hierarchy))
 
 
@@ -96,10 +95,9 @@ def _of_own_queue(contest: Contest) -> Iterator[_Candidate]:
 
 
 def _may_preempt(contest: Contest, holding: Holding, policy: str) -> bool:
-    gates = contest.snapshot.gates
-    return uses_any(holding.info, contest.needed) and satisfies_policy(
-        contest.info.object, holding.info.object, policy, gates
-    )
+    standing = holding.standing
+    fits = satisfies_policy(contest.standing, standing, policy)
+    return fits and not standing.holds.isdisjoint(contest.needed)
 
 
 def _of_cohort(contest: Contest) -> tuple[list[_Candidate], list[_Candidate]]:
@@ -127,12 +125,12 @@ def _in_subtree(
     """Candidates of the queues under a Cohort that use more than their quota, but not where we came from."""
     tree, ledger = contest.snapshot.tree, contest.ledger
     top, skipped = top_and_skipped
-    for child in tree.child_cohorts[cohort]:
-        if child != skipped and not ledger.within_nominal(contest.cells(child)):
+    for child in ledger.beyond_nominal(tree.child_cohorts[cohort], contest.needed):
+        if child != skipped:
             yield from _in_subtree(contest, child, top_and_skipped, has_right)
     policy = contest.queue.preemption.reclaim_within_cohort
-    for queue in tree.child_queues[cohort]:
-        if queue == contest.queue.node or ledger.within_nominal(contest.cells(queue)):
+    for queue in ledger.beyond_nominal(tree.child_queues[cohort], contest.needed):
+        if queue == contest.queue.node:
             continue
         for holding in contest.holdings(queue):
             if _may_preempt(contest, holding, policy):
@@ -148,10 +146,8 @@ def _classified(contest: Contest, holding: Holding, top: int, has_right: bool) -
 
 
 def _is_above_threshold(contest: Contest, holding: Holding) -> bool:
-    gates = contest.snapshot.gates
-    theirs = effective_priority(holding.info.object, gates)
-    most = contest.queue.preemption.max_priority_threshold
-    return theirs >= effective_priority(contest.info.object, gates) or (most is not None and theirs > most)
+    theirs, most = holding.standing.priority, contest.queue.preemption.max_priority_threshold
+    return theirs >= contest.standing.priority or (most is not None and theirs > most)
 
 
 def _is_valid(contest: Contest, candidate: _Candidate, borrowing: bool) -> bool:

@@ -11,6 +11,7 @@ from stellwerk.engine.queueing.queue import Queue
 from stellwerk.engine.queueing.quota.ledger import Charges, Ledger
 from stellwerk.engine.queueing.requests.total import WorkloadInfo
 from stellwerk.engine.queueing.snapshot import Holding, Snapshot
+from stellwerk.engine.queueing.standing import Standing
 
 IN_CLUSTER_QUEUE = "InClusterQueue"
 IN_COHORT_RECLAMATION = "InCohortReclamation"
@@ -47,6 +48,7 @@ class Contest(Struct, frozen=True, kw_only=True):
     snapshot: Snapshot
     ledger: Ledger
     info: WorkloadInfo
+    standing: Standing
     queue: Queue
     charges: Charges
     needed: frozenset[FlavorResource]

@@ -6,7 +6,7 @@ Source: kueue pkg/scheduler/preemption (fairPreemptions), preemption/fairsharing
 from collections.abc import Callable, Iterator, Sequence
 from math import inf
 
-from stellwerk.engine.queueing.preemption.candidate import satisfies_policy, uses_any
+from stellwerk.engine.queueing.preemption.candidate import satisfies_policy
 from stellwerk.engine.queueing.preemption.contest import (
     IN_CLUSTER_QUEUE,
     IN_COHORT_FAIR_SHARING,
@@ -51,16 +51,17 @@ def _candidates(contest: Contest) -> Iterator[Holding]:
         yield from _of_queue(contest, node, policy.within_cluster_queue)
     if tree.parent[node] < 0 or policy.reclaim_within_cohort == NEVER:
         return
-    for queue in tree.subtree_queues(tree.root(node)):
-        if queue != node and not contest.ledger.within_nominal(contest.cells(queue)):
+    queues = tree.subtree_queues(tree.root(node))
+    for queue in contest.ledger.beyond_nominal(queues, contest.needed):
+        if queue != node:
             yield from _of_queue(contest, queue, policy.reclaim_within_cohort)
 
 
 def _of_queue(contest: Contest, node: int, policy: str) -> Iterator[Holding]:
-    gates = contest.snapshot.gates
     for holding in contest.holdings(node):
-        fits = satisfies_policy(contest.info.object, holding.info.object, policy, gates)
-        if fits and uses_any(holding.info, contest.needed):
+        standing = holding.standing
+        fits = satisfies_policy(contest.standing, standing, policy)
+        if fits and not standing.holds.isdisjoint(contest.needed):
             yield holding
 
 
@@ -134,8 +135,11 @@ class Tournament:
         for queue in self._tree.child_queues[cohort]:
             if queue in self._dropped:
                 continue
+            if not self.has_candidate(queue):
+                self._dropped.add(queue)
+                continue
             share = self.share(queue)
-            if (not share.borrowing and queue != self._contest.queue.node) or not self.has_candidate(queue):
+            if not share.borrowing and queue != self._contest.queue.node:
                 self._dropped.add(queue)
             elif found is None or largest is None or share.rank > largest:
                 found, largest = queue, share.rank

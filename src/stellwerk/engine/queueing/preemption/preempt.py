@@ -19,6 +19,7 @@ from stellwerk.engine.queueing.queue import Queue
 from stellwerk.engine.queueing.quota.ledger import Ledger
 from stellwerk.engine.queueing.requests.total import WorkloadInfo
 from stellwerk.engine.queueing.snapshot import Snapshot
+from stellwerk.engine.queueing.standing import standing_of
 
 
 class Preemptor(Struct, frozen=True, kw_only=True):
@@ -57,16 +58,16 @@ def targets_for(
     usage, needed = wanted
     snapshot = preemptor.snapshot
     queue = snapshot.queues[info.cluster_queue]
-    gates = snapshot.gates
     contest = Contest(
         snapshot=snapshot,
         ledger=preemptor.ledger,
         info=info,
+        standing=standing_of(info, snapshot.gates),
         queue=queue,
         charges=snapshot.charges(queue.name, usage),
         needed=needed,
-        order=candidate_order(queue.name, preemptor.now, gates, preemptor.local_usage),
-        order_of_tournament=candidate_order(queue.name, preemptor.now, gates),
+        order=candidate_order(queue.name, preemptor.now, preemptor.local_usage),
+        order_of_tournament=candidate_order(queue.name, preemptor.now),
         topology=topology,
     )
     strategies = snapshot.configuration.fair_sharing
