@@ -8,6 +8,7 @@ from stellwerk.api.groups import apps, batch, core, karpenter, kueue, kueue_work
 
 KUEUE = "kueue.x-k8s.io/v1beta2"
 TYPES: dict[tuple[str, str], type[Struct]] = {
+    ("v1", "LimitRange"): core.LimitRange,
     ("v1", "Namespace"): core.Namespace,
     ("v1", "Node"): core.Node,
     ("v1", "Pod"): core.Pod,
@@ -51,7 +52,7 @@ CLUSTER_SCOPED = frozenset(_CLUSTER_SCOPED.split())
 CARRIED: dict[str, frozenset[str]] = {
     group: frozenset(kinds.split())
     for group, kinds in {
-        "": "ConfigMap Endpoints Event LimitRange PersistentVolume PersistentVolumeClaim PodTemplate "
+        "": "ConfigMap Endpoints Event PersistentVolume PersistentVolumeClaim PodTemplate "
         "ReplicationController ResourceQuota Secret Service ServiceAccount",
         "admissionregistration.k8s.io": "MutatingWebhookConfiguration ValidatingAdmissionPolicy "
         "ValidatingAdmissionPolicyBinding ValidatingWebhookConfiguration",

@@ -20,6 +20,7 @@ from stellwerk.api.checks.queues import (
     check_cluster_queue,
     check_cohort,
     check_local_queue,
+    check_workload,
     queues_of,
 )
 from stellwerk.api.checks.refusal import Refusal, refuse_first
@@ -28,6 +29,7 @@ from stellwerk.api.groups.apps import Deployment
 from stellwerk.api.groups.batch import Job
 from stellwerk.api.groups.core import Node, Pod
 from stellwerk.api.groups.kueue import ClusterQueue, Cohort, LocalQueue
+from stellwerk.api.groups.kueue_workload import Workload
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import (
     DeviceClaim,
@@ -88,6 +90,8 @@ def _check_object(manifest: Manifest, queues: Queues) -> None:
             check_cohort(manifest, cohort, queues)
         case LocalQueue() as queue:
             check_local_queue(manifest, queue, queues)
+        case Workload() as workload:
+            check_workload(manifest, workload)
         case Fleet() as fleet:
             check_fleet(manifest, fleet)
         case Period() as period:

@@ -41,7 +41,7 @@ def check_set(manifest: Manifest, item: StatefulSet | ReplicaSet) -> None:
 def check_pod(manifest: Manifest, pod: Pod) -> None:
     """A Pod; raises InvalidInput."""
     check_annotations(manifest, pod.metadata)
-    _check_pod_spec(manifest, "spec", pod.spec)
+    check_pod_spec(manifest, "spec", pod.spec)
 
 
 def check_node(manifest: Manifest, node: Node) -> None:
@@ -91,10 +91,11 @@ def _check_template(manifest: Manifest, template: PodTemplateSpec) -> None:
             fix="add the pod's spec with its containers",
             **manifest.at("spec.template.spec"),
         )
-    _check_pod_spec(manifest, "spec.template.spec", template.spec)
+    check_pod_spec(manifest, "spec.template.spec", template.spec)
 
 
-def _check_pod_spec(manifest: Manifest, path: str, spec: PodSpec) -> None:
+def check_pod_spec(manifest: Manifest, path: str, spec: PodSpec) -> None:
+    """Containers, their names and resources."""
     if not spec.containers:
         raise InvalidInput(
             "the pod has no container", fix="add one", **manifest.at(key_path(path, "containers"))

@@ -1,11 +1,21 @@
 """Kueue: no negative quota, a flavor in one group only, cohorts form a tree, queues lead somewhere."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct, UnsetType
 
+from stellwerk.api.checks.names import check_time
+from stellwerk.api.checks.pods import check_count, check_pod_spec
+from stellwerk.api.checks.quota import (
+    check_lending,
+    check_limits,
+    check_queue_rules,
+    check_sizes,
+    check_weight,
+)
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.kueue import ClusterQueue, Cohort, LocalQueue, ResourceGroup, ResourceQuota
+from stellwerk.api.groups.kueue_workload import RequeueState, Workload, WorkloadStatus
 from stellwerk.api.groups.meta import given
 from stellwerk.api.manifests import Manifest
 from stellwerk.api.mismatch import shown
@@ -35,16 +45,23 @@ def queues_of(manifests: Sequence[Manifest]) -> Queues:
 
 
 def check_cluster_queue(manifest: Manifest, queue: ClusterQueue) -> None:
-    """Its resource groups; raises InvalidInput."""
-    if not isinstance(queue.spec, UnsetType):
-        _check_groups(manifest, given(queue.spec.resource_groups, ()))
+    """Its resource groups and rules; raises InvalidInput."""
+    if isinstance(queue.spec, UnsetType):
+        return
+    groups = given(queue.spec.resource_groups, ())
+    _check_groups(manifest, groups, None if given(queue.spec.cohort_name, "") else "cohortName")
+    for path, quota in _quotas(groups):
+        check_lending(manifest, path, quota)
+    check_queue_rules(manifest, queue.spec)
 
 
 def check_cohort(manifest: Manifest, cohort: Cohort, queues: Queues) -> None:
     """Its resource groups, and that going up from parent to parent ends."""
     if isinstance(cohort.spec, UnsetType):
         return
-    _check_groups(manifest, given(cohort.spec.resource_groups, ()))
+    parent = None if given(cohort.spec.parent_name, "") else "parentName"
+    _check_groups(manifest, given(cohort.spec.resource_groups, ()), parent)
+    check_weight(manifest, cohort.spec.fair_sharing)
     name = given(cohort.metadata.name, "")
     seen, above = [name], queues.parents.get(name, "")
     met = {name}
@@ -75,24 +92,87 @@ def check_local_queue(manifest: Manifest, queue: LocalQueue, queues: Queues) -> 
     )
 
 
-def _check_groups(manifest: Manifest, groups: Sequence[ResourceGroup]) -> None:
+def check_workload(manifest: Manifest, workload: Workload) -> None:
+    """Its counts, quantities and times, and that a quota which it says to have is there."""
+    if created := given(workload.metadata.creation_timestamp, ""):
+        check_time(manifest, "metadata.creationTimestamp", created)
+    for i, pod_set in enumerate(given(workload.spec.pod_sets, ())):
+        path = f"spec.podSets[{i}]"
+        check_count(manifest, f"{path}.count", pod_set.count)
+        check_count(manifest, f"{path}.minCount", pod_set.min_count)
+        if isinstance(pod_set.template.spec, UnsetType):
+            raise InvalidInput(
+                "the field spec is missing",
+                fix="add the pod's spec with its containers",
+                **manifest.at(f"{path}.template.spec"),
+            )
+        check_pod_spec(manifest, f"{path}.template.spec", pod_set.template.spec)
+    if sum(not isinstance(one.min_count, UnsetType) for one in given(workload.spec.pod_sets, ())) > 1:
+        raise InvalidInput(
+            "minCount is in several PodSets",
+            fix="write it in one of them at most",
+            **manifest.at("spec.podSets"),
+        )
+    status = given(workload.status, WorkloadStatus())
+    for i, one in enumerate(given(status.conditions, ())):
+        if at := given(one.last_transition_time, ""):
+            check_time(manifest, f"status.conditions[{i}].lastTransitionTime", at)
+    if at := given(given(status.requeue_state, RequeueState()).requeue_at, ""):
+        check_time(manifest, "status.requeueState.requeueAt", at)
+    reserved = any(
+        one.type == "QuotaReserved" and one.status == "True" for one in given(status.conditions, ())
+    )
+    if reserved and isinstance(status.admission, UnsetType):
+        raise InvalidInput(
+            "QuotaReserved is True, but there is no admission",
+            fix="add status.admission, or remove the condition",
+            **manifest.at("status.admission"),
+        )
+
+
+def _quotas(groups: Sequence[ResourceGroup]) -> Iterator[tuple[str, ResourceQuota]]:
+    for i, group in enumerate(groups):
+        for j, flavor in enumerate(given(group.flavors, ())):
+            for k, quota in enumerate(given(flavor.resources, ())):
+                yield f"spec.resourceGroups[{i}].flavors[{j}].resources[{k}]", quota
+
+
+def _check_groups(manifest: Manifest, groups: Sequence[ResourceGroup], parent: str | None) -> None:
+    """`parent`: the field that would name the parent, if it is empty."""
+    _check_names(manifest, groups)
+    check_sizes(manifest, groups)
+    for path, quota in _quotas(groups):
+        _check_quota(manifest, path, quota)
+        check_limits(manifest, path, quota, parent)
+
+
+def _check_names(manifest: Manifest, groups: Sequence[ResourceGroup]) -> None:
+    """No resource and no flavor twice, in one group or in two."""
     flavor_group: dict[str, int] = {}
     resource_group: dict[str, int] = {}
     for i, group in enumerate(groups):
         for j, resource in enumerate(given(group.covered_resources, ())):
             path = f"spec.resourceGroups[{i}].coveredResources[{j}]"
-            if resource_group.setdefault(resource, i) != i:
+            first = resource_group.setdefault(resource, i)
+            if first != i or resource in given(group.covered_resources, ())[:j]:
                 raise InvalidInput(
-                    "the resource {name} is in two resource groups",
-                    fix="cover it in one group only",
+                    "the resource {name} is in two resource groups"
+                    if first != i
+                    else "the resource {name} is there twice",
+                    fix="cover it in one group only" if first != i else "remove one of the two",
                     **manifest.at(path),
                     name=shown(resource),
                 )
         for j, flavor in enumerate(given(group.flavors, ())):
             path = f"spec.resourceGroups[{i}].flavors[{j}]"
             _refuse_second_group(manifest, path, flavor.name, flavor_group.setdefault(flavor.name, i) == i)
-            for k, quota in enumerate(given(flavor.resources, ())):
-                _check_quota(manifest, f"{path}.resources[{k}]", quota)
+            if flavor.name in [one.name for one in given(group.flavors, ())[:j]]:
+                raise InvalidInput(
+                    "the flavor {name} is there twice",
+                    fix="remove one of the two",
+                    **manifest.at(f"{path}.name"),
+                    name=shown(flavor.name),
+                )
 
 
 def _refuse_second_group(manifest: Manifest, path: str, name: str, first: bool) -> None:

@@ -52,12 +52,6 @@ DEFERS = OVERLAPS + ", but will fit after these preemptions complete"
 NO_LONGER_FITS = "Workload no longer fits after processing another workload"
 BETTER_ADMITTED = "A more favorable variant is already admitted"
 PREEMPTION_GATED = "Workload requires preemption, but it's gated"
-NO_REPLACEMENT = "Workload was evicted as there was no replacement for unhealthy node(s): {nodes}"
-MIGRATED = "Evicted to accommodate a workload (UID: {uid}) due to migration to more favorable resource flavor"
-PREEMPTED_FOR = (
-    "Preempted to accommodate a workload (UID: {uid}, JobUID: {job}) due to {cause}; "
-    "preemptor path: {mine}; preemptee path: {theirs}"
-)
 _CAUSES = {
     "InClusterQueue": "prioritization in the ClusterQueue",
     "InCohortReclamation": "reclamation within the cohort",
@@ -84,7 +78,7 @@ def process(world: World, entry: Entry, queue: Queue) -> None:
             Evicted(
                 key=entry.info.key,
                 reason=NODE_FAILURES,
-                message=NO_REPLACEMENT.format(nodes=nodes),
+                message=f"Workload was evicted as there was no replacement for unhealthy node(s): {nodes}",
                 waiting=entry.waiting,
             )
         )
@@ -170,13 +164,16 @@ def _issue(world: World, entry: Entry, targets: Iterable[Target]) -> None:
 
 
 def _preemption_text(world: World, entry: Entry, target: Target) -> str:
+    """Kueue's condition message; it is not translated."""
     metadata = entry.info.object.metadata
-    return PREEMPTED_FOR.format(
-        uid=given(metadata.uid, "") or "UNKNOWN",
-        job=given(metadata.labels, {}).get(JOB_UID) or "UNKNOWN",
-        cause=_CAUSES.get(target.reason, "UNKNOWN"),
-        mine=_path(world, entry.info.cluster_queue),
-        theirs=_path(world, target.holding.info.cluster_queue),
+    uid = given(metadata.uid, "") or "UNKNOWN"
+    job = given(metadata.labels, {}).get(JOB_UID) or "UNKNOWN"
+    mine, theirs = (
+        _path(world, queue) for queue in (entry.info.cluster_queue, target.holding.info.cluster_queue)
+    )
+    return (
+        f"Preempted to accommodate a workload (UID: {uid}, JobUID: {job}) "
+        f"due to {_CAUSES.get(target.reason, 'UNKNOWN')}; preemptor path: {mine}; preemptee path: {theirs}"
     )
 
 
@@ -199,7 +196,8 @@ def _migrate(world: World, entry: Entry, queue: Queue, victim: Holding) -> None:
         Evicted(
             key=victim.info.key,
             reason=FLAVOR_MIGRATION,
-            message=MIGRATED.format(uid=uid),
+            message=f"Evicted to accommodate a workload (UID: {uid}) "
+            "due to migration to more favorable resource flavor",
             by=entry.info.key,
         )
     )

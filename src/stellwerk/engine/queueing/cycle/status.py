@@ -23,7 +23,7 @@ from stellwerk.api.groups.kueue_workload import (
 from stellwerk.api.groups.meta import Condition, given
 from stellwerk.engine.queueing.amounts import quantity_of
 from stellwerk.engine.queueing.cycle.backlog import conditions_of, is_on_hold
-from stellwerk.engine.queueing.cycle.decision import Evicted, NotAdmitted
+from stellwerk.engine.queueing.cycle.decision import NODE_FAILURES, PREEMPTED, Evicted, NotAdmitted
 from stellwerk.engine.queueing.flavors.assignment import Assignment
 from stellwerk.engine.queueing.flavors.assignment import PodSetAssignment as Assigned
 from stellwerk.engine.queueing.gates import FeatureGates
@@ -144,6 +144,50 @@ def with_eviction(workload: Workload, evicted: Evicted, now: int) -> Workload:
             nominated_cluster_names=UNSET,
             scheduling_stats=_counted(given(status.scheduling_stats, SchedulingStats()), evicted.reason),
         ),
+    )
+
+
+def with_release(workload: Workload, gates: FeatureGates, now: int) -> Workload:
+    """The evicted Workload after its owner has stopped: without quota, waiting again. `now` in ns.
+
+    Whom others preempted may try again at once; after any other eviction somebody else says when.
+    Source: kueue pkg/controller/jobframework/reconciler.go (handle eviction).
+    """
+    evicted = true_condition(workload, "Evicted")
+    assert evicted is not None  # Only what is evicted gives its quota back like this.
+    reason, message = given(evicted.reason, ""), given(evicted.message, "")
+    at_once = "True" if reason in (PREEMPTED, NODE_FAILURES) else "False"
+    requeued = replace(evicted, type="Requeued", status=at_once, last_transition_time=time_text(now))
+    reserved = replace(
+        requeued,
+        type="QuotaReserved",
+        status="False",
+        reason="PendingEvaluation" if gates.unadmitted_workloads_observability else "Pending",
+        message=message,
+    )
+    changes = [requeued, reserved]
+    if true_condition(workload, "Admitted") is not None:
+        text = "The workload has no reservation"
+        changes.append(replace(reserved, type="Admitted", reason="NoReservation", message=text))
+    status = replace(_status(workload), admission=UNSET)
+    return replace(workload, status=replace(status, conditions=_changed(conditions_of(workload), changes)))
+
+
+def with_checks(workload: Workload, names: Iterable[str], now: int) -> Workload:
+    """The Workload with a state, Pending, for each of these AdmissionChecks that it has none for.
+
+    Source: kueue pkg/workload/admissionchecks.go (SyncAdmissionChecks)."""
+    known, at = check_states(workload), time_text(now)
+    new = tuple(
+        AdmissionCheckState(name=name, state="Pending", last_transition_time=at)
+        for name in sorted(names)
+        if name not in known
+    )
+    if not new:
+        return workload
+    status = _status(workload)
+    return replace(
+        workload, status=replace(status, admission_checks=(*given(status.admission_checks, ()), *new))
     )
 
 

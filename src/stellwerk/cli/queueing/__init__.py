@@ -1,0 +1,1 @@
+"""Verbs about who may start: quota, queues, priorities."""

@@ -1,0 +1,1 @@
+"""Cycle after cycle, with their effects performed, and what became of each workload."""

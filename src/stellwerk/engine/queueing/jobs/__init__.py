@@ -1,0 +1,1 @@
+"""The Workload that stands for a Job in its queue."""

@@ -1,0 +1,1 @@
+"""Admissions, preemptions and reasons, as text and as data."""
