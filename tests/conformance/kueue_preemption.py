@@ -7,13 +7,13 @@ from msgspec.structs import replace
 from stellwerk.api.duration import parse_time
 from stellwerk.api.groups.kueue_workload import Workload
 from stellwerk.engine.queueing.amounts import FlavorResource, add
-from stellwerk.engine.queueing.preemption.candidate import candidate_order
+from stellwerk.engine.queueing.preemption.candidate import candidate_order, local_queue, satisfies_policy
 from stellwerk.engine.queueing.preemption.contest import Contest, Target
 from stellwerk.engine.queueing.preemption.fair import Tournament
 from stellwerk.engine.queueing.preemption.preempt import Preemptor, targets_for
 from stellwerk.engine.queueing.requests.total import WorkloadInfo, workload_info
-from stellwerk.engine.queueing.snapshot import Snapshot, snapshot_of
-from stellwerk.engine.queueing.standing import is_evicted
+from stellwerk.engine.queueing.snapshot import Holding, Snapshot, snapshot_of
+from stellwerk.engine.queueing.standing import Standing, is_evicted, standing_of
 from tests.conformance.kueue_objects import Case, configuration_of, first, objects_of, typed, unlike
 
 _START = "2026-01-01T00:00:00Z"
@@ -112,7 +112,37 @@ def _sorted(rows: Any) -> list[Any]:
     return sorted(short, key=str)
 
 
+def policy(case: Case) -> str | None:
+    """Whether the policy lets the one preempt the other."""
+    given, configuration = case["input"], configuration_of(case)
+
+    def standing(raw: Any) -> Standing:
+        info = workload_info(typed(raw, Workload), configuration.counting)
+        return standing_of(info, configuration.gates)
+
+    ours = satisfies_policy(standing(given["preemptor"]), standing(given["candidate"]), given["policy"])
+    return unlike("result", ours, case["want"]["result"])
+
+
+def order(case: Case) -> str | None:
+    """Who is preempted first; LocalQueues of these cases have their usage beside the workload."""
+    given, configuration = case["input"], configuration_of(case)
+    holdings, usage = [], {}
+    for raw in given["candidates"]:
+        info = workload_info(typed(raw["workload"], Workload), configuration.counting)
+        info = replace(info, cluster_queue=raw["clusterQueue"])
+        holdings.append(Holding(info, (), standing_of(info, configuration.gates)))
+        if raw.get("localQueueFairSharingUsage") is not None:
+            usage[local_queue(info)] = float(raw["localQueueFairSharingUsage"])
+    now = parse_time(case.get("now") or _START)
+    holdings.sort(key=candidate_order(given["preemptorClusterQueue"], now, usage))  # type: ignore[arg-type]
+    names = [one.info.key.rpartition("/")[2] for one in holdings]
+    return unlike("candidates", names, case["want"]["candidates"])
+
+
 PREEMPTION = {
+    "satisfiesPreemptionPolicy": policy,
+    "candidateOrder": order,
     "getTargets": targets,
     "getTargetsFairSharing": targets,
     "fairSharingTargetQueueOrder": queue_order,

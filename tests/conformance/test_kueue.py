@@ -17,6 +17,7 @@ NAMES = (
     "kueue-flavor",
     "kueue-preemption",
     "kueue-preemption-fair",
+    "kueue-preemption-ordering",
     "kueue-schedule",
     "kueue-schedule-tas",
     "kueue-workload",
@@ -31,8 +32,8 @@ CASES = [
 
 
 def test_there_are_cases() -> None:
-    assert len(CASES) == 466
-    assert sum(not case.marks for case in CASES) >= 425
+    assert len(CASES) == 487
+    assert sum(not case.marks for case in CASES) >= 446
 
 
 @pytest.mark.parametrize("case", CASES)
