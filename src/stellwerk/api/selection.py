@@ -82,6 +82,17 @@ def term_matches(term: NodeSelectorTerm, name: str, labels: Mapping[str, str]) -
 
 
 def _holds(requirement: NodeSelectorRequirement, labels: Mapping[str, str]) -> bool:
+    found = _by_presence(requirement, labels)
+    if found is not None:
+        return found
+    value = labels.get(requirement.key)
+    return value is not None and _compared(requirement.operator, value, given(requirement.values, ()))
+
+
+def _by_presence(
+    requirement: NodeSelectorRequirement | LabelSelectorRequirement, labels: Mapping[str, str]
+) -> bool | None:
+    """Whether it holds by what is there; None for an operator that is not about that."""
     value, values = labels.get(requirement.key), given(requirement.values, ())
     match requirement.operator:
         case "In":
@@ -92,7 +103,7 @@ def _holds(requirement: NodeSelectorRequirement, labels: Mapping[str, str]) -> b
             return value is not None
         case "DoesNotExist":
             return value is None
-    return value is not None and _compared(requirement.operator, value, values)
+    return None
 
 
 def _compared(operator: str, value: str, values: Sequence[str]) -> bool:
@@ -159,14 +170,7 @@ def selects(selector: LabelSelector | None, labels: Mapping[str, str]) -> bool:
 
 
 def _label_holds(requirement: LabelSelectorRequirement, labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(requirement.key), given(requirement.values, ())
-    match requirement.operator:
-        case "In":
-            return value is not None and value in values
-        case "NotIn":
-            return value is None or value not in values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-    raise ValueError(f"{requirement.operator!r} is not an operator of a label selector")
+    found = _by_presence(requirement, labels)
+    if found is None:
+        raise ValueError(f"{requirement.operator!r} is not an operator of a label selector")
+    return found

@@ -7,7 +7,7 @@ from typing import Any
 from stellwerk.api.checks.refusal import Refusal, other_word, quoted, refuse_first
 from stellwerk.api.duration import parse_duration, parse_time
 from stellwerk.api.errors import InvalidInput
-from stellwerk.api.groups.meta import ObjectMeta, given
+from stellwerk.api.groups.meta import LabelSelector, ObjectMeta, given
 from stellwerk.api.manifests import Manifest
 from stellwerk.api.mismatch import shown
 from stellwerk.api.quantity import NANO, parse_quantity
@@ -131,6 +131,13 @@ def check_annotations(manifest: Manifest, metadata: ObjectMeta) -> None:
 def check_choice(manifest: Manifest, path: str, value: str, choices: tuple[str, ...]) -> None:
     """One of a few words."""
     refuse_first(manifest, other_word("no-choice", path, value, choices))
+
+
+def check_label_selector(manifest: Manifest, path: str, selector: LabelSelector) -> None:
+    """A LabelSelector: operators that there are."""
+    for i, one in enumerate(given(selector.match_expressions, ())):
+        place = f"{path}.matchExpressions[{i}].operator"
+        check_choice(manifest, place, one.operator, ("In", "NotIn", "Exists", "DoesNotExist"))
 
 
 def check_time(manifest: Manifest, path: str, text: str) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from msgspec import UnsetType
 
 from stellwerk.api.checks.devices.names import is_extended_resource
-from stellwerk.api.checks.names import check_annotations, check_name
+from stellwerk.api.checks.names import check_annotations, check_label_selector, check_name
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.apps import Deployment, ReplicaSet, StatefulSet
 from stellwerk.api.groups.batch import Job
-from stellwerk.api.groups.core import Container, Node, Pod, PodSpec, PodTemplateSpec
-from stellwerk.api.groups.meta import given
+from stellwerk.api.groups.core import Affinity, Container, Node, Pod, PodAffinity, PodSpec, PodTemplateSpec
+from stellwerk.api.groups.meta import LabelSelector, given
 from stellwerk.api.manifests import Manifest
 from stellwerk.api.quantity import NANO, Quantity
 from stellwerk.api.yaml_events import key_path
@@ -105,6 +105,17 @@ def check_pod_spec(manifest: Manifest, path: str, spec: PodSpec) -> None:
     for field, containers in groups:
         for i, container in enumerate(containers):
             _check_container(manifest, f"{path}.{field}[{i}]", container, names)
+    affinity = given(spec.affinity, Affinity())
+    _check_neighbors(manifest, f"{path}.affinity.podAffinity", given(affinity.pod_affinity, PodAffinity()))
+    _check_neighbors(
+        manifest, f"{path}.affinity.podAntiAffinity", given(affinity.pod_anti_affinity, PodAffinity())
+    )
+
+
+def _check_neighbors(manifest: Manifest, path: str, affinity: PodAffinity) -> None:
+    for i, term in enumerate(given(affinity.required_during_scheduling_ignored_during_execution, ())):
+        place = f"{path}.requiredDuringSchedulingIgnoredDuringExecution[{i}].labelSelector"
+        check_label_selector(manifest, place, given(term.label_selector, LabelSelector()))
 
 
 def _check_container(manifest: Manifest, path: str, container: Container, names: set[str]) -> None:

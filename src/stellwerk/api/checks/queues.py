@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct, UnsetType
 
-from stellwerk.api.checks.names import check_time
+from stellwerk.api.checks.names import check_label_selector, check_time
 from stellwerk.api.checks.pods import check_count, check_pod_spec
 from stellwerk.api.checks.quota import (
     check_lending,
@@ -16,7 +16,7 @@ from stellwerk.api.checks.quota import (
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.kueue import ClusterQueue, Cohort, LocalQueue, ResourceGroup, ResourceQuota
 from stellwerk.api.groups.kueue_workload import RequeueState, Workload, WorkloadStatus
-from stellwerk.api.groups.meta import given
+from stellwerk.api.groups.meta import LabelSelector, given
 from stellwerk.api.manifests import Manifest
 from stellwerk.api.mismatch import shown
 from stellwerk.api.quantity import Quantity
@@ -48,6 +48,8 @@ def check_cluster_queue(manifest: Manifest, queue: ClusterQueue) -> None:
     """Its resource groups and rules; raises InvalidInput."""
     if isinstance(queue.spec, UnsetType):
         return
+    selector = given(queue.spec.namespace_selector, LabelSelector())
+    check_label_selector(manifest, "spec.namespaceSelector", selector)
     groups = given(queue.spec.resource_groups, ())
     _check_groups(manifest, groups, None if given(queue.spec.cohort_name, "") else "cohortName")
     for path, quota in _quotas(groups):

@@ -5,12 +5,13 @@ scheduler (Kubernetes 1.37). Not read: matchLabelKeys, mismatchLabelKeys, and la
 namespaceSelector that is not empty selects none).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from stellwerk.api.groups.core import Affinity, Node, PodAffinity, PodAffinityTerm, PodSpec
-from stellwerk.api.groups.meta import LabelSelector, LabelSelectorRequirement, given
+from stellwerk.api.groups.meta import LabelSelector, given
+from stellwerk.api.selection import selects
 from stellwerk.engine.decision import Reason
 
 
@@ -141,29 +142,7 @@ def _selects(term: PodAffinityTerm, own: str, pod: Placed) -> bool:
     everywhere = term.namespace_selector == LabelSelector()
     if not everywhere and pod.namespace not in (namespaces or (own,)):
         return False
-    selector = term.label_selector
-    if selector is UNSET:
-        return False
-    equal = given(selector.match_labels, {}).items()
-    return all(pod.labels.get(key) == value for key, value in equal) and _all_hold(
-        given(selector.match_expressions, ()), pod.labels
-    )
-
-
-def _all_hold(requirements: Iterable[LabelSelectorRequirement], labels: Mapping[str, str]) -> bool:
-    return all(_holds(one, labels) for one in requirements)
-
-
-def _holds(requirement: LabelSelectorRequirement, labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(requirement.key), given(requirement.values, ())
-    match requirement.operator:
-        case "In":
-            return value is not None and value in values
-        case "NotIn":
-            return value is None or value not in values
-        case "Exists":
-            return value is not None
-    return requirement.operator == "DoesNotExist" and value is None
+    return selects(given(term.label_selector, None), pod.labels)
 
 
 def _too_near(term: PodAffinityTerm, labels: Mapping[str, str]) -> Reason:
