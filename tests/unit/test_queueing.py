@@ -31,9 +31,10 @@ from stellwerk.engine.queueing.quota.ledger import Ledger
 from stellwerk.engine.queueing.quota.share import dominant_resource_share
 from stellwerk.engine.queueing.quota.tree import Quota, QuotaNode, QuotaTree
 from stellwerk.engine.queueing.requests.limits import bounds_of, excesses, out_of_bounds
-from stellwerk.engine.queueing.requests.pod import pod_requests, with_limits_as_requests
+from stellwerk.engine.queueing.requests.pod import with_limits_as_requests
 from stellwerk.engine.queueing.requests.total import workload_info
 from stellwerk.engine.queueing.snapshot import Configuration, Objects, snapshot_of
+from stellwerk.engine.topology.assignment.fleet.pod import pod_requests
 
 CPU = FlavorResource("f", "cpu")
 

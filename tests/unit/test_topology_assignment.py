@@ -18,7 +18,8 @@ from stellwerk.engine.topology.assignment.decision import (
     PodSetRequest,
     Reason,
 )
-from stellwerk.engine.topology.assignment.fleet.amounts import foreign_usage, pod_requests
+from stellwerk.engine.topology.assignment.fleet.amounts import amounts_of, foreign_usage
+from stellwerk.engine.topology.assignment.fleet.pod import pod_requests
 from stellwerk.engine.topology.assignment.fleet.snapshot import FlavorSnapshot, take_snapshot
 from stellwerk.engine.topology.assignment.fleet.tree import HOSTNAME, build_tree
 from stellwerk.engine.topology.assignment.merge import net_usage
@@ -191,9 +192,9 @@ def test_a_pod_asks_for_its_containers_or_for_its_largest_start() -> None:
         "initContainers": [container("1", restartPolicy="Always"), container("1"), container("4")],
         "overhead": {"cpu": "100m", "memory": "1Mi"},
     }
-    assert pod_requests(typed(spec, PodSpec)) == {"cpu": 5100, "memory": 2**20}
+    assert amounts_of(pod_requests(typed(spec, PodSpec))) == {"cpu": 5100, "memory": 2**20}
     limits = spec | {"resources": {"requests": {"cpu": "9", "example.com/gpu": "1"}}}
-    assert pod_requests(typed(limits, PodSpec)) == {"cpu": 9100, "memory": 2**20}
+    assert amounts_of(pod_requests(typed(limits, PodSpec))) == {"cpu": 9100, "memory": 2**20}
 
 
 def test_pods_that_ended_or_were_placed_by_topology_are_not_foreign() -> None:

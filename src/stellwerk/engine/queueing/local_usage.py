@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from stellwerk.api.groups.kueue import AdmissionScope, ClusterQueueSpec, FairSharing, LocalQueue
 from stellwerk.api.groups.meta import ResourceList, given
 from stellwerk.api.quantity import NANO, Quantity
-from stellwerk.engine.queueing.requests.pod import summed
+from stellwerk.engine.topology.assignment.fleet.pod import summed
 
 USAGE_BASED = "UsageBasedAdmissionFairSharing"
 

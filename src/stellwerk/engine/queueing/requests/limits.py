@@ -22,7 +22,8 @@ from stellwerk.api.groups.meta import ResourceList, given
 from stellwerk.api.quantity import Quantity
 from stellwerk.engine.decision import Reason
 from stellwerk.engine.queueing.amounts import request_amount
-from stellwerk.engine.queueing.requests.pod import pod_requests, with_limits_as_requests
+from stellwerk.engine.queueing.requests.pod import with_limits_as_requests
+from stellwerk.engine.topology.assignment.fleet.pod import pod_requests
 
 _NOTHING: Mapping[str, Quantity] = {}
 _NO_RESOURCES = ResourceRequirements()

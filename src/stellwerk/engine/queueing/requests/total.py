@@ -12,10 +12,11 @@ from stellwerk.api.groups.kueue_workload import PodSet as ApiPodSet
 from stellwerk.api.groups.meta import ResourceList, given
 from stellwerk.engine.queueing.amounts import FlavorResource, add, request_amount, within
 from stellwerk.engine.queueing.gates import FeatureGates
-from stellwerk.engine.queueing.requests.pod import pod_amounts, pod_requests, summed
+from stellwerk.engine.queueing.requests.pod import pod_amounts
 from stellwerk.engine.queueing.requests.transformation import Transformation, transformed, without_prefixes
 from stellwerk.engine.topology.assignment.decision import Assignment as Placement
 from stellwerk.engine.topology.assignment.decision import DomainUsage
+from stellwerk.engine.topology.assignment.fleet.pod import pod_requests, summed
 from stellwerk.engine.topology.assignment.wire import unpacked
 
 EMPTY: Mapping[str, str] = {}

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from stellwerk.api.groups.meta import ResourceList
 from stellwerk.api.quantity import NANO, Quantity
-from stellwerk.engine.queueing.requests.pod import summed
+from stellwerk.engine.topology.assignment.fleet.pod import summed
 
 
 class Transformation(Struct, frozen=True, kw_only=True):

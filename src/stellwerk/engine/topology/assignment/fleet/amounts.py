@@ -6,13 +6,13 @@ Source: Kueue pkg/resources/requests.go (ff69552e), component-helpers resource/h
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from stellwerk.api.groups.core import Container, Pod, PodSpec, PodStatus, ResourceRequirements
+from stellwerk.api.groups.core import Pod, PodStatus
 from stellwerk.api.groups.meta import ResourceList, given
 from stellwerk.api.quantity import INT64_MAX, Quantity
+from stellwerk.engine.topology.assignment.fleet.pod import pod_requests
 
 PODS = "pods"
 MOST_PODS = 2**31 - 1  # A count of pods is an int32.
-_POD_LEVEL = ("cpu", "memory")
 _TAS_ANNOTATIONS = (
     "kueue.x-k8s.io/podset-preferred-topology",
     "kueue.x-k8s.io/podset-required-topology",
@@ -53,45 +53,6 @@ def scaled(amounts: Amounts, count: int) -> dict[str, int]:
     return {name: within_int64(amount * count) for name, amount in amounts.items()}
 
 
-def pod_requests(spec: PodSpec) -> dict[str, int]:
-    """What one pod asks for: containers and sidecars, or the largest start; then pod level and overhead."""
-    running = _summed(map(_requests, spec.containers))
-    sidecars: dict[str, int] = {}
-    starting: dict[str, int] = {}
-    for container in given(spec.init_containers, ()):
-        asked = _requests(container)
-        if given(container.restart_policy, "") == "Always":
-            running, sidecars = _summed((running, asked)), _summed((sidecars, asked))
-            asked = sidecars
-        else:
-            asked = _summed((sidecars, asked))
-        starting = {name: max(starting.get(name, 0), nanos) for name, nanos in asked.items()} | {
-            name: nanos for name, nanos in starting.items() if name not in asked
-        }
-    nanos = running | {name: max(amount, running.get(name, amount)) for name, amount in starting.items()}
-    for name, quantity in given(given(spec.resources, ResourceRequirements()).requests, {}).items():
-        if name in _POD_LEVEL or name.startswith("hugepages-"):
-            nanos[name] = quantity.nanos
-    nanos = _summed((nanos, _nanos(given(spec.overhead, {}))))
-    return amounts_of({name: Quantity(amount) for name, amount in nanos.items()})
-
-
-def _requests(container: Container) -> dict[str, int]:
-    return _nanos(given(given(container.resources, ResourceRequirements()).requests, {}))
-
-
-def _nanos(listed: ResourceList) -> dict[str, int]:
-    return {name: quantity.nanos for name, quantity in listed.items()}
-
-
-def _summed(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for part in parts:
-        for name, nanos in part.items():
-            total[name] = total.get(name, 0) + nanos
-    return total
-
-
 def foreign_usage(pods: Iterable[Pod]) -> dict[str, dict[str, int]]:
     """Node to what pods take there that topology-aware scheduling did not place, each pod itself as 1 `pods`.
 
@@ -101,7 +62,7 @@ def foreign_usage(pods: Iterable[Pod]) -> dict[str, dict[str, int]]:
     for pod in pods:
         node = given(pod.spec.node_name, "")
         if node and not _ended(pod) and not _placed_here(pod):
-            taken = added(pod_requests(pod.spec), {PODS: 1})
+            taken = added(amounts_of(pod_requests(pod.spec)), {PODS: 1})
             used[node] = added(used.get(node, {}), taken)
     return used
 
