@@ -4,9 +4,20 @@ from difflib import get_close_matches
 
 from msgspec import Struct
 
-from stellwerk.api.groups import apps, batch, core, karpenter, kueue, kueue_workload, resource, stellwerk
+from stellwerk.api.groups import (
+    apps,
+    batch,
+    core,
+    karpenter,
+    kueue,
+    kueue_config,
+    kueue_workload,
+    node,
+    resource,
+    stellwerk,
+)
 
-KUEUE = "kueue.x-k8s.io/v1beta2"
+KUEUE, KUEUE_CONFIG = "kueue.x-k8s.io/v1beta2", "config.kueue.x-k8s.io/v1beta2"
 TYPES: dict[tuple[str, str], type[Struct]] = {
     ("v1", "LimitRange"): core.LimitRange,
     ("v1", "Namespace"): core.Namespace,
@@ -14,6 +25,8 @@ TYPES: dict[tuple[str, str], type[Struct]] = {
     ("v1", "Pod"): core.Pod,
     ("apps/v1", "Deployment"): apps.Deployment,
     ("batch/v1", "Job"): batch.Job,
+    (KUEUE_CONFIG, "Configuration"): kueue_config.Configuration,
+    ("node.k8s.io/v1", "RuntimeClass"): node.RuntimeClass,
     ("resource.k8s.io/v1", "DeviceClass"): resource.DeviceClass,
     ("resource.k8s.io/v1", "DeviceTaintRule"): resource.DeviceTaintRule,
     ("resource.k8s.io/v1", "ResourceClaim"): resource.ResourceClaim,
@@ -67,7 +80,6 @@ CARRIED: dict[str, frozenset[str]] = {
         "kueue.x-k8s.io": "MultiKueueCluster MultiKueueConfig ProvisioningRequestConfig",
         "monitoring.coreos.com": "PodMonitor PrometheusRule ServiceMonitor",
         "networking.k8s.io": "Ingress IngressClass NetworkPolicy",
-        "node.k8s.io": "RuntimeClass",
         "nvidia.com": "ClusterPolicy GPUCluster NVIDIADriver",
         "policy": "PodDisruptionBudget",
         "rbac.authorization.k8s.io": "ClusterRole ClusterRoleBinding Role RoleBinding",

@@ -9,7 +9,6 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from stellwerk.engine.queueing.course.run import Course
     from stellwerk.engine.queueing.course.verdict import Verdict
-    from stellwerk.engine.queueing.gates import FeatureGates
 
 ALL = "all"
 OPTIONS = (
@@ -84,21 +83,23 @@ def one_of(found: "tuple[Verdict, ...]", name: str) -> "Verdict":
 
 def decide(settings: Settings) -> "tuple[Course, tuple[Verdict, ...]]":
     """The cycles, and what became of each workload. Raises InvalidInput."""
+    from msgspec.structs import replace
+
     from stellwerk.api.errors import InvalidInput
     from stellwerk.engine.queueing.course.run import run_cycles
     from stellwerk.engine.queueing.course.verdict import verdicts
     from stellwerk.engine.queueing.preemption.fair import FINAL, INITIAL
-    from stellwerk.engine.queueing.requests.total import Counting
-    from stellwerk.engine.queueing.snapshot import Configuration
+    from stellwerk.sim.intake.kueue import kueue_configuration
     from stellwerk.sim.intake.manifests import read_all
     from stellwerk.sim.intake.queues import queued_objects
 
     most, at = _cycles(settings.cycles), _time(settings.at)
-    configuration = Configuration(
-        counting=Counting(gates=_gates(settings.gates)),
-        fair_sharing=(FINAL, INITIAL) if settings.fair_sharing else None,
-    )
-    queued = queued_objects(read_all(settings.paths, "manifests")[0], at)
+    changes = _gates(settings.gates)
+    manifests = read_all(settings.paths, "manifests")[0]
+    configuration = kueue_configuration(manifests, changes)
+    if settings.fair_sharing:
+        configuration = replace(configuration, fair_sharing=(FINAL, INITIAL))
+    queued = queued_objects(manifests, at, configuration.jobs)
     course = run_cycles(queued.objects, configuration, queued.now, most)
     found = verdicts(course)
     if not found:
@@ -138,7 +139,7 @@ def _time(text: str | None) -> int | None:
         ) from None
 
 
-def _gates(texts: tuple[str, ...]) -> "FeatureGates":
+def _gates(texts: tuple[str, ...]) -> dict[str, bool]:
     from stellwerk.api.errors import InvalidInput
     from stellwerk.engine.queueing.gates import feature_gates
 
@@ -151,8 +152,9 @@ def _gates(texts: tuple[str, ...]) -> "FeatureGates":
             )
         changes[name] = value == "true"
     try:
-        return feature_gates(changes)
+        feature_gates(changes)
     except ValueError as error:
         raise InvalidInput(
             "Kueue has no gate {gate}", fix="write one of Kueue's feature gates", gate=str(error)[:80]
         ) from None
+    return changes

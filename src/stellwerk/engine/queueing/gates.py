@@ -19,6 +19,7 @@ class FeatureGates(Struct, frozen=True, kw_only=True):
     admission_fair_sharing: bool
     admission_gated_by: bool
     concurrent_admission: bool
+    disable_wait_for_pods_ready: bool
     elastic_jobs_via_workload_slices: bool
     elastic_jobs_via_workload_slices_with_tas: bool
     fair_sharing_preempt_within_nominal: bool
@@ -26,7 +27,10 @@ class FeatureGates(Struct, frozen=True, kw_only=True):
     flavor_fungibility: bool
     flavor_fungibility_preserve_scan_progress: bool
     kueue_dra_integration: bool
+    kueue_dra_integration_consumable_capacity: bool
     kueue_dra_integration_extended_resource: bool
+    kueue_dra_integration_partitionable_devices: bool
+    kueue_dra_reject_workloads_when_dra_disabled: bool
     multi_kueue_orchestrated_preemption: bool
     partial_admission: bool
     prioritize_preemptor_workloads: bool

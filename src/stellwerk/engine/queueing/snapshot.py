@@ -40,8 +40,10 @@ from stellwerk.engine.queueing.activity import (
 )
 from stellwerk.engine.queueing.amounts import FlavorResource, quota_amount
 from stellwerk.engine.queueing.gates import FeatureGates, feature_gates
+from stellwerk.engine.queueing.jobs.managed import ManagedJobs
 from stellwerk.engine.queueing.local_usage import AdmissionFairSharing
 from stellwerk.engine.queueing.nodes import flavor_snapshots
+from stellwerk.engine.queueing.pods_ready import PodsReady
 from stellwerk.engine.queueing.queue import (
     Flavor,
     Group,
@@ -52,6 +54,7 @@ from stellwerk.engine.queueing.queue import (
 )
 from stellwerk.engine.queueing.quota.ledger import Charges, Ledger
 from stellwerk.engine.queueing.quota.tree import Quota, QuotaNode, QuotaTree, cyclic_cohorts
+from stellwerk.engine.queueing.requests.devices.mapping import DeviceClasses
 from stellwerk.engine.queueing.requests.limits import Bounds, bounds_of
 from stellwerk.engine.queueing.requests.total import Counting, WorkloadInfo, workload_info
 from stellwerk.engine.queueing.standing import Standing, standing_of
@@ -65,12 +68,21 @@ class Configuration(Struct, frozen=True, kw_only=True):
     off.
 
     `ignore_undeclared`: resources that the queue does not cover need no quota (quotaCheckStrategy).
+    `pods_ready` None: nobody waits for pods (the gate DisableWaitForPodsReady).
     """
 
     counting: Counting = Counting(gates=feature_gates())
     fair_sharing: tuple[str, ...] | None = None
     admission_fair_sharing: AdmissionFairSharing | None = None
     ignore_undeclared: bool = False
+    device_classes: DeviceClasses = DeviceClasses()
+    jobs: ManagedJobs = ManagedJobs()
+    pods_ready: PodsReady | None = PodsReady()
+
+    @property
+    def by_creation(self) -> bool:
+        """Whether who was evicted by its pods' timeout waits by its creation, not by its eviction."""
+        return self.pods_ready is not None and self.pods_ready.by_creation
 
     @property
     def gates(self) -> FeatureGates:
@@ -140,7 +152,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     def holding(self, info: WorkloadInfo) -> Holding:
         """A workload as one that holds what its `info` says, of its ClusterQueue."""
         charges = self.tree.charges(self.queues[info.cluster_queue].node, info.usage())
-        return Holding(info, charges, standing_of(info, self.gates))
+        return Holding(info, charges, standing_of(info, self.gates, self.configuration.by_creation))
 
     def changed(self, added: Iterable[Holding] = (), removed: Iterable[Holding] = ()) -> "Snapshot":
         """The same moment with other workloads that hold quota; all else is shared, also `places`."""
@@ -251,7 +263,8 @@ def _held(
         queue = queues.get(info.cluster_queue)
         if queue is not None:
             charges = tree.charges(queue.node, info.usage())
-            held[queue.name][info.key] = Holding(info, charges, standing_of(info, configuration.gates))
+            standing = standing_of(info, configuration.gates, configuration.by_creation)
+            held[queue.name][info.key] = Holding(info, charges, standing)
     return held
 
 

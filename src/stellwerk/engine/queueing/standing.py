@@ -28,13 +28,13 @@ class Standing(Struct, frozen=True, kw_only=True):
     holds: frozenset[FlavorResource]
 
 
-def standing_of(info: WorkloadInfo, gates: FeatureGates) -> Standing:
-    """The standing of a workload that holds what its `info` says."""
+def standing_of(info: WorkloadInfo, gates: FeatureGates, by_creation: bool = False) -> Standing:
+    """The standing of a workload that holds what its `info` says; `by_creation` as for `queue_time`."""
     workload = info.object
     reserved = true_condition(workload, "QuotaReserved")
     return Standing(
         priority=effective_priority(workload, gates),
-        queue_time=queue_time(workload, gates),
+        queue_time=queue_time(workload, gates, by_creation),
         reserved_at=None if reserved is None else _time(reserved),
         evicted=is_evicted(workload),
         uid=given(workload.metadata.uid, ""),
@@ -59,10 +59,14 @@ def is_evicted(workload: Workload) -> bool:
     return true_condition(workload, "Evicted") is not None
 
 
-def queue_time(workload: Workload, gates: FeatureGates) -> int:
-    """The time (ns) that orders it in its queue: of an eviction that sends it back, or its creation."""
+def queue_time(workload: Workload, gates: FeatureGates, by_creation: bool = False) -> int:
+    """The time (ns) that orders it in its queue: of an eviction that sends it back, or its creation.
+
+    `by_creation`: an eviction by the timeout of its pods does not count (requeuingStrategy.timestamp).
+    """
     evicted = true_condition(workload, "Evicted")
-    if evicted is not None and given(evicted.reason, "") in ("PodsReadyTimeout", "AdmissionCheck"):
+    sent_back = ("AdmissionCheck",) if by_creation else ("AdmissionCheck", "PodsReadyTimeout")
+    if evicted is not None and given(evicted.reason, "") in sent_back:
         return _time(evicted) or _BEFORE_ALL
     preempted = true_condition(workload, "Preempted")
     if (

@@ -5,7 +5,7 @@ namespaces that no file names, AdmissionChecks without a status as active ones, 
 with a queue.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -20,10 +20,10 @@ from stellwerk.api.groups.kueue_workload import Workload, WorkloadStatus
 from stellwerk.api.groups.meta import Condition, ObjectMeta, given
 from stellwerk.api.manifests import Manifest
 from stellwerk.engine.queueing.cycle.status import time_text
-from stellwerk.engine.queueing.jobs.workload import PriorityClasses, is_queued, workload_of
+from stellwerk.engine.queueing.jobs.managed import DEFAULT_QUEUE, NAMESPACE_NAME, ManagedJobs, queue_of_job
+from stellwerk.engine.queueing.jobs.workload import PriorityClasses, is_over, queue_name, workload_of
 from stellwerk.engine.queueing.snapshot import Objects
 
-NAMESPACE_NAME = "kubernetes.io/metadata.name"
 _ACTIVE = Condition(type="Active", status="True", reason="Active")
 T = TypeVar("T", bound=Struct)
 
@@ -35,15 +35,19 @@ class Queued(Struct, frozen=True):
     now: int
 
 
-def queued_objects(manifests: Sequence[Manifest], at: int | None = None) -> Queued:
+def queued_objects(
+    manifests: Sequence[Manifest], at: int | None = None, jobs: ManagedJobs | None = None
+) -> Queued:
     """The objects of valid manifests; `at`: another moment (ns) than the latest that they name.
+
+    `jobs`: which of them Kueue manages; None: as without a Configuration.
 
     Raises InvalidInput for a Job of which Kueue could make no Workload, and if nothing waits.
     """
     found = [one.object for one in manifests]
     written = _of(found, Workload)
     now = at if at is not None else _latest([*written, *_of(found, Job)])
-    workloads = [*written, *_of_jobs(manifests, written)]
+    workloads = [*written, *_of_jobs(manifests, written, jobs or ManagedJobs())]
     workloads = [_complete(one, i, now) for i, one in enumerate(workloads)]
     namespaces = _namespaces(_of(found, Namespace), workloads)
     objects = Objects(
@@ -67,28 +71,37 @@ def _of(objects: Sequence[Struct | None], kind: type[T]) -> list[T]:
     return [one for one in objects if isinstance(one, kind)]
 
 
-def _of_jobs(manifests: Sequence[Manifest], written: Sequence[Workload]) -> list[Workload]:
-    """Of each Job with a queue, unless its Workload is there already."""
+def _of_jobs(manifests: Sequence[Manifest], written: Sequence[Workload], jobs: ManagedJobs) -> list[Workload]:
+    """Of each Job that Kueue manages, unless its Workload is there already."""
     owners = {
         (given(one.metadata.namespace, "default"), owner.name)
         for one in written
         for owner in given(one.metadata.owner_references, ())
         if owner.kind == "Job"
     }
-    classes = _classes(manifests)
+    classes, objects = _classes(manifests), [one.object for one in manifests]
+    labels = _labels(_of(objects, Namespace))
+    defaults = {
+        given(one.metadata.namespace, "default")
+        for one in _of(objects, kueue.LocalQueue)
+        if one.metadata.name == DEFAULT_QUEUE
+    }
     found = []
     for manifest in manifests:
         job = manifest.object
-        if not isinstance(job, Job) or not is_queued(job):
+        if not isinstance(job, Job) or is_over(job):
             continue
-        if (given(job.metadata.namespace, "default"), given(job.metadata.name, "")) not in owners:
-            found.append(_made(manifest, job, classes))
+        namespace = given(job.metadata.namespace, "default")
+        known = labels.get(namespace, {NAMESPACE_NAME: namespace})
+        queue = queue_of_job(queue_name(job), known, namespace in defaults, jobs)
+        if queue is not None and (namespace, given(job.metadata.name, "")) not in owners:
+            found.append(_made(manifest, job, classes, queue))
     return found
 
 
-def _made(manifest: Manifest, job: Job, classes: PriorityClasses) -> Workload:
+def _made(manifest: Manifest, job: Job, classes: PriorityClasses, queue: str) -> Workload:
     try:
-        return workload_of(job, classes)
+        return workload_of(job, classes, queue)
     except InvalidInput as error:
         raise _at(manifest, error) from None
 
@@ -151,17 +164,23 @@ def _active(check: kueue.AdmissionCheck) -> kueue.AdmissionCheck:
 
 def _namespaces(written: Sequence[Namespace], workloads: Sequence[Workload]) -> list[Namespace]:
     """Those of the files and those that are only named, each with the label that the API server gives."""
-    labels: dict[str, Mapping[str, str]] = {given(one.metadata.namespace, ""): {} for one in workloads} | {
-        given(one.metadata.name, ""): given(one.metadata.labels, {}) for one in written
-    }
+    named = [given(one.metadata.namespace, "") for one in workloads]
+    labels = {name: {NAMESPACE_NAME: name} for name in named} | _labels(written)
     return [
-        Namespace(
-            api_version="v1",
-            kind="Namespace",
-            metadata=ObjectMeta(name=name, labels={**found, NAMESPACE_NAME: name}),
-        )
+        Namespace(api_version="v1", kind="Namespace", metadata=ObjectMeta(name=name, labels=found))
         for name, found in labels.items()
     ]
+
+
+def _labels(namespaces: Sequence[Namespace]) -> dict[str, dict[str, str]]:
+    """By namespace, with the label that the API server gives."""
+    return {
+        given(one.metadata.name, ""): {
+            **given(one.metadata.labels, {}),
+            NAMESPACE_NAME: given(one.metadata.name, ""),
+        }
+        for one in namespaces
+    }
 
 
 def _latest(objects: Sequence[Workload | Job]) -> int:

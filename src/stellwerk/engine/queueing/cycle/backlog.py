@@ -148,7 +148,7 @@ def waiting_of(
         info=info,
         order=(
             -effective_priority(complete, gates),
-            queue_time(complete, gates),
+            queue_time(complete, gates, snapshot.configuration.by_creation),
             given(complete.metadata.uid, ""),
             info.key,
         ),

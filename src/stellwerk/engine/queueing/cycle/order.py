@@ -40,7 +40,8 @@ def _classical(world: World, entry: Entry) -> Key:
 def _last(world: World, entry: Entry) -> Key:
     gates, workload = world.snapshot.gates, entry.info.object
     priority = effective_priority(workload, gates) if gates.priority_sorting_within_cohort else 0
-    return -priority, queue_time(workload, gates), entry.info.cluster_queue, entry.info.key
+    at = queue_time(workload, gates, world.snapshot.configuration.by_creation)
+    return -priority, at, entry.info.cluster_queue, entry.info.key
 
 
 class _Contestant(Struct):

@@ -50,11 +50,15 @@ class PriorityClasses(Struct, frozen=True, kw_only=True):
     default: tuple[str, int] | None = None
 
 
-def is_queued(job: Job) -> bool:
-    """Whether Kueue manages the Job, and there is something left to admit."""
+def is_over(job: Job) -> bool:
+    """Whether the Job has ended: there is nothing left to admit."""
     conditions = given(given(job.status, JobStatus()).conditions, ())
-    over = any(one.type in ("Complete", "Failed") and one.status == "True" for one in conditions)
-    return bool(given(job.metadata.labels, {}).get(QUEUE_NAME)) and not over
+    return any(one.type in ("Complete", "Failed") and one.status == "True" for one in conditions)
+
+
+def queue_name(job: Job) -> str:
+    """The LocalQueue that the Job names ("": none)."""
+    return given(job.metadata.labels, {}).get(QUEUE_NAME, "")
 
 
 def workload_name(job: Job) -> str:
@@ -64,13 +68,13 @@ def workload_name(job: Job) -> str:
     return f"{f'job-{name}'[: _MOST_NAME - 1 - _HASH]}-{digest[:_HASH]}"
 
 
-def workload_of(job: Job, classes: PriorityClasses) -> Workload:
-    """The Workload of a Job that `is_queued`: one PodSet `main`, suspended or not.
+def workload_of(job: Job, classes: PriorityClasses, queue: str) -> Workload:
+    """The Workload of a Job that waits in this LocalQueue: one PodSet `main`, suspended or not.
 
     Raises InvalidInput, without file and document, for a priority class that is not there and for
     annotations that Kueue cannot read.
     """
-    metadata, labels = job.metadata, given(job.metadata.labels, {})
+    metadata = job.metadata
     uid, annotations = given(metadata.uid, ""), given(metadata.annotations, {})
     reference, priority = _priority(job, classes)
     gated = annotations.get(ADMISSION_GATED_BY)
@@ -97,7 +101,7 @@ def workload_of(job: Job, classes: PriorityClasses) -> Workload:
         ),
         spec=WorkloadSpec(
             pod_sets=(_pod_set(job),),
-            queue_name=labels[QUEUE_NAME],
+            queue_name=queue,
             priority_class_ref=UNSET if reference is None else reference,
             priority=priority,
             active=True,

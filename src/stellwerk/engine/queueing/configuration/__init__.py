@@ -1,0 +1,1 @@
+"""Kueue's Configuration: what is wrong with one, and what it decides."""
