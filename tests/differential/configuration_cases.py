@@ -28,7 +28,15 @@ CLASSES = ("gpu.nvidia.com", "mig.nvidia.com", "tpu", "example.com/dra", "UPPER"
 DRIVERS = ("gpu.nvidia.com", "gpu.example.com", "Gpu.Example.Com", "", "-x", "a" * 64)
 COUNTERS = ("memory", "multiprocessors", "Memory", "", "a_b")
 CAPACITIES = ("memory", "gpu.example.com/memory", "a-b", "", "a/b/c", "/memory", "gpu.example.com/")
-EXPRESSIONS = ("device.driver == 'gpu.nvidia.com'", "true", "", "device.", "1", "device.nothing")
+EXPRESSIONS = (
+    "device.driver == 'gpu.nvidia.com'",
+    "true",
+    "",
+    "device.",
+    "1",
+    "device.nothing",
+    "device.allowMultipleAllocations",
+)
 KEYS = ("kubernetes.io/metadata.name", "team", "-bad-")
 VALUES = ("kube-system", "kueue-system", "kueue", "a", "-bad-")
 GATES = (
@@ -38,6 +46,11 @@ GATES = (
     "DisableWaitForPodsReady",
     "TLSOptions",
     "PartialAdmission",
+    "TASBalancedPlacement",
+    "TASProfileMixed",
+    "TopologyAwareScheduling",
+    "KueueDRAIntegration",
+    "KueueDRAIntegrationExtendedResource",
 )
 
 
@@ -65,7 +78,7 @@ def random_configuration(seed: int, index: int) -> Json:
 
 
 def _gates(chance: random.Random) -> Json:
-    return {name: chance.random() < 0.6 for name in chance.sample(GATES, chance.randint(0, 3))}
+    return {name: chance.random() < 0.7 for name in chance.sample(GATES, chance.choice((0, 1, 1, 2)))}
 
 
 def _some(chance: random.Random, fields: Json) -> Json:

@@ -25,8 +25,7 @@ def ours(raw: Json) -> list[str] | None:
     except msgspec.ValidationError:
         return None
     written = given(config.feature_gates, {})
-    gates = feature_gates(written)
-    found = [*gate_refusals(written), *configuration_refusals(config, gates)]
+    found = list(gate_refusals(written)) or list(configuration_refusals(config, feature_gates(written)))
     return sorted({_as_kueue_writes(one.path) for one in found})
 
 

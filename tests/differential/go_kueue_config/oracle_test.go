@@ -20,7 +20,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/component-base/featuregate"
 
 	configapi "sigs.k8s.io/kueue/apis/config/v1beta2"
 	"sigs.k8s.io/kueue/pkg/controller/jobframework"
@@ -69,14 +68,11 @@ func answerOf(t *testing.T, text []byte) (answer oAnswer) {
 		answer.Unreadable = err.Error()
 		return answer
 	}
-	gates := map[featuregate.Feature]bool{}
-	for name, value := range cfg.FeatureGates {
-		if name != string(features.TLSOptions) { // It is fixed: a test may not set it, Kueue says so below.
-			gates[featuregate.Feature(name)] = value
-		}
+	features.SetFeatureGatesDuringTest(t, nil) // It takes back what is set below.
+	answer.Errors = listed(LoadAndValidateFeatureGates("", cfg.FeatureGates))
+	if len(answer.Errors) == 0 {
+		answer.Errors = listed(Validate(&cfg, scheme, manager))
 	}
-	features.SetFeatureGatesDuringTest(t, gates)
-	answer.Errors = append(listed(LoadAndValidateFeatureGates("", cfg.FeatureGates)), listed(Validate(&cfg, scheme, manager))...)
 	return answer
 }
 

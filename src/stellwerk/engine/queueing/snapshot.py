@@ -25,7 +25,8 @@ from stellwerk.api.groups.kueue import (
     WorkloadPriorityClass,
 )
 from stellwerk.api.groups.kueue_workload import Workload, WorkloadStatus
-from stellwerk.api.groups.meta import ObjectMeta, given
+from stellwerk.api.groups.meta import ObjectMeta, ResourceList, given
+from stellwerk.api.groups.node import RuntimeClass
 from stellwerk.api.quantity import NANO, Quantity
 from stellwerk.engine.queueing.activity import (
     MULTI_KUEUE,
@@ -54,8 +55,12 @@ from stellwerk.engine.queueing.queue import (
 )
 from stellwerk.engine.queueing.quota.ledger import Charges, Ledger
 from stellwerk.engine.queueing.quota.tree import Quota, QuotaNode, QuotaTree, cyclic_cohorts
+from stellwerk.engine.queueing.requests.devices.claimed import Claimed, claimed_devices, needs_devices
+from stellwerk.engine.queueing.requests.devices.claims import Rules
+from stellwerk.engine.queueing.requests.devices.cluster import Devices
 from stellwerk.engine.queueing.requests.devices.mapping import DeviceClasses
-from stellwerk.engine.queueing.requests.limits import Bounds, bounds_of
+from stellwerk.engine.queueing.requests.devices.problem import Refused
+from stellwerk.engine.queueing.requests.limits import Bounds, adjusted, bounds_of, overheads_of
 from stellwerk.engine.queueing.requests.total import Counting, WorkloadInfo, workload_info
 from stellwerk.engine.queueing.standing import Standing, standing_of
 from stellwerk.engine.topology.assignment.fleet.snapshot import FlavorSnapshot
@@ -91,7 +96,10 @@ class Configuration(Struct, frozen=True, kw_only=True):
 
 
 class Objects(Struct, frozen=True, kw_only=True):
-    """The API objects of a snapshot; of Workloads those that hold quota are used."""
+    """The API objects of a snapshot; of Workloads those that hold quota are used.
+
+    `devices` is a view already: `devices_of` makes it, once for all snapshots.
+    """
 
     cluster_queues: Sequence[ClusterQueue] = ()
     cohorts: Sequence[Cohort] = ()
@@ -105,6 +113,8 @@ class Objects(Struct, frozen=True, kw_only=True):
     pods: Sequence[Pod] = ()
     namespaces: Sequence[Namespace] = ()
     limit_ranges: Sequence[LimitRange] = ()
+    runtime_classes: Sequence[RuntimeClass] = ()
+    devices: Devices = Devices()
 
 
 class Holding(Struct, frozen=True):
@@ -120,7 +130,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
     `held`: by ClusterQueue, then by key, who holds quota of it. `local_queues` by namespace/name. `places`:
     what the nodes of the flavors with a topology have free. `namespaces`: their labels. `bounds`: of
-    namespaces, by type, what LimitRanges say.
+    namespaces, by type, what LimitRanges say. `overheads`: of pods, by their RuntimeClass. `devices`: what
+    claims are counted by.
     """
 
     configuration: Configuration
@@ -135,6 +146,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     places: Mapping[str, FlavorSnapshot]
     namespaces: Mapping[str, Mapping[str, str]] = {}
     bounds: Mapping[str, Mapping[str, Bounds]] = {}
+    overheads: Mapping[str, ResourceList] = {}
+    devices: Devices = Devices()
 
     @property
     def gates(self) -> FeatureGates:
@@ -153,6 +166,18 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         """A workload as one that holds what its `info` says, of its ClusterQueue."""
         charges = self.tree.charges(self.queues[info.cluster_queue].node, info.usage())
         return Holding(info, charges, standing_of(info, self.gates, self.configuration.by_creation))
+
+    def adjusted(self, workload: Workload) -> Workload:
+        """The Workload with what RuntimeClass, LimitRange and limits add to its requests."""
+        bounds = self.bounds.get(given(workload.metadata.namespace, ""), {})
+        return adjusted(workload, bounds, self.overheads)
+
+    def claimed(self, workload: Workload) -> Claimed | Refused:
+        """What the devices of a pending Workload, as it is written, count as; or why it may not wait."""
+        if not needs_devices(workload, self.devices, self.gates):
+            return {}
+        rules = Rules(self.configuration.device_classes, self.gates)
+        return claimed_devices(self.adjusted(workload), self.devices, rules)
 
     def changed(self, added: Iterable[Holding] = (), removed: Iterable[Holding] = ()) -> "Snapshot":
         """The same moment with other workloads that hold quota; all else is shared, also `places`."""
@@ -207,6 +232,8 @@ def snapshot_of(objects: Objects, configuration: Configuration) -> Snapshot:
         places=flavor_snapshots(flavors.values(), objects.nodes, objects.pods, holders, configuration.gates),
         namespaces={_name(one.metadata): given(one.metadata.labels, {}) for one in objects.namespaces},
         bounds=_bounds(objects.limit_ranges),
+        overheads=overheads_of(objects.runtime_classes),
+        devices=objects.devices,
     )
 
 

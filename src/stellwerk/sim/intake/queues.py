@@ -18,10 +18,13 @@ from stellwerk.api.groups.batch import Job
 from stellwerk.api.groups.core import LimitRange, Namespace, Node, Pod
 from stellwerk.api.groups.kueue_workload import Workload, WorkloadStatus
 from stellwerk.api.groups.meta import Condition, ObjectMeta, given
+from stellwerk.api.groups.node import RuntimeClass
+from stellwerk.api.groups.resource import DeviceClass, ResourceClaimTemplate, ResourceSlice
 from stellwerk.api.manifests import Manifest
 from stellwerk.engine.queueing.cycle.status import time_text
 from stellwerk.engine.queueing.jobs.managed import DEFAULT_QUEUE, NAMESPACE_NAME, ManagedJobs, queue_of_job
 from stellwerk.engine.queueing.jobs.workload import PriorityClasses, is_over, queue_name, workload_of
+from stellwerk.engine.queueing.requests.devices.cluster import devices_of
 from stellwerk.engine.queueing.snapshot import Objects
 
 _ACTIVE = Condition(type="Active", status="True", reason="Active")
@@ -63,6 +66,12 @@ def queued_objects(
         pods=[_placed(one) for one in _of(found, Pod)],
         namespaces=namespaces,
         limit_ranges=[_placed(one) for one in _of(found, LimitRange)],
+        runtime_classes=_of(found, RuntimeClass),
+        devices=devices_of(
+            [_placed(one) for one in _of(found, ResourceClaimTemplate)],
+            _of(found, DeviceClass),
+            _of(found, ResourceSlice),
+        ),
     )
     return Queued(objects, now)
 

@@ -37,8 +37,9 @@ _BY_PRESENCE, _BY_VALUE = ("Exists", "DoesNotExist"), ("In", "NotIn")
 
 
 def gate_refusals(changes: Mapping[str, bool]) -> Iterator[Refusal]:
-    """Feature gates that there are not, and those that are fixed."""
+    """Feature gates that there are not, that are fixed, or that are on without one that they need."""
     known = {gate.name: gate for gate in kueue_facts().gates}
+    on = {name: changes.get(name, gate.default) for name, gate in known.items()}
     for name, value in sorted(changes.items()):
         path = key_path("featureGates", name)
         if name not in known:
@@ -57,6 +58,16 @@ def gate_refusals(changes: Mapping[str, bool]) -> Iterator[Refusal]:
                 fix="remove it",
                 values={"gate": name},
             )
+    for name, gate in known.items():
+        for needed in gate.needs if on[name] else ():
+            if not on[needed]:
+                yield Refusal(
+                    code=CODE,
+                    path=key_path("featureGates", needed if needed in changes else name),
+                    problem="the gate {gate} is on, and needs {needed}, which is off",
+                    fix="turn {gate} off too",
+                    values={"gate": name, "needed": needed},
+                )
 
 
 def configuration_refusals(config: Configuration, gates: FeatureGates) -> Iterator[Refusal]:

@@ -17,9 +17,11 @@ from stellwerk.api.groups.kueue_config import (
     DeviceClassSource,
 )
 from stellwerk.api.groups.meta import given
-from stellwerk.engine.allocation.claims.expressions import selector_refusal
-from stellwerk.engine.allocation.support.kueue import COMPILER
+from stellwerk.api.mismatch import shown
+from stellwerk.cel.errors import CompileError
+from stellwerk.cel.selector import compile_selector
 from stellwerk.engine.queueing.gates import FeatureGates
+from stellwerk.engine.queueing.requests.devices.selectors import STORED
 
 MAX_MAPPINGS, MAX_CLASSES, MAX_NAME = 16, 8, 253
 PARTITIONABLE, CONSUMABLE = "KueueDRAIntegrationPartitionableDevices", "KueueDRAIntegrationConsumableCapacity"
@@ -185,4 +187,19 @@ def _devices(path: str, source: DeviceClassCounterSource | DeviceClassCapacitySo
     if cel is None or isinstance(cel.expression, UnsetType) or not cel.expression:
         yield missing(CODE, at, "expression")
     else:
-        yield from there(selector_refusal(COMPILER, at, cel.expression))
+        yield from there(_compiled(at, cel.expression))
+
+
+def _compiled(path: str, expression: str) -> Refusal | None:
+    """Kueue only compiles it: what it costs does not matter."""
+    try:
+        compile_selector(expression, STORED)
+    except CompileError as error:
+        return Refusal(
+            code=CODE,
+            path=path,
+            problem="the CEL expression is not valid: {why}",
+            fix="correct the expression",
+            values={"why": shown(next(iter(str(error).splitlines()), ""))},
+        )
+    return None

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from stellwerk.api.groups.kueue_workload import Workload, WorkloadStatus
 from stellwerk.api.groups.meta import given
 from stellwerk.engine.queueing.activity import checks_for
+from stellwerk.engine.queueing.course.refused import with_devices_looked_at
 from stellwerk.engine.queueing.cycle.admit import admit, with_second_pass
 from stellwerk.engine.queueing.cycle.backlog import (
     Backlog,
@@ -34,7 +35,7 @@ from stellwerk.engine.queueing.cycle.status import (
     with_release,
     with_replacement,
 )
-from stellwerk.engine.queueing.requests.total import workload_info, workload_key
+from stellwerk.engine.queueing.requests.total import workload_info
 from stellwerk.engine.queueing.snapshot import (
     Configuration,
     Holding,
@@ -122,8 +123,10 @@ def run_cycles(objects: Objects, configuration: Configuration, now: int, most: i
 
 def _started(objects: Objects, configuration: Configuration, now: int) -> _Run:
     snapshot = snapshot_of(objects, configuration)
-    workloads = {workload_key(one): _checked(one, snapshot, now) for one in objects.workloads}
-    backlog = _backing_off(backlog_of(workloads.values(), snapshot), now)
+    checked = [_checked(one, snapshot, now) for one in objects.workloads]
+    workloads, answers = with_devices_looked_at(checked, snapshot, now)
+    waiting = [one for key, one in workloads.items() if key not in answers]
+    backlog = _backing_off(backlog_of(waiting, snapshot), now)
     for workload in workloads.values():
         if holds_quota(workload) and needs_second_pass(workload):
             queue = workload_info(workload, configuration.counting).cluster_queue
@@ -131,7 +134,7 @@ def _started(objects: Objects, configuration: Configuration, now: int) -> _Run:
     stopping = {
         key for held in snapshot.held.values() for key, one in held.items() if is_evicted(one.info.object)
     }
-    return _Run(objects, workloads, snapshot, backlog, now, stopping=stopping)
+    return _Run(objects, workloads, snapshot, backlog, now, answers=answers, stopping=stopping)
 
 
 def _backing_off(backlog: Backlog, now: int) -> Backlog:

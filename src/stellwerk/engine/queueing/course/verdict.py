@@ -7,6 +7,7 @@ from msgspec import Struct
 from stellwerk.api.groups.kueue_workload import Workload
 from stellwerk.api.groups.meta import given
 from stellwerk.engine.decision import Reason
+from stellwerk.engine.queueing.course.refused import is_refused
 from stellwerk.engine.queueing.course.run import Course
 from stellwerk.engine.queueing.cycle.backlog import (
     ADMISSION_GATED_BY,
@@ -264,6 +265,11 @@ def _waiting(course: Course, workload: Workload, like: Mapping[str, NotAdmitted]
     key = workload_key(workload)
     queue = _queue_name(course.snapshot, workload)
     pending = course.backlog.queues.get(queue, Pending())
+    if is_refused(workload) and key in course.answers:
+        return _Why(
+            Reason(MISCONFIGURED, "the devices that it claims cannot be counted as quota"),
+            course.answers[key].message,
+        )
     if not backoff_is_over(workload, course.now):
         return _Why(Reason("BackOff", "it was evicted and may not be tried again yet"))
     answer = course.answers.get(key) or like.get(key)

@@ -15,13 +15,13 @@ from msgspec.structs import replace
 from stellwerk.api.duration import parse_time
 from stellwerk.api.groups.core import Container, PodSpec
 from stellwerk.api.groups.kueue_workload import PodSet, RequeueState, Workload, WorkloadStatus
-from stellwerk.api.groups.meta import Condition, ResourceList, given
+from stellwerk.api.groups.meta import Condition, given
 from stellwerk.api.quantity import Quantity
 from stellwerk.engine.queueing.flavors.assignment import LastTried
 from stellwerk.engine.queueing.gates import FeatureGates
 from stellwerk.engine.queueing.local_usage import LocalUse
 from stellwerk.engine.queueing.priority import effective_priority
-from stellwerk.engine.queueing.requests.limits import adjusted
+from stellwerk.engine.queueing.requests.devices.problem import Refused
 from stellwerk.engine.queueing.requests.total import WorkloadInfo, workload_info
 from stellwerk.engine.queueing.snapshot import Snapshot
 from stellwerk.engine.queueing.standing import queue_time
@@ -113,13 +113,9 @@ class Backlog(Struct, frozen=True, kw_only=True):
     local_use: Mapping[str, LocalUse] = {}
 
 
-def backlog_of(
-    workloads: Iterable[Workload], snapshot: Snapshot, overheads: Mapping[str, ResourceList] | None = None
-) -> Backlog:
+def backlog_of(workloads: Iterable[Workload], snapshot: Snapshot) -> Backlog:
     """The backlog of these workloads, nothing tried yet; those of unknown queues, and those with quota,
     are not in it.
-
-    `overheads`: of pods, by the name of their RuntimeClass.
     """
     ordered: dict[str, list[Waiting]] = {}
     for workload in workloads:
@@ -128,7 +124,7 @@ def backlog_of(
             continue
         if snapshot.gates.concurrent_admission and is_parent(workload):
             continue
-        ordered.setdefault(queue, []).append(waiting_of(workload, queue, snapshot, overheads))
+        ordered.setdefault(queue, []).append(waiting_of(workload, queue, snapshot))
     return Backlog(
         queues={
             name: Pending(active=tuple(sorted(of_queue, key=_order))) for name, of_queue in ordered.items()
@@ -136,13 +132,15 @@ def backlog_of(
     )
 
 
-def waiting_of(
-    workload: Workload, queue: str, snapshot: Snapshot, overheads: Mapping[str, ResourceList] | None = None
-) -> Waiting:
-    """The workload as its queue sees it: with requests from RuntimeClass, LimitRange and limits."""
-    bounds = snapshot.bounds.get(given(workload.metadata.namespace, ""), {})
-    complete = adjusted(workload, bounds, overheads or {})
-    info = workload_info(complete, snapshot.configuration.counting, queue)
+def waiting_of(workload: Workload, queue: str, snapshot: Snapshot) -> Waiting:
+    """The workload as its queue sees it: with requests from RuntimeClass, LimitRange, limits and devices.
+
+    One that is refused for its devices has no place in a queue: see `Snapshot.claimed`.
+    """
+    complete = snapshot.adjusted(workload)
+    claimed = snapshot.claimed(workload)
+    counted = {} if isinstance(claimed, Refused) else claimed
+    info = workload_info(complete, snapshot.configuration.counting, queue, counted)
     gates = snapshot.gates
     return Waiting(
         info=info,

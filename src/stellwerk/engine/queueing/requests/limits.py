@@ -19,6 +19,7 @@ from stellwerk.api.groups.core import (
 )
 from stellwerk.api.groups.kueue_workload import PodSet, Workload
 from stellwerk.api.groups.meta import ResourceList, given
+from stellwerk.api.groups.node import Overhead, RuntimeClass
 from stellwerk.api.quantity import Quantity
 from stellwerk.engine.decision import Reason
 from stellwerk.engine.queueing.amounts import request_amount
@@ -45,6 +46,14 @@ def bounds_of(ranges: Iterable[LimitRange]) -> dict[str, Bounds]:
         for item in given(given(one.spec, LimitRangeSpec()).limits, ()):
             found[item.type] = _together(found.get(item.type, Bounds()), item)
     return found
+
+
+def overheads_of(classes: Iterable[RuntimeClass]) -> dict[str, ResourceList]:
+    """By RuntimeClass, what each pod of it costs besides its containers; classes without overhead are not."""
+    found = {
+        given(one.metadata.name, ""): given(given(one.overhead, Overhead()).pod_fixed, {}) for one in classes
+    }
+    return {name: overhead for name, overhead in found.items() if overhead}
 
 
 def adjusted(
