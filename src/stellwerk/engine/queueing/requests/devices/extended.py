@@ -37,7 +37,7 @@ class _Asked(Struct, frozen=True):
 
 def is_backed(workload: Workload, devices: Devices) -> bool:
     """Whether a container requests a resource that a class stands behind; limits alone do not count."""
-    return any(
+    return bool(devices.extended) and any(
         name in devices.extended and _is_extended(name) and quantity.nanos
         for pod_set in given(workload.spec.pod_sets, ())
         if not isinstance(pod_set.template.spec, UnsetType)
