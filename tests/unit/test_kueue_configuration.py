@@ -196,3 +196,21 @@ def test_a_job_without_a_queue_waits_for_one_if_all_jobs_are_managed(
     assert found["alone"]["reason"]["code"] == "Misconfigured"
     default = queue().replace("name: gpus", "name: default").partition("---\n")[2]
     assert answers(capsys, tmp_path, default, alone)["alone"]["localQueue"] == "default"
+
+
+def test_all_gates_of_a_stage_are_set_but_those_with_a_name() -> None:
+    alpha = feature_gates({"AllAlpha": True, "QuotaCheckStrategy": False})
+    assert alpha.concurrent_admission and not alpha.quota_check_strategy
+    beta = feature_gates({"AllBeta": False, "PartialAdmission": True})
+    assert beta.partial_admission and not beta.topology_aware_scheduling and not beta.tas_balanced_placement
+
+
+def test_a_gate_that_is_on_without_one_that_it_needs_is_refused_there(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    text = HEAD + "featureGates: {KueueDRAIntegration: false}\n"
+    code, _, err = run(capsys, write(tmp_path, FLAVOR, queue(), text, job("a")))
+    assert code == 2 and "featureGates.KueueDRAIntegration" in err
+    off = "KueueDRAIntegrationExtendedResource: false, KueueDRAIntegrationPartitionableDevices: false"
+    text = text.replace("}", f", {off}}}")
+    assert answers(capsys, tmp_path, text, job("a"))["a"]["state"] == "Admitted"

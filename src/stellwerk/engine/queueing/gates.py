@@ -10,6 +10,8 @@ from msgspec import Struct
 
 from stellwerk.catalog.kueue import kueue_facts
 
+_ALL_OF = {"alpha": "AllAlpha", "beta": "AllBeta"}
+ALL = frozenset(_ALL_OF.values())  # They set all gates of a stage that are not set by name.
 _WRITTEN = {"tas": "TAS", "dra": "DRA"}
 
 
@@ -65,14 +67,21 @@ def feature_gates(changes: Mapping[str, bool] | None = None) -> FeatureGates:
     return _gates(tuple(sorted((changes or {}).items())))
 
 
+def written_values(changes: Mapping[str, bool]) -> dict[str, bool]:
+    """Each gate as it is set, whatever it needs: by its own name, by all of its stage, or by default."""
+    return {
+        gate.name: changes.get(gate.name, changes.get(_ALL_OF.get(gate.stage, ""), gate.default))
+        for gate in kueue_facts().gates
+    }
+
+
 @cache
 def _gates(changes: tuple[tuple[str, bool], ...]) -> FeatureGates:
     known = {gate.name: gate for gate in kueue_facts().gates}
-    on = {name: gate.default for name, gate in known.items()}
-    for name, value in changes:
-        if name not in known:
+    for name, _ in changes:
+        if name not in known and name not in ALL:
             raise ValueError(name)
-        on[name] = value
+    on = written_values(dict(changes))
 
     def enabled(name: str) -> bool:
         return on[name] and all(map(enabled, known[name].needs))

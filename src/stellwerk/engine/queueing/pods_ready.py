@@ -25,7 +25,7 @@ BLOCKED = "WaitingForPodsReady"
 BLOCKED_MESSAGE = "waiting for all admitted workloads to be in PodsReady condition"
 _LIMIT_MESSAGE = "exceeding the maximum number of re-queuing retries"
 _OLD_REASON = "PodsReady"  # Of Kueue before 0.11, for a start that is waited for.
-_NO_CAP = (2**63 - 1) // 2
+_NO_CAP = 2**62  # Half of what a duration can be, as a float.
 
 
 class PodsReady(Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from stellwerk.api.checks.names import check_time
 from stellwerk.api.duration import parse_time
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups import kueue
@@ -48,6 +49,7 @@ def queued_objects(
     Raises InvalidInput for a Job of which Kueue could make no Workload, and if nothing waits.
     """
     found = [one.object for one in manifests]
+    _check_ages(manifests)
     written = _of(found, Workload)
     now = at if at is not None else _latest([*written, *_of(found, Job)])
     workloads = [*written, *_of_jobs(manifests, written, jobs or ManagedJobs())]
@@ -74,6 +76,15 @@ def queued_objects(
         ),
     )
     return Queued(objects, now)
+
+
+def _check_ages(manifests: Sequence[Manifest]) -> None:
+    """Of two DeviceClasses with one extended resource the newer one counts."""
+    for manifest in manifests:
+        if isinstance(manifest.object, DeviceClass):
+            created = given(manifest.object.metadata.creation_timestamp, "")
+            if created:
+                check_time(manifest, "metadata.creationTimestamp", created)
 
 
 def _of(objects: Sequence[Struct | None], kind: type[T]) -> list[T]:

@@ -25,7 +25,7 @@ from stellwerk.api.selection import selects
 from stellwerk.api.yaml_events import key_path
 from stellwerk.catalog.kueue import kueue_facts
 from stellwerk.engine.queueing.configuration.device_classes import mapping_refusals
-from stellwerk.engine.queueing.gates import FeatureGates
+from stellwerk.engine.queueing.gates import ALL, FeatureGates, written_values
 from stellwerk.engine.queueing.jobs.managed import FRAMEWORKS, KUBE_SYSTEM, KUEUE_SYSTEM, NAMESPACE_NAME
 from stellwerk.engine.queueing.preemption.fair import FINAL, INITIAL
 
@@ -39,9 +39,11 @@ _BY_PRESENCE, _BY_VALUE = ("Exists", "DoesNotExist"), ("In", "NotIn")
 def gate_refusals(changes: Mapping[str, bool]) -> Iterator[Refusal]:
     """Feature gates that there are not, that are fixed, or that are on without one that they need."""
     known = {gate.name: gate for gate in kueue_facts().gates}
-    on = {name: changes.get(name, gate.default) for name, gate in known.items()}
+    on = written_values(changes)
     for name, value in sorted(changes.items()):
         path = key_path("featureGates", name)
+        if name in ALL:
+            continue
         if name not in known:
             yield Refusal(
                 code=CODE,
