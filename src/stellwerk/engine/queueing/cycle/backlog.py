@@ -5,8 +5,8 @@ then priority, queue time, UID.
 Source: kueue pkg/cache/queue/cluster_queue.go, pending_workloads.go, second_pass_queue.go.
 """
 
-from bisect import insort
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -76,11 +76,14 @@ class Pending(Struct, frozen=True, kw_only=True):
 
     def with_active(self, waiting: Waiting) -> "Pending":
         """One more to be tried, if it is not among them."""
-        if any(one.info.key == waiting.info.key for one in self.active):
-            return self
-        ordered = list(self.active)
-        insort(ordered, waiting, key=_order)
-        return replace(self, active=tuple(ordered))
+        active, place = self.active, bisect_left(self.active, waiting.order, key=_order)
+        if place < len(active) and active[place].order == waiting.order:
+            return self  # An order ends in the key.
+        return replace(self, active=(*active[:place], waiting, *active[place:]))
+
+    def with_all_active(self, waiting: Sequence[Waiting]) -> "Pending":
+        """The same of many that are not among them."""
+        return replace(self, active=tuple(sorted((*self.active, *waiting), key=_order)))
 
     def without(self, key: str) -> "Pending":
         """Less this workload."""

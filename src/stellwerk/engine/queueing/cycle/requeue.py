@@ -81,18 +81,23 @@ def reconsidered(backlog: Backlog, snapshot: Snapshot, queues: Iterable[str], no
 def _trees_of(snapshot: Snapshot, queues: Iterable[str]) -> set[str]:
     tree = snapshot.tree
     roots = {tree.root(tree.queues[name]) for name in queues if name in tree.queues}
-    return {name for name, node in tree.queues.items() if tree.root(node) in roots}
+    return {tree.names[node] for root in roots for node in tree.queues_of_root[root]}
 
 
 def _reconsidered(pending: Pending, snapshot: Snapshot, name: str, now: int) -> Pending:
+    if not pending.inadmissible:
+        return replace(pending, hopeless={}) if pending.hopeless else pending
     selector = given(snapshot.queues[name].spec.namespace_selector, None)
-    staying = {}
-    result = replace(pending, hopeless={}, inadmissible={})
+    selected: dict[str, bool] = {}
+    staying, moved = {}, []
     for key, waiting in pending.inadmissible.items():
-        labels = snapshot.namespaces.get(given(waiting.info.object.metadata.namespace, ""))
-        selected = labels is not None and selects(selector, labels)
-        if selected and backoff_is_over(waiting.info.object, now):
-            result = result.with_active(waiting)
+        workload = waiting.info.object
+        namespace = given(workload.metadata.namespace, "")
+        if namespace not in selected:
+            labels = snapshot.namespaces.get(namespace)
+            selected[namespace] = labels is not None and selects(selector, labels)
+        if selected[namespace] and backoff_is_over(workload, now):
+            moved.append(waiting)
         else:
             staying[key] = waiting
-    return replace(result, inadmissible=staying)
+    return replace(pending, hopeless={}, inadmissible=staying).with_all_active(moved)

@@ -64,6 +64,7 @@ class QuotaTree:
         "path",
         "potential",
         "queues",
+        "queues_of_root",
         "reach",
         "subtree",
         "weight",
@@ -84,6 +85,9 @@ class QuotaTree:
         self.active = [node.active for node in nodes]
         self.parent = [-1 if node.parent is None else self.cohorts[node.parent] for node in nodes]
         self._link(count)
+        self.queues_of_root: dict[int, list[int]] = {}  # All, also those that take no part in decisions.
+        for queue in range(count, len(nodes)):
+            self.queues_of_root.setdefault(self.root(queue), []).append(queue)
         self._empty_cells(len(nodes))
         below, down = self._wanted(nodes), sorted(range(len(nodes)), key=self._depth)
         lending: list[int | None] = []
