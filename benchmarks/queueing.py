@@ -147,11 +147,11 @@ class Replay(Struct):
 
 def run(scenario: Scenario, held_ms: int = 0) -> Replay:
     """All of its Workloads, until they have finished."""
-    snapshot = snapshot_of(_objects(scenario), Configuration())
+    snapshot = snapshot_of(objects_of(scenario), Configuration())
     replay = Replay(Queues(snapshot, (), START), Agenda(), {}, held_ms=held_ms)
     for at, kind, queue, number in _arrivals(scenario):
         replay.agenda.post(at, ("create", (kind, queue, number)))
-    made = {kind.name: _workload(kind) for kind in scenario.kinds}
+    made = {kind.name: workload_of(kind) for kind in scenario.kinds}
     while (due := replay.agenda.due()) is not None:
         replay.now = due
         what, subject = replay.agenda.pop()
@@ -228,7 +228,8 @@ def _names(scenario: Scenario) -> list[str]:
     return [f"cq-{cohort}-{queue}" for cohort in range(scenario.cohorts) for queue in range(scenario.queues)]
 
 
-def _workload(kind: Kind) -> Workload:
+def workload_of(kind: Kind) -> Workload:
+    """One of its kind, without name and queue."""
     requests = {"cpu": f"{kind.cpu_m}m"}
     pod_set: Json = {
         "name": "main",
@@ -240,7 +241,8 @@ def _workload(kind: Kind) -> Workload:
     return _typed("Workload", "", {"priority": kind.priority, "podSets": [pod_set]}, Workload)
 
 
-def _objects(scenario: Scenario) -> Objects:
+def objects_of(scenario: Scenario) -> Objects:
+    """Its queues, and nodes."""
     quota = {"name": "cpu", "nominalQuota": str(QUOTA), "borrowingLimit": "100"}
     group = {"coveredResources": ["cpu"], "flavors": [{"name": "flavor", "resources": [quota]}]}
     spec = {

@@ -52,18 +52,24 @@ class Queues:
         self._batches: dict[int, tuple[int, str]] = {}  # By root: when, and a ClusterQueue of the tree.
         self._next_cycle = now
         self._backoff = 0
+        self._heads: bool | None = None  # Whether anybody may be tried; None: it is to be looked up.
 
     def create(self, workload: Workload, now: int) -> Workload:
         """A Workload was made; returns it as it is written then."""
+        self._heads = self._heads or None
         return arrive(self.state, workload, now)
 
     def release(self, keys: Iterable[str], now: int) -> None:
         """The owners of these evicted workloads have stopped: they wait again."""
+        self._heads = self._heads or None
         self._free(release(self.state, keys, now), now)
 
     def leave(self, keys: Iterable[str], now: int) -> None:
         """These have finished or were deleted."""
-        self._free(leave(self.state, keys), now)
+        names = list(keys)
+        if not self.state.holders.keys() >= set(names):
+            self._heads = None  # One of them waited, and may have been the only one.
+        self._free(leave(self.state, names), now)
 
     def due(self) -> int | None:
         """When something is to be done; None: only after something else happens."""
@@ -77,10 +83,12 @@ class Queues:
         """What is due: parked workloads are looked at again, and a cycle, if there is anybody to try."""
         ready = [root for root, (at, _) in self._batches.items() if at <= now]
         if ready:
+            self._heads = self._heads or None
             reconsider(self.state, [self._batches.pop(root)[1] for root in ready], now)
         if now < self._next_cycle or not (self._has_heads() or self._has_second_pass(now)):
             return None
         decision = decide(self.state, now)
+        self._heads = None
         timing = self._timing
         if decision.admitted:
             self._backoff = 0
@@ -95,11 +103,13 @@ class Queues:
             self._batches.setdefault(tree.root(tree.queues[name]), (now + self._timing.batch, name))
 
     def _has_heads(self) -> bool:
-        activity = self.state.snapshot.activity
-        return any(
-            pending.active and name in activity and activity[name].status == ACTIVE
-            for name, pending in self.state.backlog.queues.items()
-        )
+        if self._heads is None:
+            activity = self.state.snapshot.activity
+            self._heads = any(
+                pending.active and name in activity and activity[name].status == ACTIVE
+                for name, pending in self.state.backlog.queues.items()
+            )
+        return self._heads
 
     def _has_second_pass(self, now: int) -> bool:
         return any(one.ready_at <= now for one in self.state.backlog.second_pass.values())

@@ -15,6 +15,7 @@ from stellwerk.engine.queueing.queue import Queue
 from stellwerk.engine.queueing.quota.ledger import Charges, Ledger
 from stellwerk.engine.queueing.requests.total import WorkloadInfo
 from stellwerk.engine.queueing.snapshot import Holding, Snapshot
+from stellwerk.engine.queueing.standing import Standing
 from stellwerk.engine.topology.assignment.decision import DomainUsage
 
 NOT_NOMINATED, SKIPPED, GATED, EVICTED, ASSUMED = "", "skipped", "preemptionGated", "evicted", "assumed"
@@ -85,18 +86,22 @@ class World:
         self.skipped: dict[str, int] = {}
         self.recomputed: dict[str, dict[str, int]] = {}
 
-    def preemptor(self) -> Preemptor:
-        """What searches for targets share now."""
+    def preemptor(self, standing: Standing | None = None) -> Preemptor:
+        """What searches for targets of a workload share now."""
         return Preemptor(
-            snapshot=self.snapshot, ledger=self.ledger, now=self.now, local_usage=self.local_usage or None
+            snapshot=self.snapshot,
+            ledger=self.ledger,
+            now=self.now,
+            local_usage=self.local_usage or None,
+            standing=standing,
         )
 
-    def question_cycle(self) -> Cycle:
+    def question_cycle(self, preemptor: Preemptor) -> Cycle:
         """What the flavor assigner needs now."""
         return Cycle(
             snapshot=self.snapshot,
             ledger=self.ledger,
-            oracle=oracle_of(self.preemptor()),
+            oracle=oracle_of(preemptor),
             find_topology=self.topologies.find,
         )
 
