@@ -19,7 +19,6 @@ from stellwerk.engine.queueing.cycle.backlog import (
     Backlog,
     Pending,
     Waiting,
-    backoff_is_over,
     cluster_queue_of,
     is_admissible,
     is_parent,
@@ -156,7 +155,7 @@ def wait(state: State, workload: Workload, now: int) -> None:
         return
     waiting = waiting_of(workload, name, snapshot)
     pending = state.backlog.queues.get(name, Pending())
-    if backoff_is_over(workload, now) and not _is_hopeless(snapshot, name, pending, waiting):
+    if now >= waiting.not_before and not _is_hopeless(snapshot, name, pending, waiting):
         pending = pending.with_active(waiting)
     else:
         pending = replace(pending, inadmissible={**pending.inadmissible, waiting.info.key: waiting})

@@ -31,6 +31,7 @@ ALLOWED_FLAVORS = "kueue.x-k8s.io/workload-allowed-resource-flavors"
 PARENT_LABEL = "kueue.x-k8s.io/concurrent-admission-parent"
 BEST_EFFORT_FIFO, STRICT_FIFO = "BestEffortFIFO", "StrictFIFO"
 SECOND_PASS_FIRST_NS, SECOND_PASS_MOST = 1_000_000_000, 30
+NEVER = 2**63 - 1
 Shape = bytes  # What decides which flavors a workload gets; equal ones get the same answer.
 
 
@@ -51,12 +52,14 @@ class Progress(Struct, frozen=True, kw_only=True):
 class Waiting(Struct, frozen=True, kw_only=True):
     """A workload that waits. `order` puts it in its queue; `passes`: how often a second pass was tried.
 
-    `problem`: why its requests are not valid, whatever the quota; mostly empty.
+    `problem`: why its requests are not valid, whatever the quota; mostly empty. `not_before`: when (ns) it
+    may be tried again; mostly 0.
     """
 
     info: WorkloadInfo
     standing: Standing
     problem: str
+    not_before: int
     order: tuple[int, int, str, str]
     shape: Shape | None
     progress: Progress | None = None
@@ -157,6 +160,7 @@ def waiting_of(
         info=info,
         standing=standing,
         problem=_problem(complete, bounds),
+        not_before=backoff_ends(complete),
         order=(-standing.priority, standing.queue_time, standing.uid, info.key),
         shape=shape_of(info, gates),
     )
@@ -213,13 +217,13 @@ def is_parent(workload: Workload) -> bool:
     return given(workload.metadata.labels, {}).get(PARENT_LABEL) == "true"
 
 
-def backoff_is_over(workload: Workload, now: int) -> bool:
-    """Whether an evicted workload may be tried again at `now` (ns)."""
+def backoff_ends(workload: Workload) -> int:
+    """From when on (ns) an evicted workload may be tried again; NEVER: not before somebody says so."""
     if any(one.type == "Requeued" and one.status == "False" for one in conditions_of(workload)):
-        return False
+        return NEVER
     state = given(given(workload.status, WorkloadStatus()).requeue_state, RequeueState())
     at = given(state.requeue_at, "")
-    return not at or now >= parse_time(at)
+    return parse_time(at) if at else 0
 
 
 def shape_of(info: WorkloadInfo, gates: FeatureGates) -> Shape | None:

@@ -116,4 +116,5 @@ def _head(pending: Pending, snapshot: Snapshot, name: str, usage: Mapping[str, f
 
 
 def _without_head(pending: Pending, head: Waiting) -> Pending:
-    return replace(pending, active=tuple(one for one in pending.active if one is not head))
+    place = next(i for i, one in enumerate(pending.active) if one is head)
+    return replace(pending, active=(*pending.active[:place], *pending.active[place + 1 :]))
