@@ -34,7 +34,7 @@ from stellwerk.engine.queueing.cycle.status import (
     with_release,
     with_replacement,
 )
-from stellwerk.engine.queueing.requests.total import workload_info, workload_key
+from stellwerk.engine.queueing.requests.total import WorkloadInfo, workload_info, workload_key
 from stellwerk.engine.queueing.snapshot import Holding, Snapshot, holds_quota
 
 SECOND = 1_000_000_000
@@ -87,17 +87,17 @@ def decide(state: State, now: int) -> Decision:
     decision = admit(state.snapshot, state.backlog, now)
     state.backlog = decision.backlog
     gone: list[Holding] = []
-    new: list[Workload] = []
+    new: list[WorkloadInfo] = []
     for admitted in decision.admitted:
         gone += [*_held(state, admitted.key), *_replace_slice(state, admitted, now)]
-        new.append(_write_admission(state, admitted, now))
+        new.append(replace(admitted.info, object=_write_admission(state, admitted, now)))
     for evicted in decision.evicted:
         if not evicted.ongoing:
             held = _held(state, evicted.key)
             gone += held
             changed = with_eviction(state.workloads[evicted.key], evicted, now)
             state.workloads[evicted.key] = changed
-            new += [changed] if held else []
+            new += [replace(one.info, object=changed) for one in held]
     for answer in decision.not_admitted:
         workload = state.workloads[answer.key]
         state.workloads[answer.key] = with_pending(workload, answer, state.snapshot.gates, now)
@@ -164,7 +164,9 @@ def wait(state: State, workload: Workload, now: int) -> None:
 
 def hold(state: State, workloads: Iterable[Workload]) -> None:
     """These hold the quota that their status says, of ClusterQueues that are there."""
-    _move(state, [], [one for one in workloads if _queue_of(one) in state.snapshot.queues])
+    counting = state.snapshot.configuration.counting
+    infos = [workload_info(one, counting) for one in workloads]
+    _move(state, [], [one for one in infos if one.cluster_queue in state.snapshot.queues])
 
 
 def checked(snapshot: Snapshot, workload: Workload, now: int) -> Workload:
@@ -211,11 +213,6 @@ def _held(state: State, key: str) -> list[Holding]:
     return [] if found is None else [found]
 
 
-def _queue_of(workload: Workload) -> str:
-    admission = given(given(workload.status, WorkloadStatus()).admission, None)
-    return "" if admission is None else admission.cluster_queue
-
-
 def _free(state: State, holdings: list[Holding]) -> list[str]:
     """Without these; that quota came free is counted."""
     if not holdings:
@@ -229,11 +226,10 @@ def _free(state: State, holdings: list[Holding]) -> list[str]:
     return [one.info.cluster_queue for one in holdings]
 
 
-def _move(state: State, gone: list[Holding], new: list[Workload]) -> None:
+def _move(state: State, gone: list[Holding], new: list[WorkloadInfo]) -> None:
     """Others hold quota and places from now on."""
     snapshot = state.snapshot
-    counting = snapshot.configuration.counting
-    added = [snapshot.holding(workload_info(one, counting)) for one in new]
+    added = [snapshot.holding(one) for one in new]
     for one in gone:
         state.holders.pop(one.info.key, None)
     for one in added:

@@ -58,6 +58,7 @@ class World:
     """
 
     __slots__ = (
+        "_after",
         "admitted",
         "backlog",
         "evicted",
@@ -81,6 +82,7 @@ class World:
         self.topologies = Topologies(snapshot.places, snapshot.gates)
         self.later, self.places_later = self.ledger.copy(), self.topologies.copy()
         self.preempted: dict[str, Holding] = {}
+        self._after: tuple[Snapshot, int] = (snapshot, 0)  # Without so many of them.
         self.admitted: list[Admitted] = []
         self.evicted: list[Evicted] = []
         self.skipped: dict[str, int] = {}
@@ -134,6 +136,14 @@ class World:
             if holding.info.key not in self.preempted:
                 self.preempted[holding.info.key] = holding
                 self._free(holding)
+
+    def after_preemptions(self) -> tuple[Snapshot, Ledger, Topologies]:
+        """The moment as it is once all who are preempted in this cycle are gone."""
+        snapshot, count = self._after
+        if count < len(self.preempted):
+            snapshot = snapshot.changed(removed=list(self.preempted.values())[count:])
+            self._after = snapshot, len(self.preempted)
+        return snapshot, self.later, self.places_later
 
     def fits(self, usage: Usage, targets: Iterable[Target]) -> tuple[bool, bool]:
         """Whether it fits once these and all who are preempted are gone; and whether only a place lacks."""
