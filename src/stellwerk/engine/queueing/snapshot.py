@@ -43,7 +43,7 @@ from stellwerk.engine.queueing.amounts import FlavorResource, quota_amount
 from stellwerk.engine.queueing.gates import FeatureGates, feature_gates
 from stellwerk.engine.queueing.jobs.managed import ManagedJobs
 from stellwerk.engine.queueing.local_usage import AdmissionFairSharing
-from stellwerk.engine.queueing.nodes import flavor_snapshots
+from stellwerk.engine.queueing.nodes import flavor_snapshots, overlapping, take
 from stellwerk.engine.queueing.pods_ready import PodsReady
 from stellwerk.engine.queueing.queue import (
     Flavor,
@@ -55,7 +55,12 @@ from stellwerk.engine.queueing.queue import (
 )
 from stellwerk.engine.queueing.quota.ledger import Charges, Ledger
 from stellwerk.engine.queueing.quota.tree import Quota, QuotaNode, QuotaTree, cyclic_cohorts
-from stellwerk.engine.queueing.requests.devices.claimed import Claimed, claimed_devices, needs_devices
+from stellwerk.engine.queueing.requests.devices.claimed import (
+    Claimed,
+    claimed_devices,
+    needs_devices,
+    question_of,
+)
 from stellwerk.engine.queueing.requests.devices.claims import Rules
 from stellwerk.engine.queueing.requests.devices.cluster import Devices
 from stellwerk.engine.queueing.requests.devices.mapping import DeviceClasses
@@ -128,8 +133,9 @@ class Holding(Struct, frozen=True):
 class Snapshot(Struct, frozen=True, kw_only=True):
     """One moment. `queues` holds all ClusterQueues, `activity` whether each admits.
 
-    `held`: by ClusterQueue, then by key, who holds quota of it. `local_queues` by namespace/name. `places`:
-    what the nodes of the flavors with a topology have free. `namespaces`: their labels. `bounds`: of
+    `held`: by ClusterQueue, then by key, who holds quota of it; `used`: what they use together.
+    `local_queues` by namespace/name. `places`: what the nodes of the flavors with a topology have free;
+    `shared_places`: flavors that may have nodes in common. `namespaces`: their labels. `bounds`: of
     namespaces, by type, what LimitRanges say. `overheads`: of pods, by their RuntimeClass. `devices`: what
     claims are counted by.
     """
@@ -140,10 +146,12 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     activity: Mapping[str, Activity]
     flavors: Mapping[str, Flavor]
     held: Mapping[str, dict[str, Holding]]
+    used: Ledger
     local_queues: Mapping[str, LocalQueue]
     priority_classes: Mapping[str, WorkloadPriorityClass]
     topologies: Mapping[str, Topology]
     places: Mapping[str, FlavorSnapshot]
+    shared_places: tuple[str, ...] = ()
     namespaces: Mapping[str, Mapping[str, str]] = {}
     bounds: Mapping[str, Mapping[str, Bounds]] = {}
     overheads: Mapping[str, ResourceList] = {}
@@ -155,12 +163,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         return self.configuration.counting.gates
 
     def ledger(self) -> Ledger:
-        """A ledger with the usage of all that holds quota."""
-        ledger = Ledger(self.tree)
-        for holdings in self.held.values():
-            for holding in holdings.values():
-                ledger.add(holding.charges)
-        return ledger
+        """A ledger with the usage of all that holds quota, to be changed at will."""
+        return self.used.copy()
 
     def holding(self, info: WorkloadInfo) -> Holding:
         """A workload as one that holds what its `info` says, of its ClusterQueue."""
@@ -176,19 +180,31 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         """What the devices of a pending Workload, as it is written, count as; or why it may not wait."""
         if not needs_devices(workload, self.devices, self.gates):
             return {}
-        rules = Rules(self.configuration.device_classes, self.gates)
-        return claimed_devices(self.adjusted(workload), self.devices, rules)
+        complete, configuration = self.adjusted(workload), self.configuration
+        asked = (id(configuration), question_of(complete))
+        if asked not in self.devices.memo:
+            rules = Rules(configuration.device_classes, self.gates)
+            # The configuration is kept too, so that its id stays its own.
+            known = (configuration, claimed_devices(complete, self.devices, rules))
+            self.devices.memo[asked] = known
+        answer: Claimed | Refused = self.devices.memo[asked][1]
+        return answer
 
     def changed(self, added: Iterable[Holding] = (), removed: Iterable[Holding] = ()) -> "Snapshot":
-        """The same moment with other workloads that hold quota; all else is shared, also `places`."""
+        """The same moment with other workloads that hold quota and places; all else is shared."""
         gone, new = tuple(removed), tuple(added)
         names = {holding.info.cluster_queue for holding in (*gone, *new)}
         held = {**self.held, **{name: dict(self.held[name]) for name in names}}
+        used, places = self.used.copy(), dict(self.places)
         for holding in gone:
-            held[holding.info.cluster_queue].pop(holding.info.key, None)
+            if held[holding.info.cluster_queue].pop(holding.info.key, None) is not None:
+                used.remove(holding.charges)
+                take(places, holding.info, self.shared_places, free=True)
         for holding in new:
             held[holding.info.cluster_queue][holding.info.key] = holding
-        return replace(self, held=held)
+            used.add(holding.charges)
+            take(places, holding.info, self.shared_places)
+        return replace(self, held=held, used=used, places=places)
 
     def charges(self, queue: str, usage: Mapping[FlavorResource, int]) -> Charges:
         """A usage of a ClusterQueue as the ledger takes it."""
@@ -226,10 +242,12 @@ def snapshot_of(objects: Objects, configuration: Configuration) -> Snapshot:
         activity=activity,
         flavors=flavors,
         held=held,
+        used=_used(tree, held),
         local_queues={_key(one.metadata): one for one in objects.local_queues},
         priority_classes={_name(one.metadata): one for one in objects.priority_classes},
         topologies=topologies,
         places=flavor_snapshots(flavors.values(), objects.nodes, objects.pods, holders, configuration.gates),
+        shared_places=overlapping(flavors.values(), configuration.gates),
         namespaces={_name(one.metadata): given(one.metadata.labels, {}) for one in objects.namespaces},
         bounds=_bounds(objects.limit_ranges),
         overheads=overheads_of(objects.runtime_classes),
@@ -293,6 +311,14 @@ def _held(
             standing = standing_of(info, configuration.gates, configuration.by_creation)
             held[queue.name][info.key] = Holding(info, charges, standing)
     return held
+
+
+def _used(tree: QuotaTree, held: Mapping[str, Mapping[str, Holding]]) -> Ledger:
+    ledger = Ledger(tree)
+    for holdings in held.values():
+        for holding in holdings.values():
+            ledger.add(holding.charges)
+    return ledger
 
 
 def _queue(queue: ClusterQueue, tree: QuotaTree, flavors: Mapping[str, Flavor], known: Known) -> Queue:

@@ -3,13 +3,11 @@
 Source: kueue pkg/controller/core/workload_controller.go (Reconcile, markDRAInadmissible).
 """
 
-from collections.abc import Iterable
-
 from msgspec.structs import replace
 
 from stellwerk.api.groups.kueue_workload import Workload, WorkloadStatus
 from stellwerk.api.groups.meta import Condition, given
-from stellwerk.engine.queueing.cycle.backlog import cluster_queue_of, conditions_of, is_admissible
+from stellwerk.engine.queueing.cycle.backlog import cluster_queue_of, conditions_of
 from stellwerk.engine.queueing.cycle.decision import MISCONFIGURED, NotAdmitted
 from stellwerk.engine.queueing.cycle.status import time_text, with_pending
 from stellwerk.engine.queueing.gates import FeatureGates
@@ -23,27 +21,22 @@ _MOST = 32 * 1024  # Kubernetes' limit of a condition's message; Kueue cuts a lo
 _CUT = " ..."
 
 
-def with_devices_looked_at(
-    workloads: Iterable[Workload], snapshot: Snapshot, now: int
-) -> tuple[dict[str, Workload], dict[str, NotAdmitted]]:
-    """All Workloads by key, and the answer to each that would wait if its devices could be counted.
+def with_devices_looked_at(workload: Workload, snapshot: Snapshot, now: int) -> tuple[Workload, bool]:
+    """A Workload that would wait, as it is written once its devices are looked at, and whether it may.
 
     One whose devices can be counted loses the conditions of an earlier refusal. `now` in ns.
     """
-    found: dict[str, Workload] = {}
-    answers: dict[str, NotAdmitted] = {}
-    for workload in workloads:
-        key = workload_key(workload)
-        found[key] = workload
-        if not is_admissible(workload, snapshot.gates):
-            continue
-        claimed = snapshot.claimed(workload)
-        if isinstance(claimed, Refused):
-            answers[key] = _answer(key, cluster_queue_of(workload, snapshot) or "", claimed)
-            found[key] = with_refusal(workload, answers[key], snapshot.gates, now)
-        elif claimed:
-            found[key] = _cleared(workload)
-    return found, answers
+    claimed = snapshot.claimed(workload)
+    if isinstance(claimed, Refused):
+        key, queue = workload_key(workload), cluster_queue_of(workload, snapshot) or ""
+        return with_refusal(workload, _answer(key, queue, claimed), snapshot.gates, now), False
+    return (_cleared(workload) if claimed else workload), True
+
+
+def refusal_of(workload: Workload) -> str:
+    """The message of QuotaReserved=False."""
+    found = (one for one in conditions_of(workload) if one.type == "QuotaReserved")
+    return next((given(one.message, "") for one in found if one.status == "False"), "")
 
 
 def is_refused(workload: Workload) -> bool:

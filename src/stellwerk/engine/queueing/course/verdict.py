@@ -7,14 +7,14 @@ from msgspec import Struct
 from stellwerk.api.groups.kueue_workload import Workload
 from stellwerk.api.groups.meta import given
 from stellwerk.engine.decision import Reason
-from stellwerk.engine.queueing.course.refused import is_refused
+from stellwerk.engine.queueing.course.refused import is_refused, refusal_of
 from stellwerk.engine.queueing.course.run import Course
 from stellwerk.engine.queueing.cycle.backlog import (
     ADMISSION_GATED_BY,
     STRICT_FIFO,
     Pending,
     Waiting,
-    backoff_is_over,
+    backoff_ends,
 )
 from stellwerk.engine.queueing.cycle.decision import (
     ADMISSION_GATED,
@@ -265,12 +265,12 @@ def _waiting(course: Course, workload: Workload, like: Mapping[str, NotAdmitted]
     key = workload_key(workload)
     queue = _queue_name(course.snapshot, workload)
     pending = course.backlog.queues.get(queue, Pending())
-    if is_refused(workload) and key in course.answers:
+    if is_refused(workload):
         return _Why(
             Reason(MISCONFIGURED, "the devices that it claims cannot be counted as quota"),
-            course.answers[key].message,
+            refusal_of(workload),
         )
-    if not backoff_is_over(workload, course.now):
+    if course.now < backoff_ends(workload):
         return _Why(Reason("BackOff", "it was evicted and may not be tried again yet"))
     answer = course.answers.get(key) or like.get(key)
     if answer is not None:

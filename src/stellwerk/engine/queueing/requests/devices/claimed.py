@@ -6,6 +6,10 @@ Source: kueue pkg/controller/core/workload_controller.go (handleDRA), pkg/dra/ex
 
 from collections.abc import Mapping
 
+import msgspec
+from msgspec import UnsetType
+
+from stellwerk.api.groups.core import PodSpec
 from stellwerk.api.groups.kueue_workload import Workload
 from stellwerk.api.groups.meta import given
 from stellwerk.api.quantity import Quantity
@@ -15,7 +19,7 @@ from stellwerk.engine.queueing.requests.devices.cluster import Devices
 from stellwerk.engine.queueing.requests.devices.extended import Replaced, is_backed, replaced
 from stellwerk.engine.queueing.requests.devices.problem import Problems, Refused, refused
 from stellwerk.engine.queueing.requests.devices.sources import CAPACITY, COUNTER, charged
-from stellwerk.engine.queueing.requests.total import ClaimedDevices
+from stellwerk.engine.queueing.requests.total import ClaimedDevices, pod_set_name
 from stellwerk.engine.topology.assignment.fleet.pod import summed
 
 OFF = Refused("Workload uses DRA resources but the KueueDRAIntegration feature gate is not enabled")
@@ -61,6 +65,27 @@ def claimed_devices(workload: Workload, devices: Devices, rules: Rules) -> Claim
             return refused(shares)
         parts.append(shares)
     return _together(parts, instead.resources)
+
+
+def question_of(workload: Workload) -> bytes:
+    """What the answer depends on: Workloads with equal ones claim the same."""
+    pods = [
+        (
+            pod_set_name(one),
+            pod_claims(one.template.spec),
+            [] if isinstance(one.template.spec, UnsetType) else _resources(one.template.spec),
+        )
+        for one in given(workload.spec.pod_sets, ())
+    ]
+    question = (given(workload.metadata.namespace, ""), pods)
+    return msgspec.json.encode(question, enc_hook=str, order="deterministic")
+
+
+def _resources(spec: PodSpec) -> list[object]:
+    return [
+        [given(one.resources, None) for one in containers]
+        for containers in (given(spec.init_containers, ()), spec.containers)
+    ]
 
 
 def _together(parts: list[Added], instead: Mapping[str, frozenset[str]]) -> Claimed:

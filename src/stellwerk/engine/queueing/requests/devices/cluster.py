@@ -1,8 +1,9 @@
 """What a cluster has for claims: templates, DeviceClasses, ResourceSlices."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, field
 from msgspec.structs import replace
 
 from stellwerk.api.defaults import defaulted_template
@@ -38,13 +39,14 @@ class Slice(Struct, frozen=True, kw_only=True):
 class Devices(Struct, frozen=True, kw_only=True):
     """`templates` by namespace/name; `extended`: the class behind each extended resource.
 
-    `slices` in the order of their names.
+    `slices` in the order of their names. `memo`: answers to questions that were asked before, for `claimed`.
     """
 
     templates: Mapping[str, ResourceClaimSpec] = {}
     classes: Mapping[str, DeviceClass] = {}
     slices: tuple[Slice, ...] = ()
     extended: Mapping[str, str] = {}
+    memo: dict[tuple[int, bytes], Any] = field(default_factory=dict)
 
     def of_driver(self, driver: str) -> Iterator[Slice]:
         """The slices of a driver."""
