@@ -12,7 +12,7 @@ from stellwerk.api.checks.devices.claims import (
 )
 from stellwerk.api.checks.devices.slices import slice_refusals
 from stellwerk.api.checks.fleet import check_fleet, check_interference, check_period
-from stellwerk.api.checks.kueue.queues import queues_of
+from stellwerk.api.checks.kueue.queues import Queues, queues_of
 from stellwerk.api.checks.kueue.rules import kueue_refusals
 from stellwerk.api.checks.names import check_metadata, identity
 from stellwerk.api.checks.partition import check_partition_plan
@@ -50,8 +50,7 @@ def validate(manifests: Sequence[Manifest], *, devices: bool = True) -> None:
             _refuse_twice(manifest, first.setdefault(key, manifest))
         if devices:
             refuse_first(manifest, _device_refusals(manifest.object))
-        refuse_first(manifest, kueue_refusals(manifest, queues))
-        _check_object(manifest)
+        _check_object(manifest, queues)
 
 
 def _refuse_twice(manifest: Manifest, first: Manifest) -> None:
@@ -68,10 +67,13 @@ def _refuse_twice(manifest: Manifest, first: Manifest) -> None:
     )
 
 
-def _check_object(manifest: Manifest) -> None:
+def _check_object(manifest: Manifest, queues: Queues) -> None:
+    if not isinstance(manifest.object, Job):  # Of a Job kube-apiserver speaks first, and then the webhook.
+        refuse_first(manifest, kueue_refusals(manifest, queues))
     match manifest.object:
         case Job() as job:
             check_job(manifest, job)
+            refuse_first(manifest, kueue_refusals(manifest, queues))
         case Pod() as pod:
             check_pod(manifest, pod)
         case Deployment() as deployment:

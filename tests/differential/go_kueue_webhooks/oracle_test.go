@@ -21,6 +21,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/objectmeta"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apiextensions-apiserver/pkg/registry/customresource"
@@ -154,11 +155,16 @@ func judge(t *testing.T, scheme *runtime.Scheme, crds map[string]served, raw []b
 	if !ok {
 		t.Fatalf("no CRD of %s", kind)
 	}
-	metadata, _, _ := unstructured.NestedMap(object.Object, "metadata")
+	metadata, hasMetadata, _, err := objectmeta.GetObjectMetaWithOptions(object.Object, objectmeta.ObjectMetaOptions{})
+	if err != nil {
+		return decodeRefusal(err)
+	}
 	unknown := pruning.PruneWithOptions(object.Object, crd.structural, true, structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})
 	defaulting.PruneNonNullableNullsWithoutDefaults(object.Object, crd.structural)
-	if metadata != nil {
-		object.Object["metadata"] = metadata
+	if hasMetadata {
+		if err := objectmeta.SetObjectMeta(object.Object, metadata); err != nil {
+			return decodeRefusal(err)
+		}
 	}
 	defaulting.Default(object.Object, crd.structural)
 	answer := verdict{Unknown: unknown}

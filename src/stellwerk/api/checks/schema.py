@@ -55,7 +55,10 @@ class Flag(Struct, frozen=True, kw_only=True):
 
 
 class Amount(Struct, frozen=True, kw_only=True):
-    """A quantity: an integer or a text. With `decoded` the webhook has made a text of any number before."""
+    """A quantity: an integer or a text.
+
+    With `decoded` a mutating webhook has read it first, and written it anew: any number, spaces around it.
+    """
 
     decoded: bool = False
 
@@ -177,6 +180,7 @@ def _in_text(shape: Text, value: str, path: str) -> Iterator[Refusal]:
 
 def _in_amount(shape: Amount, value: Any, path: str) -> Iterator[Refusal]:
     text = value if isinstance(value, str) else str(value)
+    text = text.strip() if shape.decoded else text
     number = not isinstance(value, bool | str | list | dict) and (shape.decoded or isinstance(value, int))
     if (isinstance(value, str) or number) and _is_amount(text):
         return

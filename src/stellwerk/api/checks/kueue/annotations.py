@@ -110,7 +110,9 @@ def topology_refusals(path: str, annotations: Mapping[str, str]) -> Iterator[Ref
 
 def most_refusals(path: str, annotations: Mapping[str, str], count: int) -> Iterator[Refusal]:
     """A slice that is larger than the Job's `count` of pods; for annotations that are fine otherwise."""
-    sizes = {SLICE_SIZE: integer_of(annotations.get(SLICE_SIZE, "0"), 32) or 0}
+    sizes: dict[str, int] = {}
+    if SLICE_SIZE in annotations:
+        sizes[SLICE_SIZE] = integer_of(annotations[SLICE_SIZE], 32) or 0
     if LAYERS in annotations:
         sizes[LAYERS] = next((layer.size for layer in layers_of(annotations[LAYERS]) or ()), 0)
     for key, size in sizes.items():

@@ -12,7 +12,7 @@ from stellwerk.api.checks.devices.names import label_key_refusal
 from stellwerk.api.checks.kueue.shapes import SUBDOMAIN, TEXT
 from stellwerk.api.checks.refusal import Refusal, quoted
 from stellwerk.api.checks.schema import Amount, Fields, Items
-from stellwerk.api.groups.kueue import FairSharing, ResourceGroup, ResourceQuota
+from stellwerk.api.groups.kueue import FairSharing, FlavorQuotas, ResourceGroup, ResourceQuota
 from stellwerk.api.groups.meta import given
 from stellwerk.api.mismatch import shown
 from stellwerk.api.quantity import Quantity
@@ -58,16 +58,22 @@ def size_refusals(groups: Sequence[ResourceGroup]) -> Iterator[Refusal]:
 def group_refusals(groups: Sequence[ResourceGroup], parent: str | None) -> Iterator[Refusal]:
     """The webhooks' rules; `parent` is the field that would name the parent, where it is empty."""
     for i, group in enumerate(groups):
-        covered = given(group.covered_resources, ())
-        for j, resource in enumerate(covered):
+        for j, resource in enumerate(given(group.covered_resources, ())):
             yield from label_key_refusal(f"{GROUPS}[{i}].coveredResources[{j}]", resource)
         for j, flavor in enumerate(given(group.flavors, ())):
             path = f"{GROUPS}[{i}].flavors[{j}].resources"
-            for k, (quota, name) in enumerate(zip(given(flavor.resources, ()), covered, strict=False)):
-                if quota.name != name:
-                    yield _other_resources(f"{path}[{k}].name", flavor.resources, covered)
-                yield from _quota_refusals(f"{path}[{k}]", quota, parent)
+            yield from _flavor_refusals(path, flavor, group, parent)
     yield from _repeated(groups)
+
+
+def _flavor_refusals(
+    path: str, flavor: FlavorQuotas, group: ResourceGroup, parent: str | None
+) -> Iterator[Refusal]:
+    covered = given(group.covered_resources, ())
+    for k, (quota, name) in enumerate(zip(given(flavor.resources, ()), covered, strict=False)):
+        if quota.name != name:
+            yield _other_resources(f"{path}[{k}].name", flavor.resources, covered)
+        yield from _quota_refusals(f"{path}[{k}]", quota, parent)
 
 
 def weight_refusals(sharing: FairSharing | UnsetType) -> Iterator[Refusal]:
