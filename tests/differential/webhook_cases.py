@@ -1,6 +1,7 @@
 """Random manifests of Kueue's kinds and of Jobs: a good object, of which some fields are spoiled."""
 
 import copy
+import json
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -29,12 +30,12 @@ AMOUNTS: list[Any] = [
     "+3",
     ".5",
 ]
-BAD_AMOUNTS: list[Any] = [1.5, "x", "", "1 ", "1Kk", "--1", "1e", True, "0x1", "1.", "."]
-BAD_TEXTS = [
-    "", "A", "a_b", "a b", "-a", "a-", "a..b", "a/b", "a/b/c", "/a", "a/", "a" * 63, "a" * 64, "a" * 253, "a" * 254,
-    "a" * 317, "b/" + "a" * 63, "b/" + "a" * 64, "ä", "x\n", "1", "0", "-1", "None", "Never", "Any", "Exists", "true",
-    "Pending", "NoExecute", "2026-01-01T00:00:00Z",
-]  # fmt: skip
+BAD_AMOUNTS: list[Any] = [1.5, "x", "", "1 ", "1Kk", "--1", "1e", True, "0x1", "1.", ".", "1e1.5", "9" * 65]
+WORDS = (
+    "None Never Any Exists true Pending NoExecute 2026-01-01T00:00:00Z 1 0 -1 A a_b -a a- a..b a/b a/b/c /a ä"
+)
+LONG = ["a" * 63, "a" * 64, "a" * 253, "a" * 254, "a" * 317, "b/" + "a" * 63, "b/" + "a" * 64, "a" * 32769]
+BAD_TEXTS = ["", "a b", "x\n", *WORDS.split(), *LONG]
 BAD_NUMBERS: list[Any] = [-1, 0, 1, 2, 3, 100, 2**31 - 1, -(2**31), 2**31, 1.5, "1"]
 BAD_KINDS: list[Any] = [None, [], {}, "", 1, True, [1], {"a": "b"}, ["a"]]
 TIME = "2026-01-01T00:00:00Z"
@@ -103,18 +104,34 @@ def tolerations(draw: Draw) -> list[Json]:
 
 def conditions(draw: Draw) -> list[Json]:
     """Conditions of a status."""
-    kinds = some(draw, ["Active", "Admitted", "Evicted", "Finished"], 2)
     return [
-        {"type": kind, "status": draw.choice(["True", "False"]), "reason": "ByTest", "message": "", "lastTransitionTime": TIME}
-        for kind in kinds
-    ]  # fmt: skip
+        condition(kind, draw.choice(["True", "False"]))
+        for kind in some(draw, ["Active", "Admitted", "Evicted", "Finished"], 2)
+    ]
+
+
+def condition(kind: str, status: str) -> Json:
+    """A condition with all that its CRD requires."""
+    return {"type": kind, "status": status, "reason": "ByTest", "message": "", "lastTransitionTime": TIME}
+
+
+def crowd(draw: Draw) -> list[Json]:
+    """Resource groups about as large as they may be."""
+    found = []
+    for i in range(draw.choice([1, 4, 5])):
+        covered = [f"example.com/r{i}-{k}" for k in range(draw.choice([1, 8, 9, 52, 64, 65]))]
+        quotas = [{"name": name, "nominalQuota": 1} for name in covered]
+        count = draw.choice([1, 51, 52, 64, 65]) if len(covered) < 10 else draw.choice([1, 8, 9])
+        flavors = [{"name": f"f{i}-{j}", "resources": copy.deepcopy(quotas)} for j in range(count)]
+        found.append({"coveredResources": covered, "flavors": flavors})
+    return found
 
 
 def cluster_queue(draw: Draw) -> Json:
     """A ClusterQueue's spec and status."""
     spec: Json = {}
     maybe(draw, spec, "cohortName", lambda: draw.choice(NAMES))
-    spec["resourceGroups"] = groups(draw, "cohortName" in spec)
+    spec["resourceGroups"] = crowd(draw) if draw.random() < 0.02 else groups(draw, "cohortName" in spec)
     known = [flavor["name"] for group in spec["resourceGroups"] for flavor in group["flavors"]] or ["a"]
     preemption = {
         "reclaimWithinCohort": draw.choice(["Never", "LowerPriority", "Any"]),
@@ -206,6 +223,7 @@ def priority_class(draw: Draw) -> Json:
 def pods(draw: Draw, annotations: Json) -> Json:
     """A pod template."""
     asked = {name: draw.choice([1, "2", "4"]) for name in some(draw, RESOURCES[:3], 2)}
+    maybe(draw, asked, "pods", lambda: 1, 0.03)
     metadata = {
         "labels": {key: draw.choice(NAMES) for key in some(draw, KEYS, 2)},
         "annotations": annotations,
@@ -260,34 +278,21 @@ def workload_status(draw: Draw, pod_sets: list[Json]) -> Json:
     names = [one["name"] for one in pod_sets]
     status: Json = {"conditions": conditions(draw)}
     if draw.random() < 0.6:
-        status["conditions"].append(
-            {"type": "QuotaReserved", "status": "True", "reason": "QuotaReserved", "message": "", "lastTransitionTime": TIME}
-        )  # fmt: skip
-        maybe(
-            draw,
-            status,
-            "admission",
-            lambda: {"clusterQueue": "a", "podSetAssignments": [assignment(draw, one) for one in pod_sets]},
-            0.95,
-        )
-    maybe(
-        draw,
-        status,
-        "reclaimablePods",
-        lambda: [{"name": name, "count": draw.randint(0, 3)} for name in some(draw, names, 2)],
-        0.3,
-    )
-    updates = [
-        {"name": draw.choice([*names, "other"] if draw.random() < 0.1 else names), "labels": {"a": "b"}, "nodeSelector": {"zone": "x"},
-         "annotations": {"a/b": "any text"}, "tolerations": tolerations(draw)}
-    ]  # fmt: skip
-    check = {
-        "name": "a",
-        "state": draw.choice(["Pending", "Ready", "Retry", "Rejected"]),
-        "lastTransitionTime": TIME,
-        "message": "",
+        status["conditions"].append(condition("QuotaReserved", "True"))
+        given = {"clusterQueue": "a", "podSetAssignments": [assignment(draw, one) for one in pod_sets]}
+        maybe(draw, status, "admission", lambda: given, 0.95)
+    reclaimed = [{"name": name, "count": draw.randint(0, 3)} for name in some(draw, names, 2)]
+    maybe(draw, status, "reclaimablePods", lambda: reclaimed, 0.3)
+    update = {
+        "name": draw.choice([*names, "other"] if draw.random() < 0.1 else names),
+        "labels": {"a": "b"},
+        "nodeSelector": {"zone": "x"},
+        "annotations": {"a/b": "any text"},
+        "tolerations": tolerations(draw),
     }
-    maybe(draw, status, "admissionChecks", lambda: [{**check, "podSetUpdates": updates}], 0.3)
+    check = {"name": "a", "lastTransitionTime": TIME, "message": "", "podSetUpdates": [update]}
+    check["state"] = draw.choice(["Pending", "Ready", "Retry", "Rejected"])
+    maybe(draw, status, "admissionChecks", lambda: [check], 0.3)
     maybe(draw, status, "requeueState", lambda: {"count": 1, "requeueAt": TIME}, 0.2)
     maybe(draw, status, "clusterName", lambda: "one", 0.15)
     maybe(draw, status, "nominatedClusterNames", lambda: some(draw, ["one", "two"], 2), 0.15)
@@ -332,9 +337,15 @@ LAYERS = [
     '[{"topology":"example.com/block","size":4},{"topology":"example.com/rack","size":2}]',
     '[{"topology":"example.com/block","size":3},{"topology":"example.com/rack","size":2}]',
     '[{"topology":"zone","size":2},{"topology":"zone","size":2}]',
-    '[{"topology":"a b","size":0}]', '[{"size":1}]', "[]", "null", "{}", "x", '[{"topology":"zone","size":1}]',
-    '[{"topology":"zone","size":1},{"topology":"a","size":1},{"topology":"b","size":1},{"topology":"c","size":1}]',
-]  # fmt: skip
+    '[{"topology":"a b","size":0}]',
+    '[{"topology":"zone","size":1}]',
+    '[{"size":1}]',
+    json.dumps([{"topology": name, "size": 1} for name in "abcd"]),
+    "[]",
+    "null",
+    "{}",
+    "x",
+]
 JOB_ANNOTATIONS: dict[str, list[str]] = {
     f"{KUEUE}/job-min-parallelism": ["1", "2", "3", "0", "-1", "x", "", "+1", "4294967297", "1.5"],
     f"{KUEUE}/job-completions-equal-parallelism": ["true", "false", "T", "0", "yes", ""],
@@ -363,10 +374,12 @@ def job(draw: Draw) -> Json:
     """A Job with annotations for Kueue, one of three fit to be read."""
 
     def of(table: dict[str, list[str]], most: int) -> Json:
-        first = draw.random() < 0.4
+        first = draw.random() < 0.6
         return {
             key: values[0] if first else draw.choice(values)
-            for key, values in draw.sample(sorted(table.items()), draw.randint(0, most))
+            for key, values in draw.sample(
+                sorted(table.items()), min(draw.randint(0, most), draw.randint(0, most))
+            )
         }
 
     spec: Json = {"template": pods(draw, of(POD_ANNOTATIONS, 3))}
