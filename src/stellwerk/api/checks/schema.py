@@ -5,7 +5,8 @@ shape names is left alone, as the API server drops it; null is absent.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -34,10 +35,9 @@ class Text(Struct, frozen=True, kw_only=True):
 
 
 class Name(Struct, frozen=True, kw_only=True):
-    """A DNS-1123 subdomain of at most `most` characters, or a `label`."""
+    """A DNS-1123 subdomain, or a `label`: its form and its length are those of an object's name."""
 
     label: bool = False
-    most: int = 253
 
 
 class Moment(Struct, frozen=True, kw_only=True):
@@ -91,68 +91,51 @@ class Fields(Struct, frozen=True, kw_only=True):
 
 
 Shape = Text | Name | Moment | Whole | Flag | Amount | Table | Items | Fields
-_EXPECTED: dict[type, tuple[type | tuple[type, ...], str]] = {
-    Text: (str, "text"),
-    Name: (str, "text"),
-    Moment: (str, "text"),
-    Whole: (int, "an integer"),
-    Flag: (bool, "true or false"),
-    Table: (dict, "a mapping"),
-    Items: (list, "a list"),
-    Fields: (dict, "a mapping"),
-}
 
 
 def shape_refusals(shape: Shape, value: Any, path: str) -> Iterator[Refusal]:
     """What is refused in a value of JSON that should have this shape, in the order of the shape."""
-    if not isinstance(shape, Amount):
-        kind, expected = _EXPECTED[type(shape)]
-        if not isinstance(value, kind) or (isinstance(shape, Whole) and isinstance(value, bool)):
-            yield _other_kind(path, value, expected)
-            return
-    match shape:
-        case Fields():
-            yield from _in_fields(shape, value, path)
-        case Items():
-            yield from _in_items(shape, value, path)
-        case Table():
-            yield from _too_many(path, len(value), shape.most)
-            for key, item in value.items():
-                if item is not None:
-                    yield from shape_refusals(shape.of, item, key_path(path, str(key)))
-        case _:
-            yield from _in_scalar(shape, value, path)
+    wanted = _KINDS.get(type(shape))
+    if wanted is not None and (
+        not isinstance(value, wanted[0]) or (wanted[0] is int and isinstance(value, bool))
+    ):
+        yield _other_kind(path, value, wanted[1])
+        return
+    yield from _READERS[type(shape)](shape, value, path)
 
 
-def _in_scalar(shape: Shape, value: Any, path: str) -> Iterator[Refusal]:
-    match shape:
-        case Text():
-            yield from _in_text(shape, value, path)
-        case Name():
-            if not is_label(value) if shape.label else not is_subdomain(value):
-                yield from name_refusal(path, value, shape.label)
-            elif len(value) > shape.most:
-                yield _too_long(path, value, shape.most)
-        case Whole():
-            if shape.least is not None and value < shape.least:
-                yield Refusal(
-                    code="too-small",
-                    path=path,
-                    problem="{value} is less than {least}",
-                    fix="write {least} or more",
-                    values={"value": value, "least": shape.least},
-                )
-        case Amount():
-            yield from _in_amount(shape, value, path)
-        case Moment():
-            if not _is_time(value):
-                yield Refusal(
-                    code="no-time",
-                    path=path,
-                    problem="{value} is not a time",
-                    fix='write RFC 3339, such as "2026-01-31T08:00:00Z"',
-                    values={"value": quoted(value)},
-                )
+def _in_name(shape: Name, value: str, path: str) -> Iterator[Refusal]:
+    if not is_label(value) if shape.label else not is_subdomain(value):
+        yield from name_refusal(path, value, shape.label)
+
+
+def _in_whole(shape: Whole, value: int, path: str) -> Iterator[Refusal]:
+    if shape.least is not None and value < shape.least:
+        yield Refusal(
+            code="too-small",
+            path=path,
+            problem="{value} is less than {least}",
+            fix="write {least} or more",
+            values={"value": value, "least": shape.least},
+        )
+
+
+def _in_moment(_: Moment, value: str, path: str) -> Iterator[Refusal]:
+    if not _is_time(value):
+        yield Refusal(
+            code="no-time",
+            path=path,
+            problem="{value} is not a time",
+            fix='write RFC 3339, such as "2026-01-31T08:00:00Z"',
+            values={"value": quoted(value)},
+        )
+
+
+def _in_table(shape: Table, value: dict[str, Any], path: str) -> Iterator[Refusal]:
+    yield from _too_many(path, len(value), shape.most)
+    for key, item in value.items():
+        if item is not None and not _is_any_text(shape.of, item):
+            yield from shape_refusals(shape.of, item, key_path(path, str(key)))
 
 
 def _in_text(shape: Text, value: str, path: str) -> Iterator[Refusal]:
@@ -196,10 +179,11 @@ def _in_amount(shape: Amount, value: Any, path: str) -> Iterator[Refusal]:
 def _in_fields(shape: Fields, value: dict[str, Any], path: str) -> Iterator[Refusal]:
     for name in shape.required:
         if value.get(name) is None:
-            yield missing("missing", key_path(path, name), name)
+            yield missing("missing", f"{path}.{name}" if path else name, name)
     for name, of in shape.of.items():
-        if value.get(name) is not None:
-            yield from shape_refusals(of, value[name], key_path(path, name))
+        item = value.get(name)
+        if item is not None and not _is_any_text(of, item):
+            yield from shape_refusals(of, item, f"{path}.{name}" if path else name)
 
 
 def _in_items(shape: Items, value: list[Any], path: str) -> Iterator[Refusal]:
@@ -210,12 +194,15 @@ def _in_items(shape: Items, value: list[Any], path: str) -> Iterator[Refusal]:
         yield Refusal(
             code="empty", path=path, problem="the list is empty", fix="write at least one entry", values={}
         )
-    seen = set[tuple[str, ...]]()
     for i, item in enumerate(value):
         yield from shape_refusals(shape.of, item, f"{path}[{i}]")
-        if not shape.key:
-            continue
-        key = _key(shape, item)
+    if shape.key:
+        yield from _repeated(shape, value, path)
+
+
+def _repeated(shape: Items, value: list[Any], path: str) -> Iterator[Refusal]:
+    seen = set[tuple[str, ...]]()
+    for i, key in enumerate(_key(shape, item) for item in value):
         if key in seen:
             yield Refusal(
                 code="twice",
@@ -229,9 +216,18 @@ def _in_items(shape: Items, value: list[Any], path: str) -> Iterator[Refusal]:
 
 def _key(shape: Items, item: Any) -> tuple[str, ...]:
     if shape.key == ("",):
-        return (str(item),)
+        return (_word(item, ""),)
     fields = item if isinstance(item, dict) else {}
-    return tuple(str(shape.default if fields.get(name) is None else fields[name]) for name in shape.key)
+    return tuple(_word(fields.get(name), shape.default) for name in shape.key)
+
+
+def _word(value: Any, default: str) -> str:
+    return value if isinstance(value, str) else default
+
+
+def _is_any_text(shape: Shape, value: Any) -> bool:
+    """Whether a value is a text of which nothing is asked: most fields are, and need no look."""
+    return shape is ANY_TEXT and isinstance(value, str)
 
 
 def _too_many(path: str, count: int, most: int) -> Iterator[Refusal]:
@@ -265,6 +261,7 @@ def _other_kind(path: str, value: Any, expected: str) -> Refusal:
     )
 
 
+@lru_cache(maxsize=4096)
 def _is_time(text: str) -> bool:
     try:
         parse_time(text)
@@ -273,9 +270,34 @@ def _is_time(text: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)
 def _is_amount(text: str) -> bool:
     try:
         parse_quantity(text)
     except ValueError:
         return False
     return _AMOUNT.fullmatch(text) is not None
+
+
+ANY_TEXT = Text()
+_KINDS: dict[type, tuple[type, str]] = {
+    Text: (str, "text"),
+    Name: (str, "text"),
+    Moment: (str, "text"),
+    Whole: (int, "an integer"),
+    Flag: (bool, "true or false"),
+    Table: (dict, "a mapping"),
+    Items: (list, "a list"),
+    Fields: (dict, "a mapping"),
+}
+_READERS: dict[type, Callable[[Any, Any, str], Iterator[Refusal]]] = {
+    Text: _in_text,
+    Name: _in_name,
+    Moment: _in_moment,
+    Whole: _in_whole,
+    Flag: lambda *_: iter(()),
+    Amount: _in_amount,
+    Table: _in_table,
+    Items: _in_items,
+    Fields: _in_fields,
+}

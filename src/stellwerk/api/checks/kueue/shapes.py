@@ -9,7 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from stellwerk.api.checks.devices.names import label_key_refusal
 from stellwerk.api.checks.names import is_word, label_value_refusal
 from stellwerk.api.checks.refusal import Refusal, other_word
-from stellwerk.api.checks.schema import Amount, Fields, Flag, Items, Moment, Name, Table, Text, Whole
+from stellwerk.api.checks.schema import (
+    ANY_TEXT,
+    Amount,
+    Fields,
+    Flag,
+    Items,
+    Moment,
+    Name,
+    Table,
+    Text,
+    Whole,
+)
 from stellwerk.api.groups.core import Toleration
 from stellwerk.api.groups.meta import LabelSelector, LabelSelectorRequirement, given
 from stellwerk.api.mismatch import shown
@@ -23,7 +34,7 @@ STOP_POLICIES = ("None", "Hold", "HoldAndDrain")
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 MESSAGE = Text(most=32768)
 COUNT, NUMBER = Whole(least=0), Whole()
-TEXT, FLAG, MOMENT, AMOUNT = Text(), Flag(), Moment(), Amount()
+TEXT, FLAG, MOMENT, AMOUNT = ANY_TEXT, Flag(), Moment(), Amount()
 FAIR_SHARING = Fields(of={"weight": AMOUNT})
 CONDITION = Fields(
     of={
