@@ -21,6 +21,10 @@ from stellwerk.api.yaml_events import key_path
 _AMOUNT = re.compile(
     r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[KMGTPE]i|[numkMGTPE]|[eE][+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))?"
 )
+LABEL_KEY = (
+    r"([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
+    r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])"
+)
 # Long enough for any list in a CRD of Kueue; what is longer is refused before its items are looked at.
 _ANY = 1_000_000
 
@@ -152,13 +156,25 @@ def _in_text(shape: Text, value: str, path: str) -> Iterator[Refusal]:
             values={"least": shape.least},
         )
     elif shape.form and not re.fullmatch(shape.form, value):
-        yield Refusal(
-            code="no-form",
+        yield _other_form(path, value, shape.form)
+
+
+def _other_form(path: str, value: str, form: str) -> Refusal:
+    if form == LABEL_KEY:
+        return Refusal(
+            code="no-label-key",
             path=path,
-            problem="{value} does not have the form {form}",
-            fix="correct it",
-            values={"value": quoted(value), "form": shape.form},
+            problem="{key} is no key of a label",
+            fix="use at most 63 letters, digits, '-', '_' and '.', a letter or digit at both ends",
+            values={"key": quoted(value)},
         )
+    return Refusal(
+        code="no-form",
+        path=path,
+        problem="{value} does not have the form {form}",
+        fix="write a text of this form",
+        values={"value": quoted(value), "form": form},
+    )
 
 
 def _in_amount(shape: Amount, value: Any, path: str) -> Iterator[Refusal]:

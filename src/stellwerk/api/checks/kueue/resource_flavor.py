@@ -11,7 +11,6 @@ from msgspec import UnsetType
 from stellwerk.api.checks.devices.names import label_key_refusal
 from stellwerk.api.checks.kueue.shapes import (
     EFFECTS,
-    LABEL_KEY,
     MOMENT,
     SUBDOMAIN,
     TEXT,
@@ -22,7 +21,7 @@ from stellwerk.api.checks.kueue.shapes import (
 )
 from stellwerk.api.checks.names import label_value_refusal
 from stellwerk.api.checks.refusal import Refusal, other_word, quoted
-from stellwerk.api.checks.schema import Fields, Items, Table, Text
+from stellwerk.api.checks.schema import LABEL_KEY, Fields, Items, Table, Text
 from stellwerk.api.groups.kueue import ResourceFlavor, ResourceFlavorSpec, Topology
 from stellwerk.api.groups.meta import given
 

@@ -11,6 +11,7 @@ from stellwerk.api.checks.names import is_word, label_value_refusal
 from stellwerk.api.checks.refusal import Refusal, other_word
 from stellwerk.api.checks.schema import (
     ANY_TEXT,
+    LABEL_KEY,
     Amount,
     Fields,
     Flag,
@@ -26,10 +27,6 @@ from stellwerk.api.groups.meta import LabelSelector, LabelSelectorRequirement, g
 from stellwerk.api.mismatch import shown
 
 SUBDOMAIN, LABEL = Name(), Name(label=True)
-LABEL_KEY = (
-    r"([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
-    r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])"
-)
 STOP_POLICIES = ("None", "Hold", "HoldAndDrain")
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 MESSAGE = Text(most=32768)
