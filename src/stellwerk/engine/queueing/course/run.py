@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from stellwerk.api.groups.kueue_workload import Workload, WorkloadStatus
 from stellwerk.api.groups.meta import given
 from stellwerk.engine.queueing.activity import checks_for
+from stellwerk.engine.queueing.course.arrivals import with_arrival
 from stellwerk.engine.queueing.cycle.admit import admit, with_second_pass
 from stellwerk.engine.queueing.cycle.backlog import (
     Backlog,
@@ -21,7 +22,6 @@ from stellwerk.engine.queueing.cycle.backlog import (
     backlog_of,
     backoff_is_over,
     cluster_queue_of,
-    is_admissible,
     waiting_of,
 )
 from stellwerk.engine.queueing.cycle.decision import Admitted, Decision, Evicted, NotAdmitted
@@ -237,21 +237,8 @@ def _release(run: _Run, holdings: list[Holding]) -> None:
     queues = [one.info.cluster_queue for one in holdings]
     backlog = reconsidered(backlog, run.snapshot, queues, run.now)
     for one in holdings:
-        backlog = _waiting_again(run, backlog, run.workloads[one.info.key])
+        backlog = with_arrival(backlog, run.workloads[one.info.key], run.snapshot, run.now)
     run.backlog = backlog
-
-
-def _waiting_again(run: _Run, backlog: Backlog, workload: Workload) -> Backlog:
-    name = cluster_queue_of(workload, run.snapshot)
-    if name is None or not is_admissible(workload, run.snapshot.gates):
-        return backlog
-    waiting, pending = waiting_of(workload, name, run.snapshot), backlog.queues.get(name, Pending())
-    if backoff_is_over(workload, run.now):
-        pending = pending.with_active(waiting)
-    else:
-        parked = {**pending.inadmissible, waiting.info.key: waiting}
-        pending = replace(pending, inadmissible=parked)
-    return replace(backlog, queues={**backlog.queues, name: pending})
 
 
 def _queues(run: _Run) -> Iterable[Pending]:

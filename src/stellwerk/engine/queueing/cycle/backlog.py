@@ -76,11 +76,15 @@ class Pending(Struct, frozen=True, kw_only=True):
 
     def with_active(self, waiting: Waiting) -> "Pending":
         """One more to be tried, if it is not among them."""
-        if any(one.info.key == waiting.info.key for one in self.active):
+        if self.is_active(waiting.info.key):
             return self
         ordered = list(self.active)
         insort(ordered, waiting, key=_order)
         return replace(self, active=tuple(ordered))
+
+    def is_active(self, key: str) -> bool:
+        """Whether it is among those that are tried."""
+        return any(one.info.key == key for one in self.active)
 
     def without(self, key: str) -> "Pending":
         """Less this workload."""
@@ -148,7 +152,7 @@ def waiting_of(
         info=info,
         order=(
             -effective_priority(complete, gates),
-            queue_time(complete, gates),
+            queue_time(complete, gates, snapshot.configuration.requeuing_timestamp),
             given(complete.metadata.uid, ""),
             info.key,
         ),

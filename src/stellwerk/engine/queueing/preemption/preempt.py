@@ -62,7 +62,7 @@ def targets_for(
         snapshot=snapshot,
         ledger=preemptor.ledger,
         info=info,
-        standing=standing_of(info, snapshot.gates),
+        standing=standing_of(info, snapshot.gates, snapshot.configuration.requeuing_timestamp),
         queue=queue,
         charges=snapshot.charges(queue.name, usage),
         needed=needed,
