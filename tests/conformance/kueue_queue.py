@@ -66,7 +66,7 @@ def operations(case: Case) -> str | None:
     for one in waiting("workloadsToDelete"):
         pending = pending.without(one.info.key)
     parked = len(pending.inadmissible)
-    if raw["queueInadmissibleWorkloads"]:
+    if raw.get("queueInadmissibleWorkloads"):
         backlog = reconsidered(Backlog(queues={name: pending}), snapshot, [name], now)
         pending = backlog.queues[name]
     return first(
