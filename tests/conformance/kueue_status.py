@@ -39,7 +39,7 @@ def sync_admitted(case: Case) -> str | None:
 
 def max_retry_time(case: Case) -> str | None:
     """When the last of the checks may be asked again."""
-    checks = [typed(one, AdmissionCheckState) for one in case["input"]["checkStates"] or ()]
+    checks = [typed(one, AdmissionCheckState) for one in case["input"].get("checkStates") or ()]
     at = retry_time(checks)
     return unlike("retryTime", None if at is None else time_text(at), case["want"]["retryTime"])
 

@@ -61,9 +61,12 @@ def arrived(pending: Pending, waiting: Waiting, strategy: str, gates: FeatureGat
     parked, active = pending.inadmissible.get(key), pending.is_active(key)
     if parked is not None and not _may_matter(parked, waiting, gates):
         return _with_parked(pending, waiting)
-    left = {name: one for name, one in pending.inadmissible.items() if name != key}
-    others = tuple(one for one in pending.active if one.info.key != key) if active else pending.active
-    pending = replace(pending, inadmissible=left, active=others)
+    if parked is not None:
+        left = {name: one for name, one in pending.inadmissible.items() if name != key}
+        pending = replace(pending, inadmissible=left)
+    if active:
+        others = tuple(one for one in pending.active if one.info.key != key)
+        pending = replace(pending, active=others)
     known = strategy == BEST_EFFORT_FIFO and waiting.shape is not None and waiting.shape in pending.hopeless
     if not active and (known or not backoff_is_over(waiting.info.object, now)):
         return _with_parked(pending, waiting)

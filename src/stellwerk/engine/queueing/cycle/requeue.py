@@ -51,14 +51,20 @@ def requeued(pending: Pending, waiting: Waiting, why: Why, strategy: str, now: i
     flavors_left = waiting.progress is not None and waiting.progress.flavors_left
     parked = pending.inadmissible.get(key)
     if (at_once or flavors_left) and backoff_is_over(waiting.info.object, now):
-        left = {name: one for name, one in pending.inadmissible.items() if name != key}
-        return replace(pending, inadmissible=left).with_active(parked or waiting)
+        return _unparked(pending, key).with_active(parked or waiting)
     if parked is not None or pending.is_active(key):
         return pending
     pending = replace(pending, inadmissible={**pending.inadmissible, key: waiting})
     if best_effort and waiting.shape is not None and why in _HOPELESS:
         return _parked(pending, waiting.shape, why)
     return pending
+
+
+def _unparked(pending: Pending, key: str) -> Pending:
+    if key not in pending.inadmissible:
+        return pending
+    left = {name: one for name, one in pending.inadmissible.items() if name != key}
+    return replace(pending, inadmissible=left)
 
 
 def _parked(pending: Pending, shape: bytes, why: Why) -> Pending:
