@@ -13,7 +13,7 @@ from stellwerk.api.groups.kueue_workload import Workload
 from stellwerk.api.groups.meta import given
 from stellwerk.api.quantity import parse_quantity
 from stellwerk.engine.queueing.course.arrivals import arrived, with_arrival
-from stellwerk.engine.queueing.cycle.backlog import Backlog, Pending, Waiting, backoff_is_over, waiting_of
+from stellwerk.engine.queueing.cycle.backlog import Backlog, Pending, Waiting, backoff_ends, waiting_of
 from stellwerk.engine.queueing.cycle.heads import take_heads
 from stellwerk.engine.queueing.cycle.requeue import (
     FAILED_AFTER_NOMINATION,
@@ -162,7 +162,7 @@ def fair_head(case: Case) -> str | None:
 
 def backoff_expired(case: Case) -> str | None:
     """Whether a workload may be tried again."""
-    ours = backoff_is_over(typed(case["input"]["workload"], Workload), _now(case))
+    ours = _now(case) >= backoff_ends(typed(case["input"]["workload"], Workload))
     return unlike("result", ours, case["want"]["result"])
 
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec import UNSET
 
 from stellwerk.api.groups.kueue_workload import AdmissionCheckState, Workload
-from stellwerk.engine.queueing.cycle.backlog import backoff_is_over
+from stellwerk.engine.queueing.cycle.backlog import backoff_ends
 from stellwerk.engine.queueing.cycle.status import with_admitted, with_checks
 from stellwerk.engine.queueing.gates import feature_gates
 from stellwerk.engine.queueing.retries import (
@@ -121,9 +121,9 @@ def test_a_backoff_that_is_over_lets_the_workload_be_tried_again(reason: str) ->
     requeued = {"type": "Requeued", "status": "False", "reason": reason, "lastTransitionTime": AT}
     waits = workload(conditions=[requeued], requeueState={"count": 2, "requeueAt": SOON})
     assert with_backoff_finished(waits, NOW) is waits
-    assert not backoff_is_over(waits, NOW + 30 * SECOND)
+    assert backoff_ends(waits) > NOW + 30 * SECOND
     back = with_backoff_finished(waits, NOW + 30 * SECOND)
-    assert backoff_is_over(back, NOW + 30 * SECOND)
+    assert backoff_ends(back) <= NOW + 30 * SECOND
     assert back.status.requeue_state.count == 2
     assert [(one.status, one.reason) for one in back.status.conditions] == [("True", "BackoffFinished")]
 

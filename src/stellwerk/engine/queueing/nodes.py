@@ -32,16 +32,34 @@ def flavor_snapshots(
     with_levels = [flavor for flavor in flavors if flavor.levels]
     foreign = foreign_usage(pods) if with_levels else {}
     used = _used(held) if with_levels else {}
-    by_hostname = [flavor.name for flavor in with_levels if flavor.levels and flavor.levels[-1] == HOSTNAME]
-    overlapping = by_hostname if gates.tas_handle_overlapping_flavors else []
+    shared = overlapping(with_levels, gates)
     found = {}
     for flavor in with_levels:
         levels = flavor.levels or ()
         tree = build_tree(levels, nodes, flavor.labels, with_unready=gates.scheduler_library_integration)
         empty = take_snapshot(flavor.topology or "", tree, flavor.tolerations, foreign)
-        shares = overlapping if flavor.name in overlapping else [flavor.name]
+        shares = shared if flavor.name in shared else (flavor.name,)
         found[flavor.name] = empty.using([use for name in shares for use in used.get(name, ())])
     return found
+
+
+def overlapping(flavors: Iterable[Flavor], gates: FeatureGates) -> tuple[str, ...]:
+    """The flavors that may have nodes in common: what is held through one is missing in the others."""
+    if not (gates.topology_aware_scheduling and gates.tas_handle_overlapping_flavors):
+        return ()
+    return tuple(one.name for one in flavors if one.levels and one.levels[-1] == HOSTNAME)
+
+
+def take(
+    places: dict[str, FlavorSnapshot], info: WorkloadInfo, shared: tuple[str, ...], free: bool = False
+) -> None:
+    """Change `places` by what a workload with quota has there; `free`: it leaves them."""
+    if not places:
+        return
+    for flavor, uses in info.topology_usage().items():
+        for name in shared if flavor in shared else (flavor,):
+            if name in places:
+                places[name] = places[name].without(uses) if free else places[name].using(uses)
 
 
 def topology_gates(gates: FeatureGates) -> Gates:

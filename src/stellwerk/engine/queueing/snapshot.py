@@ -41,7 +41,7 @@ from stellwerk.engine.queueing.activity import (
 from stellwerk.engine.queueing.amounts import FlavorResource, quota_amount
 from stellwerk.engine.queueing.gates import FeatureGates, feature_gates
 from stellwerk.engine.queueing.local_usage import AdmissionFairSharing
-from stellwerk.engine.queueing.nodes import flavor_snapshots
+from stellwerk.engine.queueing.nodes import flavor_snapshots, overlapping, take
 from stellwerk.engine.queueing.queue import (
     Flavor,
     Group,
@@ -108,8 +108,9 @@ class Holding(Struct, frozen=True):
 class Snapshot(Struct, frozen=True, kw_only=True):
     """One moment. `queues` holds all ClusterQueues, `activity` whether each admits.
 
-    `held`: by ClusterQueue, then by key, who holds quota of it. `local_queues` by namespace/name. `places`:
-    what the nodes of the flavors with a topology have free. `namespaces`: their labels. `bounds`: of
+    `held`: by ClusterQueue, then by key, who holds quota of it; `used`: what they use together.
+    `local_queues` by namespace/name. `places`: what the nodes of the flavors with a topology have free;
+    `shared_places`: flavors that may have nodes in common. `namespaces`: their labels. `bounds`: of
     namespaces, by type, what LimitRanges say.
     """
 
@@ -119,10 +120,12 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     activity: Mapping[str, Activity]
     flavors: Mapping[str, Flavor]
     held: Mapping[str, dict[str, Holding]]
+    used: Ledger
     local_queues: Mapping[str, LocalQueue]
     priority_classes: Mapping[str, WorkloadPriorityClass]
     topologies: Mapping[str, Topology]
     places: Mapping[str, FlavorSnapshot]
+    shared_places: tuple[str, ...] = ()
     namespaces: Mapping[str, Mapping[str, str]] = {}
     bounds: Mapping[str, Mapping[str, Bounds]] = {}
 
@@ -132,12 +135,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         return self.configuration.counting.gates
 
     def ledger(self) -> Ledger:
-        """A ledger with the usage of all that holds quota."""
-        ledger = Ledger(self.tree)
-        for holdings in self.held.values():
-            for holding in holdings.values():
-                ledger.add(holding.charges)
-        return ledger
+        """A ledger with the usage of all that holds quota, to be changed at will."""
+        return self.used.copy()
 
     def holding(self, info: WorkloadInfo) -> Holding:
         """A workload as one that holds what its `info` says, of its ClusterQueue."""
@@ -146,15 +145,20 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         return Holding(info, charges, standing)
 
     def changed(self, added: Iterable[Holding] = (), removed: Iterable[Holding] = ()) -> "Snapshot":
-        """The same moment with other workloads that hold quota; all else is shared, also `places`."""
+        """The same moment with other workloads that hold quota and places; all else is shared."""
         gone, new = tuple(removed), tuple(added)
         names = {holding.info.cluster_queue for holding in (*gone, *new)}
         held = {**self.held, **{name: dict(self.held[name]) for name in names}}
+        used, places = self.used.copy(), dict(self.places)
         for holding in gone:
-            held[holding.info.cluster_queue].pop(holding.info.key, None)
+            if held[holding.info.cluster_queue].pop(holding.info.key, None) is not None:
+                used.remove(holding.charges)
+                take(places, holding.info, self.shared_places, free=True)
         for holding in new:
             held[holding.info.cluster_queue][holding.info.key] = holding
-        return replace(self, held=held)
+            used.add(holding.charges)
+            take(places, holding.info, self.shared_places)
+        return replace(self, held=held, used=used, places=places)
 
     def charges(self, queue: str, usage: Mapping[FlavorResource, int]) -> Charges:
         """A usage of a ClusterQueue as the ledger takes it."""
@@ -192,10 +196,12 @@ def snapshot_of(objects: Objects, configuration: Configuration) -> Snapshot:
         activity=activity,
         flavors=flavors,
         held=held,
+        used=_used(tree, held),
         local_queues={_key(one.metadata): one for one in objects.local_queues},
         priority_classes={_name(one.metadata): one for one in objects.priority_classes},
         topologies=topologies,
         places=flavor_snapshots(flavors.values(), objects.nodes, objects.pods, holders, configuration.gates),
+        shared_places=overlapping(flavors.values(), configuration.gates),
         namespaces={_name(one.metadata): given(one.metadata.labels, {}) for one in objects.namespaces},
         bounds=_bounds(objects.limit_ranges),
     )
@@ -257,6 +263,14 @@ def _held(
             standing = standing_of(info, configuration.gates, configuration.requeuing_timestamp)
             held[queue.name][info.key] = Holding(info, charges, standing)
     return held
+
+
+def _used(tree: QuotaTree, held: Mapping[str, Mapping[str, Holding]]) -> Ledger:
+    ledger = Ledger(tree)
+    for holdings in held.values():
+        for holding in holdings.values():
+            ledger.add(holding.charges)
+    return ledger
 
 
 def _queue(queue: ClusterQueue, tree: QuotaTree, flavors: Mapping[str, Flavor], known: Known) -> Queue:

@@ -12,7 +12,6 @@ from stellwerk.engine.queueing.cycle.backlog import (
     Backlog,
     Pending,
     Waiting,
-    backoff_is_over,
     cluster_queue_of,
     conditions_of,
     is_admissible,
@@ -36,9 +35,7 @@ def with_arrival(backlog: Backlog, workload: Workload, snapshot: Snapshot, now: 
         return backlog
     if not is_admissible(workload, gates) or (gates.concurrent_admission and is_parent(workload)):
         return without_workload(backlog, name, workload_key(workload))
-    queue = snapshot.queues.get(name)
-    strategy = BEST_EFFORT_FIFO if queue is None else given(queue.spec.queueing_strategy, BEST_EFFORT_FIFO)
-    waiting = waiting_of(workload, name, snapshot)
+    waiting, strategy = waiting_of(workload, name, snapshot), strategy_of(snapshot, name)
     pending = arrived(backlog.queues.get(name, Pending()), waiting, strategy, gates, now)
     return replace(backlog, queues={**backlog.queues, name: pending})
 
@@ -67,10 +64,22 @@ def arrived(pending: Pending, waiting: Waiting, strategy: str, gates: FeatureGat
     if active:
         others = tuple(one for one in pending.active if one.info.key != key)
         pending = replace(pending, active=others)
-    known = strategy == BEST_EFFORT_FIFO and waiting.shape is not None and waiting.shape in pending.hopeless
-    if not active and (known or not backoff_is_over(waiting.info.object, now)):
+        return pending.with_active(waiting)
+    return entered(pending, waiting, strategy, now)
+
+
+def entered(pending: Pending, waiting: Waiting, strategy: str, now: int) -> Pending:
+    """The queue with a workload that was not in it: to be tried, or parked, as for `arrived`."""
+    hopeless = strategy == BEST_EFFORT_FIFO and waiting.shape in pending.hopeless
+    if hopeless or now < waiting.not_before:
         return _with_parked(pending, waiting)
     return pending.with_active(waiting)
+
+
+def strategy_of(snapshot: Snapshot, queue: str) -> str:
+    """The queueingStrategy of a ClusterQueue; BestEffortFIFO for one that takes part in no tree."""
+    found = snapshot.queues.get(queue)
+    return BEST_EFFORT_FIFO if found is None else given(found.spec.queueing_strategy, BEST_EFFORT_FIFO)
 
 
 def _with_parked(pending: Pending, waiting: Waiting) -> Pending:

@@ -9,43 +9,14 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec import Struct, field
-from msgspec.structs import replace
 
-from stellwerk.api.groups.kueue_workload import Workload, WorkloadStatus
-from stellwerk.api.groups.meta import given
-from stellwerk.engine.queueing.activity import checks_for
-from stellwerk.engine.queueing.course.arrivals import with_arrival
-from stellwerk.engine.queueing.cycle.admit import admit, with_second_pass
-from stellwerk.engine.queueing.cycle.backlog import (
-    Backlog,
-    Pending,
-    backlog_of,
-    backoff_is_over,
-    cluster_queue_of,
-    waiting_of,
-)
-from stellwerk.engine.queueing.cycle.decision import Admitted, Decision, Evicted, NotAdmitted
-from stellwerk.engine.queueing.cycle.requeue import reconsidered
-from stellwerk.engine.queueing.cycle.status import (
-    needs_second_pass,
-    with_checks,
-    with_eviction,
-    with_pending,
-    with_release,
-    with_replacement,
-)
-from stellwerk.engine.queueing.requests.total import workload_info, workload_key
-from stellwerk.engine.queueing.snapshot import (
-    Configuration,
-    Holding,
-    Objects,
-    Snapshot,
-    holds_quota,
-    snapshot_of,
-)
+from stellwerk.api.groups.kueue_workload import Workload
+from stellwerk.engine.queueing.course.state import SECOND, State, decide, reconsider, release, state_of
+from stellwerk.engine.queueing.cycle.backlog import Backlog, Pending
+from stellwerk.engine.queueing.cycle.decision import Decision, Evicted, NotAdmitted
+from stellwerk.engine.queueing.snapshot import Configuration, Objects, Snapshot, snapshot_of
 from stellwerk.engine.queueing.standing import is_evicted
 
-SECOND = 1_000_000_000
 MOST_CYCLES = 1_000_000
 # How a course ended: nothing changes any more; all cycles were used; the same moment came again.
 DONE, STOPPED, CIRCLE = "done", "stopped", "circle"
@@ -73,15 +44,12 @@ class Course(Struct, frozen=True, kw_only=True):
 class _Run(Struct):
     """The course while it runs. `stopping`: who was evicted and not yet released."""
 
-    objects: Objects
-    workloads: dict[str, Workload]
-    snapshot: Snapshot
-    backlog: Backlog
+    state: State
     now: int
+    stopping: set[str]
     admitted: dict[str, int] = field(default_factory=dict)
     answers: dict[str, NotAdmitted] = field(default_factory=dict)
     evictions: list[tuple[int, Evicted]] = field(default_factory=list)
-    stopping: set[str] = field(default_factory=set)
 
 
 def run_cycles(objects: Objects, configuration: Configuration, now: int, most: int | None = None) -> Course:
@@ -90,7 +58,7 @@ def run_cycles(objects: Objects, configuration: Configuration, now: int, most: i
     That always ends: when the same moment comes again, workloads preempt each other in a circle.
     """
     run = _started(objects, configuration, now)
-    before = frozenset(key for held in run.snapshot.held.values() for key in held)
+    before = frozenset(key for held in run.state.snapshot.held.values() for key in held)
     limit, cycle = MOST_CYCLES if most is None else most, 0
     ended, quiet, seen = STOPPED, None, set[bytes]()
     while cycle < limit and ended == STOPPED:
@@ -107,9 +75,9 @@ def run_cycles(objects: Objects, configuration: Configuration, now: int, most: i
             seen.add(again)
         run.now += SECOND if ended == STOPPED and cycle < limit else 0
     return Course(
-        workloads=run.workloads,
-        snapshot=run.snapshot,
-        backlog=run.backlog,
+        workloads=run.state.workloads,
+        snapshot=run.state.snapshot,
+        backlog=run.state.backlog,
         cycles=cycle,
         ended=ended,
         now=run.now,
@@ -122,127 +90,38 @@ def run_cycles(objects: Objects, configuration: Configuration, now: int, most: i
 
 def _started(objects: Objects, configuration: Configuration, now: int) -> _Run:
     snapshot = snapshot_of(objects, configuration)
-    workloads = {workload_key(one): _checked(one, snapshot, now) for one in objects.workloads}
-    backlog = _backing_off(backlog_of(workloads.values(), snapshot), now)
-    for workload in workloads.values():
-        if holds_quota(workload) and needs_second_pass(workload):
-            queue = workload_info(workload, configuration.counting).cluster_queue
-            backlog = with_second_pass(backlog, waiting_of(workload, queue, snapshot), now - SECOND)
-    stopping = {
-        key for held in snapshot.held.values() for key, one in held.items() if is_evicted(one.info.object)
-    }
-    return _Run(objects, workloads, snapshot, backlog, now, stopping=stopping)
-
-
-def _backing_off(backlog: Backlog, now: int) -> Backlog:
-    """Who may not be tried yet is parked."""
-    queues = {}
-    for name, pending in backlog.queues.items():
-        ready = tuple(one for one in pending.active if backoff_is_over(one.info.object, now))
-        parked = {one.info.key: one for one in pending.active if not backoff_is_over(one.info.object, now)}
-        queues[name] = replace(pending, active=ready, inadmissible=parked)
-    return replace(backlog, queues=queues)
-
-
-def _checked(workload: Workload, snapshot: Snapshot, now: int) -> Workload:
-    """With the AdmissionChecks that its ClusterQueue asks for, as far as its flavors are known."""
-    admission = given(given(workload.status, WorkloadStatus()).admission, None)
-    name = cluster_queue_of(workload, snapshot) if admission is None else admission.cluster_queue
-    queue = None if name is None else snapshot.queues.get(name)
-    if queue is None:
-        return workload
-    flavors = None
-    if admission is not None:
-        assigned = given(admission.pod_set_assignments, ())
-        flavors = [flavor for one in assigned for flavor in given(one.flavors, {}).values()]
-    return with_checks(workload, checks_for(queue.spec, flavors), now)
+    held = [one for holdings in snapshot.held.values() for one in holdings.values()]
+    stopping = {one.info.key for one in held if is_evicted(one.info.object)}
+    return _Run(state_of(snapshot, objects.workloads, now), now, stopping)
 
 
 def _cycle(run: _Run, number: int) -> Decision:
-    """A cycle, and its effects written."""
-    decision = admit(run.snapshot, run.backlog, run.now)
-    run.backlog = decision.backlog
-    gone: list[Holding] = []
-    new: list[Holding] = []
+    """A cycle, its effects written, and remembered for the answers."""
+    decision = decide(run.state, run.now)
     for admitted in decision.admitted:
-        gone += _old(run, admitted.key) + _replace_slice(run, admitted)
-        new.append(_write_admission(run, admitted, number))
+        run.admitted[admitted.key] = number
+        run.answers.pop(admitted.key, None)
     for evicted in decision.evicted:
         run.evictions.append((number, evicted))
         run.stopping.add(evicted.key)
-        if not evicted.ongoing:
-            gone += _old(run, evicted.key)
-            changed = with_eviction(run.workloads[evicted.key], evicted, run.now)
-            run.workloads[evicted.key] = changed
-            new += [_holding(run, changed)] if holds_quota(changed) else []
     for answer in decision.not_admitted:
         run.answers[answer.key] = answer
-        changed = with_pending(run.workloads[answer.key], answer, run.snapshot.gates, run.now)
-        run.workloads[answer.key] = changed
-    if gone or new:
-        run.snapshot = _moved(run, gone, new)
     return decision
 
 
-def _write_admission(run: _Run, admitted: Admitted, number: int) -> Holding:
-    """The queue saw the workload with its defaults filled in; written is only the status."""
-    changed = replace(run.workloads[admitted.key], status=admitted.workload.status)
-    changed = _checked(changed, run.snapshot, run.now)
-    run.workloads[admitted.key] = changed
-    run.admitted[admitted.key] = number
-    run.answers.pop(admitted.key, None)
-    return _holding(run, changed)
-
-
-def _replace_slice(run: _Run, admitted: Admitted) -> list[Holding]:
-    if admitted.replaced is None or admitted.replaced not in run.workloads:
-        return []
-    gone = _old(run, admitted.replaced)
-    old = run.workloads[admitted.replaced]
-    run.workloads[admitted.replaced] = with_replacement(old, admitted.workload, run.now)
-    return gone
-
-
-def _old(run: _Run, key: str) -> list[Holding]:
-    return [held[key] for held in run.snapshot.held.values() if key in held]
-
-
-def _holding(run: _Run, workload: Workload) -> Holding:
-    return run.snapshot.holding(workload_info(workload, run.snapshot.configuration.counting))
-
-
-def _moved(run: _Run, gone: list[Holding], new: list[Holding]) -> Snapshot:
-    """The snapshot with these changes; where there are places it is made again, since they changed too."""
-    if run.snapshot.places:
-        run.objects = replace(run.objects, workloads=list(run.workloads.values()))
-        return snapshot_of(run.objects, run.snapshot.configuration)
-    return run.snapshot.changed(added=new, removed=gone)
-
-
-def _evicted(run: _Run) -> list[Holding]:
+def _evicted(run: _Run) -> list[str]:
     """Who holds quota, but must give it back."""
-    return [holding for key in sorted(run.stopping) for holding in _old(run, key)]
+    return [key for key in sorted(run.stopping) if run.state.holding(key) is not None]
 
 
-def _release(run: _Run, holdings: list[Holding]) -> None:
+def _release(run: _Run, keys: list[str]) -> None:
     """These stop and wait again; in their cohorts, who is parked is tried again."""
     run.stopping.clear()
-    generations = dict(run.backlog.generations)
-    for one in holdings:
-        key, queue = one.info.key, one.info.cluster_queue
-        run.workloads[key] = with_release(run.workloads[key], run.snapshot.gates, run.now)
-        generations[queue] = generations.get(queue, 0) + 1
-    run.snapshot = _moved(run, holdings, [])
-    backlog = replace(run.backlog, generations=generations)
-    queues = [one.info.cluster_queue for one in holdings]
-    backlog = reconsidered(backlog, run.snapshot, queues, run.now)
-    for one in holdings:
-        backlog = with_arrival(backlog, run.workloads[one.info.key], run.snapshot, run.now)
-    run.backlog = backlog
+    reconsider(run.state, release(run.state, keys, run.now), run.now)
 
 
 def _queues(run: _Run) -> Iterable[Pending]:
-    return run.backlog.queues.values()
+    return run.state.backlog.queues.values()
 
 
 def _moment(run: _Run) -> object:
@@ -253,7 +132,7 @@ def _moment(run: _Run) -> object:
             tuple((one.info.key, _tried(one.progress)) for one in pending.active),
             tuple(sorted(pending.inadmissible)),
         )
-        for name, pending in sorted(run.backlog.queues.items())
+        for name, pending in sorted(run.state.backlog.queues.items())
     )
 
 
@@ -263,5 +142,5 @@ def _tried(progress: object) -> str:
 
 def _fingerprint(run: _Run) -> bytes:
     """Of who waits and who holds quota; a digest, since there may be many moments of many workloads."""
-    held = sorted(key for held in run.snapshot.held.values() for key in held)
+    held = sorted(key for held in run.state.snapshot.held.values() for key in held)
     return hashlib.sha256(msgspec.json.encode([_moment(run), held])).digest()

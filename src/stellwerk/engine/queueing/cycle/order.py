@@ -12,9 +12,7 @@ from stellwerk.engine.queueing.cycle.placing import usage_of
 from stellwerk.engine.queueing.cycle.status import holds_reservation
 from stellwerk.engine.queueing.cycle.world import Entry, Usage, World
 from stellwerk.engine.queueing.gates import FeatureGates
-from stellwerk.engine.queueing.priority import effective_priority
 from stellwerk.engine.queueing.quota.share import Share, dominant_resource_share
-from stellwerk.engine.queueing.standing import queue_time
 
 Key = tuple[object, ...]
 
@@ -46,10 +44,9 @@ def last_rank(world: World, entry: Entry) -> Key:
 
 
 def _rank(world: World, entry: Entry) -> Key:
-    gates, workload = world.snapshot.gates, entry.info.object
-    priority = effective_priority(workload, gates) if gates.priority_sorting_within_cohort else 0
-    time = queue_time(workload, gates, world.snapshot.configuration.requeuing_timestamp)
-    return -priority, time
+    standing = entry.waiting.standing
+    priority = standing.priority if world.snapshot.gates.priority_sorting_within_cohort else 0
+    return -priority, standing.queue_time
 
 
 def fair_rank(gates: FeatureGates, entry: Entry, share: Share, requested: Amounts, last: Key) -> Key:

@@ -18,7 +18,6 @@ from stellwerk.engine.queueing.cycle.backlog import (
     Pending,
     Preempting,
     Waiting,
-    backoff_is_over,
 )
 from stellwerk.engine.queueing.snapshot import Snapshot
 
@@ -50,7 +49,7 @@ def requeued(pending: Pending, waiting: Waiting, why: Why, strategy: str, now: i
     at_once = why != NAMESPACE_MISMATCH if strategy == STRICT_FIFO else why in _AT_ONCE
     flavors_left = waiting.progress is not None and waiting.progress.flavors_left
     parked = pending.inadmissible.get(key)
-    if (at_once or flavors_left) and backoff_is_over(waiting.info.object, now):
+    if (at_once or flavors_left) and now >= waiting.not_before:
         return _unparked(pending, key).with_active(parked or waiting)
     if parked is not None or pending.is_active(key):
         return pending
@@ -94,18 +93,22 @@ def reconsidered(backlog: Backlog, snapshot: Snapshot, queues: Iterable[str], no
 def _trees_of(snapshot: Snapshot, queues: Iterable[str]) -> set[str]:
     tree = snapshot.tree
     roots = {tree.root(tree.queues[name]) for name in queues if name in tree.queues}
-    return {name for name, node in tree.queues.items() if tree.root(node) in roots}
+    return {tree.names[node] for root in roots for node in tree.queues_of_root[root]}
 
 
 def _reconsidered(pending: Pending, snapshot: Snapshot, name: str, now: int) -> Pending:
+    if not pending.inadmissible:
+        return replace(pending, hopeless={}) if pending.hopeless else pending
     selector = given(snapshot.queues[name].spec.namespace_selector, None)
-    staying = {}
-    result = replace(pending, hopeless={}, inadmissible={})
+    selected: dict[str, bool] = {}
+    staying, moved = {}, []
     for key, waiting in pending.inadmissible.items():
-        labels = snapshot.namespaces.get(given(waiting.info.object.metadata.namespace, ""))
-        selected = labels is not None and selects(selector, labels)
-        if selected and backoff_is_over(waiting.info.object, now):
-            result = result.with_active(waiting)
+        namespace = given(waiting.info.object.metadata.namespace, "")
+        if namespace not in selected:
+            labels = snapshot.namespaces.get(namespace)
+            selected[namespace] = labels is not None and selects(selector, labels)
+        if selected[namespace] and now >= waiting.not_before:
+            moved.append(waiting)
         else:
             staying[key] = waiting
-    return replace(result, inadmissible=staying)
+    return replace(pending, hopeless={}, inadmissible=staying).with_all_active(moved)

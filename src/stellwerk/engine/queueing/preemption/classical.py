@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from stellwerk.engine.queueing.preemption.candidate import satisfies_policy
+from stellwerk.engine.queueing.preemption.candidate import sorted_by_rank
 from stellwerk.engine.queueing.preemption.contest import (
     IN_CLUSTER_QUEUE,
     IN_COHORT_RECLAIM_WHILE_BORROWING,
@@ -18,6 +18,7 @@ from stellwerk.engine.queueing.preemption.contest import (
     Target,
 )
 from stellwerk.engine.queueing.queue import NEVER
+from stellwerk.engine.queueing.quota.tree import COHORTS, QUEUES
 from stellwerk.engine.queueing.snapshot import Holding
 
 
@@ -45,7 +46,7 @@ def classical_targets(contest: Contest) -> list[Target]:
     for borrowing in _attempts(contest, found):
         targets: list[Target] = []
         for candidate in found.ordered:
-            if not _is_valid(contest, candidate, borrowing):
+            if candidate.common >= 0 and not _is_valid(contest, candidate, borrowing):
                 continue
             contest.take(candidate.holding)
             targets.append(Target(candidate.holding, candidate.reason))
@@ -76,28 +77,23 @@ def _is_under_nominal(contest: Contest) -> bool:
 
 
 def _candidates(contest: Contest) -> _Found:
-    own = [] if contest.queue.preemption.within_cluster_queue == NEVER else list(_of_own_queue(contest))
+    own = [] if contest.queue.preemption.within_cluster_queue == NEVER else _of_own_queue(contest)
     hierarchy, priority = _of_cohort(contest)
     evicted: list[_Candidate] = []
     others: list[_Candidate] = []
-    for group in (hierarchy, priority, own):
-        group.sort(key=lambda one: contest.order(one.holding))  # type: ignore[arg-type,return-value]
-        evicted += [one for one in group if one.holding.standing.evicted]
-        others += [one for one in group if not one.holding.standing.evicted]
+    for group in (hierarchy, priority):
+        if len(group) > 1:
+            group.sort(key=lambda one: contest.order(one.holding))  # type: ignore[arg-type,return-value]
+    for one in (*hierarchy, *priority, *own):
+        (evicted if one.holding.standing.evicted else others).append(one)
     return _Found((*evicted, *others), bool(hierarchy or priority), bool(hierarchy))
 
 
-def _of_own_queue(contest: Contest) -> Iterator[_Candidate]:
-    policy = contest.queue.preemption.within_cluster_queue
-    for holding in contest.holdings(contest.queue.node):
-        if _may_preempt(contest, holding, policy):
-            yield _Candidate(holding, -1, IN_CLUSTER_QUEUE)
-
-
-def _may_preempt(contest: Contest, holding: Holding, policy: str) -> bool:
-    standing = holding.standing
-    fits = satisfies_policy(contest.standing, standing, policy)
-    return fits and not standing.holds.isdisjoint(contest.needed)
+def _of_own_queue(contest: Contest) -> list[_Candidate]:
+    found = contest.preemptible(contest.queue.node, contest.queue.preemption.within_cluster_queue)
+    if not (contest.by_rank and sorted_by_rank(found)):
+        found.sort(key=contest.order)  # type: ignore[arg-type]
+    return [_Candidate(holding, -1, IN_CLUSTER_QUEUE) for holding in found]
 
 
 def _of_cohort(contest: Contest) -> tuple[list[_Candidate], list[_Candidate]]:
@@ -125,15 +121,13 @@ def _in_subtree(
     """Candidates of the queues under a Cohort that use more than their quota, but not where we came from."""
     tree, ledger = contest.snapshot.tree, contest.ledger
     top, skipped = top_and_skipped
-    for child in ledger.beyond_nominal(tree.child_cohorts[cohort], contest.needed):
+    for child in ledger.beyond_nominal(tree.cells_of(cohort, COHORTS, contest.needed)):
         if child != skipped:
             yield from _in_subtree(contest, child, top_and_skipped, has_right)
     policy = contest.queue.preemption.reclaim_within_cohort
-    for queue in ledger.beyond_nominal(tree.child_queues[cohort], contest.needed):
-        if queue == contest.queue.node:
-            continue
-        for holding in contest.holdings(queue):
-            if _may_preempt(contest, holding, policy):
+    for queue in ledger.beyond_nominal(tree.cells_of(cohort, QUEUES, contest.needed)):
+        if queue != contest.queue.node:
+            for holding in contest.preemptible(queue, policy):
                 yield _classified(contest, holding, top, has_right)
 
 
@@ -152,8 +146,6 @@ def _is_above_threshold(contest: Contest, holding: Holding) -> bool:
 
 def _is_valid(contest: Contest, candidate: _Candidate, borrowing: bool) -> bool:
     """Whether the candidate may still be taken: its queue, and all Cohorts below the common one, borrow."""
-    if candidate.common < 0:
-        return True
     if borrowing and candidate.never_borrowing:
         return False
     tree, ledger = contest.snapshot.tree, contest.ledger

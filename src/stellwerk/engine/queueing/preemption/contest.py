@@ -6,7 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from stellwerk.engine.queueing.amounts import FlavorResource
-from stellwerk.engine.queueing.preemption.candidate import Order
+from stellwerk.engine.queueing.preemption.candidate import Order, preemptible
 from stellwerk.engine.queueing.queue import Queue
 from stellwerk.engine.queueing.quota.ledger import Charges, Ledger
 from stellwerk.engine.queueing.requests.total import WorkloadInfo
@@ -55,6 +55,7 @@ class Contest(Struct, frozen=True, kw_only=True):
     order: Order
     order_of_tournament: Order  # Of the heads of two queues with equal shares.
     topology: Topology | None = None
+    by_rank: bool = False  # Whether `order` looks at nothing but evictions, queues and ranks.
 
     def cells(self, node: int) -> list[int]:
         """The needed cells at a node."""
@@ -63,6 +64,10 @@ class Contest(Struct, frozen=True, kw_only=True):
     def holdings(self, node: int) -> Iterable[Holding]:
         """Who holds quota of the ClusterQueue at a node."""
         return self.snapshot.held[self.snapshot.tree.names[node]].values()
+
+    def preemptible(self, node: int, policy: str) -> list[Holding]:
+        """Of these, whom the policy lets the workload preempt."""
+        return preemptible(self.standing, self.holdings(node), self.needed, policy)
 
     def take(self, holding: Holding) -> None:
         """As if the workload were gone."""

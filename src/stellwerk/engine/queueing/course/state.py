@@ -1,0 +1,229 @@
+"""Queues while time goes on: what a cycle decides is written, who stops gives quota back, who comes waits.
+
+These are the steps that Kueue's controllers take between two cycles, each a function that changes a `State`.
+When they are taken is for others to say: `run_cycles` for manifests, control/queueing where time goes on.
+Source: kueue pkg/controller/core/workload_controller.go, pkg/cache/queue/manager.go.
+"""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from stellwerk.api.groups.kueue_workload import Workload, WorkloadStatus
+from stellwerk.api.groups.meta import given
+from stellwerk.engine.queueing.activity import checks_for
+from stellwerk.engine.queueing.course.arrivals import entered, strategy_of, with_arrival
+from stellwerk.engine.queueing.cycle.admit import admit, with_second_pass
+from stellwerk.engine.queueing.cycle.backlog import (
+    Backlog,
+    Pending,
+    cluster_queue_of,
+    is_admissible,
+    is_parent,
+    waiting_of,
+)
+from stellwerk.engine.queueing.cycle.decision import Admitted, Decision
+from stellwerk.engine.queueing.cycle.requeue import reconsidered
+from stellwerk.engine.queueing.cycle.status import (
+    needs_second_pass,
+    with_checks,
+    with_eviction,
+    with_pending,
+    with_release,
+    with_replacement,
+)
+from stellwerk.engine.queueing.requests.total import WorkloadInfo, workload_info, workload_key
+from stellwerk.engine.queueing.snapshot import Holding, Snapshot, holds_quota
+
+SECOND = 1_000_000_000
+
+
+class State(Struct):
+    """A moment that is changed in place. `workloads` by namespace/name, as they are written.
+
+    `holders`: by key, the ClusterQueue whose quota a workload holds.
+    """
+
+    snapshot: Snapshot
+    backlog: Backlog
+    workloads: dict[str, Workload]
+    holders: dict[str, str]
+
+    def holding(self, key: str) -> Holding | None:
+        """What the workload holds, if it does."""
+        queue = self.holders.get(key)
+        return None if queue is None else self.snapshot.held[queue].get(key)
+
+
+def state_of(snapshot: Snapshot, workloads: Iterable[Workload], now: int) -> State:
+    """The state of these Workloads at `now` (ns); who may not be tried yet is parked."""
+    holders = {key: queue for queue, held in snapshot.held.items() for key in held}
+    state = State(snapshot, Backlog(), {}, holders)
+    for workload in workloads:
+        arrive(state, workload, now)
+    return state
+
+
+def arrive(state: State, workload: Workload, now: int) -> Workload:
+    """The Workload is there, as its `status` says: it holds quota, or waits. As it is written then."""
+    workload = checked(state.snapshot, workload, now)
+    key = workload_key(workload)
+    known = key in state.workloads
+    state.workloads[key] = workload
+    if not holds_quota(workload):
+        if known:
+            state.backlog = with_arrival(state.backlog, workload, state.snapshot, now)
+        else:
+            wait(state, workload, now)
+        return workload
+    if key not in state.holders:
+        hold(state, [workload])
+    if needs_second_pass(workload) and key in state.holders:
+        waiting = waiting_of(workload, state.holders[key], state.snapshot)
+        state.backlog = with_second_pass(state.backlog, waiting, now - SECOND)
+    return workload
+
+
+def decide(state: State, now: int) -> Decision:
+    """A cycle at `now` (ns), and its effects written."""
+    decision = admit(state.snapshot, state.backlog, now)
+    state.backlog = decision.backlog
+    gone: list[Holding] = []
+    new: list[WorkloadInfo] = []
+    for admitted in decision.admitted:
+        gone += [*_held(state, admitted.key), *_replace_slice(state, admitted, now)]
+        new.append(replace(admitted.info, object=_write_admission(state, admitted, now)))
+    for evicted in decision.evicted:
+        if not evicted.ongoing:
+            held = _held(state, evicted.key)
+            gone += held
+            changed = with_eviction(state.workloads[evicted.key], evicted, now)
+            state.workloads[evicted.key] = changed
+            new += [replace(one.info, object=changed) for one in held]
+    for answer in decision.not_admitted:
+        workload = state.workloads[answer.key]
+        state.workloads[answer.key] = with_pending(workload, answer, state.snapshot.gates, now)
+    if gone or new:
+        _move(state, gone, new)
+    return decision
+
+
+def release(state: State, keys: Iterable[str], now: int) -> list[str]:
+    """These evicted workloads have stopped: their quota is free, and they wait again.
+
+    Returns the ClusterQueues with more room; who is parked there is not looked at yet (`reconsider`).
+    """
+    holdings = [one for key in keys for one in _held(state, key)]
+    for one in holdings:
+        workload = state.workloads[one.info.key]
+        state.workloads[one.info.key] = with_release(workload, state.snapshot.gates, now)
+    queues = _free(state, holdings)
+    for one in holdings:
+        wait(state, state.workloads[one.info.key], now)
+    return queues
+
+
+def leave(state: State, keys: Iterable[str]) -> list[str]:
+    """These have finished, or are gone: neither quota nor a place in a queue is theirs any more.
+
+    Returns the ClusterQueues with more room.
+    """
+    names = list(keys)
+    for key in names:
+        workload = state.workloads.pop(key, None)
+        queue = None if workload is None else cluster_queue_of(workload, state.snapshot)
+        pending = None if queue is None else state.backlog.queues.get(queue)
+        if queue is not None and pending is not None and key not in state.holders:
+            queues = {**state.backlog.queues, queue: pending.without(key)}
+            state.backlog = replace(state.backlog, queues=queues)
+        if key in state.backlog.second_pass:
+            left = {name: one for name, one in state.backlog.second_pass.items() if name != key}
+            state.backlog = replace(state.backlog, second_pass=left)
+    return _free(state, [one for key in names for one in _held(state, key)])
+
+
+def reconsider(state: State, queues: Iterable[str], now: int) -> None:
+    """Parked workloads of these ClusterQueues, and of all in their trees, are tried again."""
+    state.backlog = reconsidered(state.backlog, state.snapshot, queues, now)
+
+
+def wait(state: State, workload: Workload, now: int) -> None:
+    """The workload, which waits in no queue, is put in its own, if it has one and may wait there."""
+    snapshot = state.snapshot
+    name = cluster_queue_of(workload, snapshot)
+    if name is None or not is_admissible(workload, snapshot.gates):
+        return
+    if snapshot.gates.concurrent_admission and is_parent(workload):
+        return
+    waiting = waiting_of(workload, name, snapshot)
+    pending = state.backlog.queues.get(name, Pending())
+    pending = entered(pending, waiting, strategy_of(snapshot, name), now)
+    state.backlog = replace(state.backlog, queues={**state.backlog.queues, name: pending})
+
+
+def hold(state: State, workloads: Iterable[Workload]) -> None:
+    """These hold the quota that their status says, of ClusterQueues that are there."""
+    counting = state.snapshot.configuration.counting
+    infos = [workload_info(one, counting) for one in workloads]
+    _move(state, [], [one for one in infos if one.cluster_queue in state.snapshot.queues])
+
+
+def checked(snapshot: Snapshot, workload: Workload, now: int) -> Workload:
+    """With the AdmissionChecks that its ClusterQueue asks for, as far as its flavors are known."""
+    admission = given(given(workload.status, WorkloadStatus()).admission, None)
+    name = cluster_queue_of(workload, snapshot) if admission is None else admission.cluster_queue
+    queue = None if name is None else snapshot.queues.get(name)
+    if queue is None or not queue.checks:
+        return workload
+    flavors = None
+    if admission is not None:
+        assigned = given(admission.pod_set_assignments, ())
+        flavors = [flavor for one in assigned for flavor in given(one.flavors, {}).values()]
+    return with_checks(workload, checks_for(queue.spec, flavors), now)
+
+
+def _write_admission(state: State, admitted: Admitted, now: int) -> Workload:
+    """The queue saw the workload with its defaults filled in; written is only the status."""
+    changed = replace(state.workloads[admitted.key], status=admitted.workload.status)
+    changed = checked(state.snapshot, changed, now)
+    state.workloads[admitted.key] = changed
+    return changed
+
+
+def _replace_slice(state: State, admitted: Admitted, now: int) -> list[Holding]:
+    if admitted.replaced is None or admitted.replaced not in state.workloads:
+        return []
+    gone = _held(state, admitted.replaced)
+    old = state.workloads[admitted.replaced]
+    state.workloads[admitted.replaced] = with_replacement(old, admitted.workload, now)
+    return gone
+
+
+def _held(state: State, key: str) -> list[Holding]:
+    found = state.holding(key)
+    return [] if found is None else [found]
+
+
+def _free(state: State, holdings: list[Holding]) -> list[str]:
+    """Without these; that quota came free is counted."""
+    if not holdings:
+        return []
+    generations = dict(state.backlog.generations)
+    for one in holdings:
+        queue = one.info.cluster_queue
+        generations[queue] = generations.get(queue, 0) + 1
+    _move(state, holdings, [])
+    state.backlog = replace(state.backlog, generations=generations)
+    return [one.info.cluster_queue for one in holdings]
+
+
+def _move(state: State, gone: list[Holding], new: list[WorkloadInfo]) -> None:
+    """Others hold quota and places from now on."""
+    snapshot = state.snapshot
+    added = [snapshot.holding(one) for one in new]
+    for one in gone:
+        state.holders.pop(one.info.key, None)
+    for one in added:
+        state.holders[one.info.key] = one.info.cluster_queue
+    state.snapshot = snapshot.changed(added=added, removed=gone)

@@ -1,0 +1,53 @@
+"""The books of a simulation of queues: who waited when, and who held which quota from when to when."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct, field
+
+from stellwerk.engine.queueing.amounts import FlavorResource
+
+FINISHED, EVICTED, RUNNING = "finished", "evicted", "running"
+
+
+class Stay(Struct, frozen=True, kw_only=True):
+    """A Workload between an admission and its end (ns). `usage` in Kueue's amounts (thousandths of CPUs).
+
+    `ended`: `finished`, `evicted` (what it did is lost, it waits again), or `running` when the simulation
+    ended. `reason`: of the eviction.
+    """
+
+    key: str
+    cluster_queue: str
+    usage: Mapping[FlavorResource, int]
+    start_ns: int
+    end_ns: int
+    ended: str
+    reason: str = ""
+
+
+class Queued(Struct, frozen=True, kw_only=True):
+    """A Workload, and whose it is. `key` is namespace/name; `cluster_queue` "" where its queue leads nowhere.
+
+    `job`: kind/name of its owner.
+    """
+
+    key: str
+    job: str
+    local_queue: str
+    cluster_queue: str
+    priority: int
+    created_ns: int
+
+
+class QueueLedger(Struct, kw_only=True):
+    """Everything that happened between `start_ns` and `end_ns`. `queued` by key, in order of arrival.
+
+    `answers`: by key, why a Workload that never started waits, in Kueue's words.
+    """
+
+    start_ns: int
+    end_ns: int
+    queued: dict[str, Queued] = field(default_factory=dict)
+    stays: list[Stay] = field(default_factory=list)
+    answers: dict[str, str] = field(default_factory=dict)
+    cycles: int = 0
