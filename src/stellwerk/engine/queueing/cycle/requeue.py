@@ -51,7 +51,7 @@ def requeued(pending: Pending, waiting: Waiting, why: Why, strategy: str, now: i
     parked = pending.inadmissible.get(key)
     if (at_once or flavors_left) and now >= waiting.not_before:
         return _unparked(pending, key).with_active(parked or waiting)
-    if parked is not None or pending.is_active(key):
+    if parked is not None or pending.has(waiting):
         return pending
     pending = replace(pending, inadmissible={**pending.inadmissible, key: waiting})
     if best_effort and waiting.shape is not None and why in _HOPELESS:
