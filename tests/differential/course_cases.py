@@ -92,8 +92,7 @@ def answers(program: str, cases: Sequence[Json]) -> list[list[Json]]:
     """Kueue's, in the same form."""
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = Path(folder, "in.jsonl"), Path(folder, "out.jsonl")
-        lines = [{**case, "fair": "config" in case} for case in cases]
-        asked.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        asked.write_text("".join(json.dumps({**case, "fair": "config" in case}) + "\n" for case in cases))
         world = os.environ | {"COURSE_IN": str(asked), "COURSE_OUT": str(answered)}
         command = [program, "-test.run", "TestCourseOracle"]
         subprocess.run(command, env=world, check=True, capture_output=True)
