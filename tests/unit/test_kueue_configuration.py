@@ -165,10 +165,8 @@ def test_pods_are_waited_for_as_kueue_does_by_default_and_as_it_is_told() -> Non
     }
     wait = {"recoveryTimeout": "0s", "blockAdmission": True, "requeuingStrategy": strategy}
     found = configured({"waitForPodsReady": wait})
-    assert found.pods_ready == PodsReady(
-        recovery_ns=None, block_admission=True, by_creation=True, limit=2, base_s=0, most_s=9
-    )
-    assert found.by_creation and not configured({}).by_creation
+    assert found.pods_ready == PodsReady(recovery_ns=None, block_admission=True, limit=2, base_s=0, most_s=9)
+    assert (found.requeuing_timestamp, configured({}).requeuing_timestamp) == ("Creation", "Eviction")
     assert configured({"featureGates": {"DisableWaitForPodsReady": True}}).pods_ready is None
 
 

@@ -127,5 +127,5 @@ def test_who_was_evicted_waits_by_its_eviction_or_by_its_creation() -> None:
     checked = {**evicted, "reason": "AdmissionCheck"}
     gates = feature_gates()
     assert queue_time(workload(evicted), gates) == at(LATER)
-    assert queue_time(workload(evicted), gates, by_creation=True) == at("2025-12-31T00:00:00Z")
-    assert queue_time(workload(checked), gates, by_creation=True) == at(LATER)
+    assert queue_time(workload(evicted), gates, "Creation") == at("2025-12-31T00:00:00Z")
+    assert queue_time(workload(checked), gates, "Creation") == at(LATER)

@@ -32,13 +32,12 @@ class PodsReady(Struct, frozen=True, kw_only=True):
     """Configuration.waitForPodsReady with Kueue's defaults.
 
     `recovery_ns` None: pods that were ready once are not waited for. `limit` None: it is tried again without
-    end. `by_creation`: who was evicted waits by its creation, not by its eviction.
+    end.
     """
 
     timeout_ns: int = 30 * MINUTE
     recovery_ns: int | None = 30 * MINUTE
     block_admission: bool = False
-    by_creation: bool = False
     base_s: int = 60
     most_s: int = 3600
     limit: int | None = None

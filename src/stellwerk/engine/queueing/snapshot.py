@@ -67,7 +67,7 @@ from stellwerk.engine.queueing.requests.devices.mapping import DeviceClasses
 from stellwerk.engine.queueing.requests.devices.problem import Refused
 from stellwerk.engine.queueing.requests.limits import Bounds, adjusted, bounds_of, overheads_of
 from stellwerk.engine.queueing.requests.total import Counting, WorkloadInfo, workload_info
-from stellwerk.engine.queueing.standing import Standing, standing_of
+from stellwerk.engine.queueing.standing import EVICTION, Standing, standing_of
 from stellwerk.engine.topology.assignment.fleet.snapshot import FlavorSnapshot
 
 _ZERO = Quantity(0)
@@ -79,6 +79,7 @@ class Configuration(Struct, frozen=True, kw_only=True):
 
     `ignore_undeclared`: resources that the queue does not cover need no quota (quotaCheckStrategy).
     `pods_ready` None: nobody waits for pods (the gate DisableWaitForPodsReady).
+    `requeuing_timestamp`: Eviction or Creation (waitForPodsReady.requeuingStrategy.timestamp).
     """
 
     counting: Counting = Counting(gates=feature_gates())
@@ -88,11 +89,7 @@ class Configuration(Struct, frozen=True, kw_only=True):
     device_classes: DeviceClasses = DeviceClasses()
     jobs: ManagedJobs = ManagedJobs()
     pods_ready: PodsReady | None = PodsReady()
-
-    @property
-    def by_creation(self) -> bool:
-        """Whether who was evicted by its pods' timeout waits by its creation, not by its eviction."""
-        return self.pods_ready is not None and self.pods_ready.by_creation
+    requeuing_timestamp: str = EVICTION
 
     @property
     def gates(self) -> FeatureGates:
@@ -169,7 +166,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     def holding(self, info: WorkloadInfo) -> Holding:
         """A workload as one that holds what its `info` says, of its ClusterQueue."""
         charges = self.tree.charges(self.queues[info.cluster_queue].node, info.usage())
-        return Holding(info, charges, standing_of(info, self.gates, self.configuration.by_creation))
+        standing = standing_of(info, self.gates, self.configuration.requeuing_timestamp)
+        return Holding(info, charges, standing)
 
     def adjusted(self, workload: Workload) -> Workload:
         """The Workload with what RuntimeClass, LimitRange and limits add to its requests."""
@@ -308,7 +306,7 @@ def _held(
         queue = queues.get(info.cluster_queue)
         if queue is not None:
             charges = tree.charges(queue.node, info.usage())
-            standing = standing_of(info, configuration.gates, configuration.by_creation)
+            standing = standing_of(info, configuration.gates, configuration.requeuing_timestamp)
             held[queue.name][info.key] = Holding(info, charges, standing)
     return held
 

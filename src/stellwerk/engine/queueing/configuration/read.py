@@ -18,6 +18,7 @@ from stellwerk.engine.queueing.requests.devices.mapping import device_classes_of
 from stellwerk.engine.queueing.requests.total import Counting
 from stellwerk.engine.queueing.requests.transformation import Transformation
 from stellwerk.engine.queueing.snapshot import Configuration
+from stellwerk.engine.queueing.standing import EVICTION
 
 DEFAULT_NAMESPACE = KUEUE_SYSTEM
 
@@ -31,6 +32,8 @@ def configuration_of(config: api.Configuration, gates: FeatureGates) -> Configur
     """What a Configuration decides that `configuration_refusals` let through."""
     resources = given(config.resources, api.Resources())
     sharing = given(config.fair_sharing, None)
+    wait = given(config.wait_for_pods_ready, api.WaitForPodsReady())
+    strategy = given(wait.requeuing_strategy, api.RequeuingStrategy())
     return Configuration(
         counting=Counting(
             gates=gates,
@@ -42,7 +45,8 @@ def configuration_of(config: api.Configuration, gates: FeatureGates) -> Configur
         ignore_undeclared=given(resources.quota_check_strategy, "") == IGNORE,
         device_classes=device_classes_of(given(resources.device_class_mappings, ())),
         jobs=_jobs(config),
-        pods_ready=pods_ready_of(given(config.wait_for_pods_ready, api.WaitForPodsReady()), gates),
+        requeuing_timestamp=given(strategy.timestamp, EVICTION),
+        pods_ready=pods_ready_of(wait, gates),
     )
 
 
@@ -57,7 +61,6 @@ def pods_ready_of(wait: api.WaitForPodsReady, gates: FeatureGates) -> PodsReady 
         timeout_ns=timeout,
         recovery_ns=recovery if recovery > 0 else None,
         block_admission=given(wait.block_admission, False),
-        by_creation=given(strategy.timestamp, "") == "Creation",
         base_s=given(strategy.backoff_base_seconds, 60),
         most_s=given(strategy.backoff_max_seconds, 3600),
         limit=given(strategy.backoff_limit_count, None),

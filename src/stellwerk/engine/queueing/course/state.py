@@ -13,13 +13,12 @@ from msgspec.structs import replace
 from stellwerk.api.groups.kueue_workload import Workload, WorkloadStatus
 from stellwerk.api.groups.meta import given
 from stellwerk.engine.queueing.activity import checks_for
+from stellwerk.engine.queueing.course.arrivals import entered, strategy_of, with_arrival, without_workload
 from stellwerk.engine.queueing.course.refused import with_devices_looked_at
 from stellwerk.engine.queueing.cycle.admit import admit, with_second_pass
 from stellwerk.engine.queueing.cycle.backlog import (
-    BEST_EFFORT_FIFO,
     Backlog,
     Pending,
-    Waiting,
     cluster_queue_of,
     is_admissible,
     is_parent,
@@ -71,9 +70,21 @@ def arrive(state: State, workload: Workload, now: int) -> Workload:
     """The Workload is there, as its `status` says: it holds quota, or waits. As it is written then."""
     workload = checked(state.snapshot, workload, now)
     key = workload_key(workload)
+    known = key in state.workloads
     state.workloads[key] = workload
     if not holds_quota(workload):
-        wait(state, workload, now)
+        if not known:
+            wait(state, workload, now)
+        elif not is_admissible(workload, state.snapshot.gates):
+            state.backlog = with_arrival(state.backlog, workload, state.snapshot, now)
+        else:
+            looked, countable = with_devices_looked_at(workload, state.snapshot, now)
+            state.workloads[key] = looked
+            if countable:
+                state.backlog = with_arrival(state.backlog, looked, state.snapshot, now)
+            else:
+                queue = cluster_queue_of(looked, state.snapshot) or ""
+                state.backlog = without_workload(state.backlog, queue, key)
         return state.workloads[key]
     if key not in state.holders:
         hold(state, [workload])
@@ -147,7 +158,7 @@ def reconsider(state: State, queues: Iterable[str], now: int) -> None:
 
 
 def wait(state: State, workload: Workload, now: int) -> None:
-    """The workload is put in its queue, if it has one and may wait there."""
+    """The workload, which waits in no queue, is put in its own, if it has one and may wait there."""
     snapshot = state.snapshot
     if not is_admissible(workload, snapshot.gates):
         return
@@ -160,10 +171,7 @@ def wait(state: State, workload: Workload, now: int) -> None:
         return
     waiting = waiting_of(workload, name, snapshot)
     pending = state.backlog.queues.get(name, Pending())
-    if now >= waiting.not_before and not _is_hopeless(snapshot, name, pending, waiting):
-        pending = pending.with_active(waiting)
-    else:
-        pending = replace(pending, inadmissible={**pending.inadmissible, waiting.info.key: waiting})
+    pending = entered(pending, waiting, strategy_of(snapshot, name), now)
     state.backlog = replace(state.backlog, queues={**state.backlog.queues, name: pending})
 
 
@@ -186,14 +194,6 @@ def checked(snapshot: Snapshot, workload: Workload, now: int) -> Workload:
         assigned = given(admission.pod_set_assignments, ())
         flavors = [flavor for one in assigned for flavor in given(one.flavors, {}).values()]
     return with_checks(workload, checks_for(queue.spec, flavors), now)
-
-
-def _is_hopeless(snapshot: Snapshot, name: str, pending: Pending, waiting: Waiting) -> bool:
-    """Whether one of its shape had no fit since quota last came free; it would get the same answer."""
-    queue = snapshot.queues.get(name)
-    if queue is None or waiting.shape not in pending.hopeless:
-        return False
-    return given(queue.spec.queueing_strategy, BEST_EFFORT_FIFO) == BEST_EFFORT_FIFO
 
 
 def _write_admission(state: State, admitted: Admitted, now: int) -> Workload:

@@ -85,7 +85,8 @@ def _search(
         snapshot=snapshot,
         ledger=preemptor.ledger,
         info=info,
-        standing=preemptor.standing or standing_of(info, snapshot.gates, snapshot.configuration.by_creation),
+        standing=preemptor.standing
+        or standing_of(info, snapshot.gates, snapshot.configuration.requeuing_timestamp),
         queue=queue,
         charges=snapshot.charges(queue.name, usage),
         needed=needed,
