@@ -144,6 +144,10 @@ func courseOf(t *testing.T, c courseCase) courseAnswer {
 	requeuer.ProcessRequeues(ctx)
 
 	answer := courseAnswer{ID: c.ID}
+	seen := map[string]string{} // The resourceVersion of each Workload that the controllers saw.
+	for _, wl := range workloadsOf(ctx, t, cl) {
+		seen[wl.Name] = wl.ResourceVersion
+	}
 	for _, step := range c.Steps {
 		for i := range step.Arrive {
 			wl := &step.Arrive[i]
@@ -151,6 +155,9 @@ func courseOf(t *testing.T, c courseCase) courseAnswer {
 				t.Error(err)
 			}
 			_ = q.AddOrUpdateWorkload(log, wl.DeepCopy())
+		}
+		for _, wl := range workloadsOf(ctx, t, cl) {
+			seen[wl.Name] = wl.ResourceVersion
 		}
 		if len(q.Dump()) > 0 {
 			s.schedule(ctx)
@@ -161,7 +168,8 @@ func courseOf(t *testing.T, c courseCase) courseAnswer {
 		for i := range list {
 			wl := &list[i]
 			key := workload.Key(wl)
-			if workload.HasQuotaReservation(wl) {
+			if seen[wl.Name] == wl.ResourceVersion {
+			} else if workload.HasQuotaReservation(wl) {
 				// The controller sees the update of who got quota, and of who is evicted.
 				if !apimeta.IsStatusConditionTrue(wl.Status.Conditions, kueue.WorkloadEvicted) {
 					q.DeleteWorkload(log, key)

@@ -115,6 +115,7 @@ def decide(state: State, now: int) -> Decision:
         state.workloads[answer.key] = with_pending(workload, answer, state.snapshot.gates, now)
     if gone or new:
         _move(state, gone, new)
+        _count(state, [one.cluster_queue for one in new])
     return decision
 
 
@@ -222,13 +223,21 @@ def _free(state: State, holdings: list[Holding]) -> list[str]:
     """Without these; that quota came free is counted."""
     if not holdings:
         return []
-    generations = dict(state.backlog.generations)
-    for one in holdings:
-        queue = one.info.cluster_queue
-        generations[queue] = generations.get(queue, 0) + 1
+    queues = [one.info.cluster_queue for one in holdings]
     _move(state, holdings, [])
+    _count(state, queues)
+    return queues
+
+
+def _count(state: State, queues: Iterable[str]) -> None:
+    """What holds quota of these changed: to Kueue's cache that is each time a workload that goes.
+
+    Also when it sees that one was admitted or is evicted: then it takes it out, and in again.
+    """
+    generations = dict(state.backlog.generations)
+    for queue in queues:
+        generations[queue] = generations.get(queue, 0) + 1
     state.backlog = replace(state.backlog, generations=generations)
-    return [one.info.cluster_queue for one in holdings]
 
 
 def _move(state: State, gone: list[Holding], new: list[WorkloadInfo]) -> None:
