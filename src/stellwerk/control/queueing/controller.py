@@ -180,7 +180,9 @@ class QueueController:
         keys += [one.key for one in decision.not_admitted if one.written]
         for key in keys:
             namespace, _, name = key.partition("/")
-            yield from self._write(self._seen.get(WORKLOAD, namespace, name), self.queues.state.workloads[key])
+            yield from self._write(
+                self._seen.get(WORKLOAD, namespace, name), self.queues.state.workloads[key]
+            )
 
     def _workload(self, name: Name, now: int) -> Iterator[Effect]:
         """The Workload was changed, by whomever, or its time has come."""

@@ -178,9 +178,7 @@ def _finish(match: Item, end: tuple[str, str], now: int) -> Step:
     status = given(workload.status, WorkloadStatus())
     kept = tuple(one for one in given(status.conditions, ()) if one.type != "Finished")
     return Put(
-        patched(
-            match.raw, workload, replace(workload, status=replace(status, conditions=(*kept, finished)))
-        )
+        patched(match.raw, workload, replace(workload, status=replace(status, conditions=(*kept, finished))))
     )
 
 

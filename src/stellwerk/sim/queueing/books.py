@@ -108,7 +108,9 @@ class Books:
     def _queued(self, workload: Workload, now: int) -> Queued:
         namespace, queue = given(workload.metadata.namespace, ""), given(workload.spec.queue_name, "")
         local = self._seen.get(LOCAL_QUEUE, namespace, queue)
-        owners = [one for one in given(workload.metadata.owner_references, ()) if given(one.controller, False)]
+        owners = [
+            one for one in given(workload.metadata.owner_references, ()) if given(one.controller, False)
+        ]
         return Queued(
             key=workload_key(workload),
             job=f"{owners[0].kind}/{owners[0].name}" if owners else "",
