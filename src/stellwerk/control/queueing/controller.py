@@ -66,22 +66,26 @@ class QueueController:
         self._writing: set[tuple[Kind, Name]] = set()
         self._dead: set[str] = set()  # UIDs of Jobs that are gone.
         self._times: list[tuple[int, Name]] = []  # When to look at a Workload again; a heap.
-        self._wake: int | None = None
+        self._wakes: set[int] = set()
+        self._answers: set[Name] = set()  # Workloads whose "no" is being written: nothing follows from that.
+        self._missed: set[Name] = set()  # Jobs that were to be looked at while something was being written.
         self._wanted: dict[Name, tuple[int, Workload | None]] = {}
 
     def handle(self, event: Event, now: int) -> list[Effect]:
         """What to do about `event` at `now` (ns)."""
+        if isinstance(event, ObjectChanged) and not self._seen.is_news(event.object):
+            return []  # Mostly the echo of an own write.
         effects = list(self._effects(event, now))
         due = self._due(now)
-        if due is not None and (self._wake is None or due < self._wake):
-            self._wake = due
+        if due is not None and due < min(self._wakes, default=due + 1):
+            self._wakes.add(due)
             effects.append(WakeAt(due))
         return effects
 
     def _effects(self, event: Event, now: int) -> Iterator[Effect]:
         match event:
             case Tick():
-                self._wake = None
+                self._wakes = {at for at in self._wakes if at > now}
                 yield from self._tick(now)
             case Listed():
                 yield from self._listed(event, now)
@@ -92,12 +96,20 @@ class QueueController:
                 if self._forget(raw):
                     yield from self._changed(raw, now)
             case Applied(effect, raw) | Refused(effect, raw):
-                self._writing.discard(named(effect.object)[:2])
-                if raw is not None:
-                    self._seen.note(raw)
-                else:
-                    self._forget(effect.object)
-                yield from self._changed(effect.object, now)
+                yield from self._ended(event, effect, raw, now)
+
+    def _ended(self, event: Event, effect: Put | Delete, raw: Json | None, now: int) -> Iterator[Effect]:
+        kind, name, _ = named(effect.object)
+        self._writing.discard((kind, name))
+        if raw is not None:
+            self._seen.note(raw)
+        else:
+            self._forget(effect.object)
+        answered = kind == WORKLOAD and name in self._answers
+        self._answers.discard(name)
+        item = self._seen.get(WORKLOAD, *name) if answered and isinstance(event, Applied) else None
+        if item is None or (name[0], _owner_of(item)[0]) in self._missed:
+            yield from self._changed(effect.object, now)
 
     def _forget(self, raw: Json) -> bool:
         item = self._seen.forget(raw)
@@ -218,9 +230,12 @@ class QueueController:
                 if _owner_of(one)[1] in self._dead:
                     yield from self._issue(Delete(one.raw))
             return
-        busy = (JOB, name) in self._writing
-        if busy or self._around is None or any(_is_among(one, self._writing) for one in workloads):
+        busy = (JOB, name) in self._writing or any(_is_among(one, self._writing) for one in workloads)
+        if busy:
+            self._missed.add(name)
+        if busy or self._around is None:
             return
+        self._missed.discard(name)
         wanted = self._wanted_of(name, item, self._around)
         step = None if wanted is None else next_step(Subject(item, wanted, workloads), self._around, now)
         if step is not None:
