@@ -14,6 +14,7 @@ from stellwerk.control.queueing.kinds import CLUSTER_QUEUE, JOB, LOCAL_QUEUE, WO
 from stellwerk.engine.queueing.snapshot import Configuration
 from stellwerk.ports.clock import VirtualClock
 from stellwerk.ports.entropy import SeededEntropy
+from stellwerk.ports.store import key_of
 from stellwerk.runtime.controllers import Asked, Controllers, Told
 from stellwerk.runtime.loop import run
 from stellwerk.sim.queueing.api_server import ApiServer
@@ -63,13 +64,17 @@ class Somebody:
     def _do(self, deed: str, now: int) -> list[Effect]:
         what, _, kind = deed.partition(" ")
         if deed in ("hold", "drain", "hold local"):
-            return self._stop(LOCAL_QUEUE if kind else CLUSTER_QUEUE, "HoldAndDrain" if what == "drain" else "Hold", now)
+            return self._stop(
+                LOCAL_QUEUE if kind else CLUSTER_QUEUE, "HoldAndDrain" if what == "drain" else "Hold", now
+            )
         if deed == "more quota":
             queue = self._any(CLUSTER_QUEUE)
             flavor = queue["spec"]["resourceGroups"][0]["flavors"][0]
             flavor["resources"][0]["nominalQuota"] = int(flavor["resources"][0]["nominalQuota"]) + 1
             return [Put(queue)]
-        item = self._any(JOB if deed in ("touch job", "delete job", "change queue", "change priority") else WORKLOAD)
+        item = self._any(
+            JOB if deed in ("touch job", "delete job", "change queue", "change priority") else WORKLOAD
+        )
         if not item:
             return []
         return self._to_one(deed, item, now)
@@ -99,13 +104,17 @@ class Somebody:
         queue = self._any(kind)
         queue["spec"]["stopPolicy"] = policy
         name = queue["metadata"].get("namespace", ""), queue["metadata"]["name"]
-        self.back.append((now + 10 * MINUTE, lambda: self._changed(kind, name, lambda spec: spec.pop("stopPolicy", 0))))
+        self.back.append(
+            (now + 10 * MINUTE, lambda: self._changed(kind, name, lambda spec: spec.pop("stopPolicy", 0)))
+        )
         return [Put(queue)]
 
     def _reactivated(self, name: tuple[str, str]) -> list[Effect]:
         return self._changed(WORKLOAD, name, lambda spec: spec.__setitem__("active", True))
 
-    def _changed(self, kind: tuple[str, str], name: tuple[str, str], change: Callable[[Json], object]) -> list[Effect]:
+    def _changed(
+        self, kind: tuple[str, str], name: tuple[str, str], change: Callable[[Json], object]
+    ) -> list[Effect]:
         for item in self._store.list(*kind)[0]:
             if (item["metadata"].get("namespace", ""), item["metadata"]["name"]) == name:
                 change(item["spec"])
@@ -120,7 +129,9 @@ class Somebody:
 class Trial:
     """A world while it runs; `make` makes the controller, again after each of its deaths."""
 
-    def __init__(self, world: QueueWorld, make: Make = fresh, tell: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, world: QueueWorld, make: Make = fresh, tell: Callable[[str], None] | None = None
+    ) -> None:
         self.world, self._make, self._tell = world, make, tell
         self.clock = VirtualClock(START)
         self.store = ApiServer(self.clock)
@@ -132,7 +143,9 @@ class Trial:
         self.safety = QueueSafety(self.store, lambda: self.controller)
         self.number = self.controllers.start(self.controller, START)
         self.counts = {"lost": 0, "twice": 0, "late": 0, "killed": 0, "refused": 0, "events": 0}
-        self._rates = [self._chance.pick([0, 0, 5, 20]) for _ in range(4)]  # Per hundred, and killed per thousand.
+        # Of a hundred changes so many are lost, told twice, late; of a hundred writes so many come too late.
+        self._rates = [self._chance.pick([0, 0, 5, 20]) for _ in range(4)]
+        self._deaths = self._chance.pick([0, 5, 20])  # Of a thousand writes.
         self.pods = Pods({one.name: one for one in world.demand.jobs}, grace=world.grace)
         self.controllers.start(self.pods, START)
         self.controllers.start(Checks(20 * SECOND, self._answer), START)
@@ -180,12 +193,23 @@ class Trial:
     def _perform(self, asked: Asked, now: int) -> None:
         if self._tell is not None and asked.by == self.number:
             self._tell(f"{'':10} -> {_shown(asked.effect)}")
+        mine = asked.by == self.number and isinstance(asked.effect, Put | Delete) and not self._calm
+        if mine and self._chance.chance(self._rates[3], 100):
+            self._forestall(asked.effect)
         self.controllers.perform(asked, now)
-        if asked.by == self.number and not self._calm and self._chance.chance(self._rates[3], 2000):
+        if mine and self._chance.chance(self._deaths, 1000):
             self.counts["killed"] += 1
             self.controllers.stop(self.number)
             self.controller = self._make()
             self.number = self.controllers.start(self.controller, now)
+
+    def _forestall(self, effect: Effect) -> None:
+        """Somebody is faster."""
+        assert isinstance(effect, Put | Delete)
+        there = self.store.get(key_of(effect.object))
+        if there is not None:
+            notes = {**(there["metadata"].get("annotations") or {}), "faster": str(self.counts["events"])}
+            self.store.put({**there, "metadata": {**there["metadata"], "annotations": notes}})
 
     def _check(self, told: Told, now: int) -> bool:
         self.counts["events"] += 1
@@ -219,7 +243,9 @@ def _shown(thing: object) -> str:
     item = getattr(thing, "object", None) or getattr(getattr(thing, "effect", None), "object", None)
     if item is None:
         return f"{type(thing).__name__} {getattr(thing, 'kind', '')}{getattr(thing, 'at', '')}"
-    true = [one["type"] for one in (item.get("status") or {}).get("conditions") or () if one["status"] == "True"]
+    true = [
+        one["type"] for one in (item.get("status") or {}).get("conditions") or () if one["status"] == "True"
+    ]
     active = (item.get("status") or {}).get("active", "")
     return (
         f"{type(thing).__name__} {item['kind']} {item['metadata']['name']} "

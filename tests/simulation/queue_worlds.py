@@ -111,7 +111,10 @@ def drawn(seed: int) -> QueueWorld:
     flavors = ["small", "big"][: chance.between(1, 2)]
     checks = chance.chance(1, 3)
     objects = [kueue("ResourceFlavor", name, {"nodeLabels": {"size": name}}) for name in flavors]
-    objects += [kueue("WorkloadPriorityClass", "low", value=10), kueue("WorkloadPriorityClass", "high", value=100)]
+    objects += [
+        kueue("WorkloadPriorityClass", "low", value=10),
+        kueue("WorkloadPriorityClass", "high", value=100),
+    ]
     if checks:
         objects.append(admission_check("prepared"))
     names = [f"q{number}" for number in range(count)]

@@ -28,7 +28,7 @@ from stellwerk.control.queueing.events import (
     Tick,
     WakeAt,
 )
-from stellwerk.control.queueing.jobs import Subject, Surroundings, next_step, wanted_of
+from stellwerk.control.queueing.jobs import Subject, Surroundings, discarded, next_step, wanted_of
 from stellwerk.control.queueing.kinds import (
     FLAVOR,
     JOB,
@@ -108,7 +108,7 @@ class QueueController:
         answered = kind == WORKLOAD and name in self._answers
         self._answers.discard(name)
         item = self._seen.get(WORKLOAD, *name) if answered and isinstance(event, Applied) else None
-        if item is None or (name[0], _owner_of(item)[0]) in self._missed:
+        if item is None or (name[0], owner_of(item.raw)[0]) in self._missed:
             yield from self._changed(effect.object, now)
 
     def _forget(self, raw: Json) -> bool:
@@ -130,15 +130,17 @@ class QueueController:
             self._bury_owners(event.version)
         for raw in (*(one.raw for one in gone), *(one.raw for one in news)):
             yield from self._changed(raw, now)
-        if (event.group, event.kind) == JOB:
-            for item in self._seen.all(WORKLOAD):
-                yield from self._owner(item, now)
+        if (event.group, event.kind) == JOB:  # The last one: now everything is known, and looked at again.
+            for name in self._seen.names(WORKLOAD):
+                yield from self._workload(name, now)
+            for name in self._seen.names(JOB):
+                yield from self._job(name, now)
 
     def _bury_owners(self, version: int) -> None:
         there = {given(item.typed.metadata.uid, "") for item in self._seen.all(JOB)}
         for item in self._seen.all(WORKLOAD):
             if item.version <= version:
-                self._dead |= {uid for uid in (_owner_of(item)[1],) if uid and uid not in there}
+                self._dead |= {uid for uid in (owner_of(item.raw)[1],) if uid and uid not in there}
 
     def _changed(self, raw: Json, now: int) -> Iterator[Effect]:
         kind, name, _ = named(raw)
@@ -146,6 +148,8 @@ class QueueController:
             yield from self._job(name, now)
         elif kind == WORKLOAD:
             yield from self._workload(name, now)
+            if self._seen.get(WORKLOAD, *name) is None and (owner := owner_of(raw)[0]):
+                yield from self._job((name[0], owner), now)
         elif is_configuration(kind):
             self._stale = True
 
@@ -216,9 +220,9 @@ class QueueController:
 
     def _owner(self, item: Item, now: int) -> Iterator[Effect]:
         """The Job of the Workload looks at it; without its Job it goes, too."""
-        owner, uid = _owner_of(item)
+        owner, uid = owner_of(item.raw)
         if uid in self._dead:
-            yield from self._issue(Delete(item.raw))
+            yield from self._discard(item)
         elif owner:
             yield from self._job((named(item.raw)[1][0], owner), now)
 
@@ -227,8 +231,8 @@ class QueueController:
         item = self._seen.get(JOB, *name)
         if item is None:
             for one in workloads:
-                if _owner_of(one)[1] in self._dead:
-                    yield from self._issue(Delete(one.raw))
+                if owner_of(one.raw)[1] in self._dead:
+                    yield from self._discard(one)
             return
         busy = (JOB, name) in self._writing or any(_is_among(one, self._writing) for one in workloads)
         if busy:
@@ -253,6 +257,11 @@ class QueueController:
         if item is not None and workload != item.typed:
             yield from self._issue(Put(patched(item.raw, item.typed, workload)))
 
+    def _discard(self, item: Item) -> Iterator[Effect]:
+        step = discarded(item)
+        if step is not None:
+            yield from self._issue(step)
+
     def _issue(self, effect: Put | Delete) -> Iterator[Effect]:
         """At most one write of an object at a time; the event that ends it is the reason to look again."""
         name = named(effect.object)[:2]
@@ -270,11 +279,11 @@ class QueueController:
         return min((max(at, now) for at in times if at is not None), default=None)
 
 
-def _owner_of(item: Item) -> tuple[str, str]:
+def owner_of(raw: Json) -> tuple[str, str]:
     """Name and UID of the Job to which a Workload belongs; empty without one."""
-    for owner in given(item.typed.metadata.owner_references, ()):
-        if owner.kind == JOB[1] and given(owner.controller, False):
-            return owner.name, owner.uid
+    for owner in raw["metadata"].get("ownerReferences") or ():
+        if owner["kind"] == JOB[1] and owner.get("controller"):
+            return owner["name"], owner["uid"]
     return "", ""
 
 

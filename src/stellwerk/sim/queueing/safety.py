@@ -22,7 +22,7 @@ Cell = tuple[str, str]  # flavor, resource
 
 class QueueSafety:
     """Checks a Store; `controller` gives the one that runs now. `excused`: UIDs of Jobs whose Workload somebody
-    else deleted: they run on until that is seen.
+    else deleted: their pods may end after it.
     """
 
     def __init__(self, store: Store, controller: Callable[[], QueueController]) -> None:
@@ -55,9 +55,11 @@ class QueueSafety:
             active = (job.get("status") or {}).get("active", 0)
             queued = "kueue.x-k8s.io/queue-name" in (job["metadata"].get("labels") or {})
             admitted = bool(found) and is_true(found[0], "Admitted")
-            if not active or not queued or admitted:
+            going = any(one["metadata"].get("deletionTimestamp") for one in found)
+            if not active and not going:
                 self.excused.discard(uid)
-            elif uid not in self.excused:
+            stopping = job["spec"].get("suspend") and uid in self.excused
+            if active and queued and not admitted and not stopping:
                 return f"Job {name} runs without an admitted Workload"
         return ""
 
