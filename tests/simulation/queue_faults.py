@@ -138,7 +138,7 @@ class Trial:
         for item in world.demand.objects:
             self.store.put(item)
         self._chance = SeededEntropy(world.seed).fork("faults")
-        self.controllers = Controllers(self.store, self._delivery)
+        self.controllers = Controllers(self.store, self)
         self.controller = make()
         self.safety = QueueSafety(self.store, lambda: self.controller)
         self.number = self.controllers.start(self.controller, START)
@@ -218,7 +218,11 @@ class Trial:
         self.safety.check(told.event, now)
         return now < LAST and self.counts["events"] < MOST_EVENTS
 
-    def _delivery(self, number: int, event: Event, now: int) -> list[int]:
+    def outcome(self, number: int, now: int) -> int:
+        slow = number == self.number and not self._calm and self._chance.chance(self._rates[2], 100)
+        return now + self._chance.below(2 * SECOND) if slow else now
+
+    def change(self, number: int, event: Event, now: int) -> list[int]:
         if number != self.number or self._calm:
             return [now]
         chance, (lost, twice, late, _) = self._chance, self._rates

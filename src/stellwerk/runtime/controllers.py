@@ -4,7 +4,7 @@
 at its kind; what becomes of an effect, to the one who asked for it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -42,8 +42,14 @@ class Asked(Struct, frozen=True):
     effect: Effect
 
 
-# When (ns) a change is told to the controller of this number: never, once, or several times.
-Delivery = Callable[[int, Event, int], Sequence[int]]
+class Delivery(Protocol):
+    """How news travels to the controller of a number; without one it is there at once."""
+
+    def change(self, number: int, event: Event, now: int) -> Sequence[int]:
+        """When (ns) a change is told: never, once, or several times."""
+
+    def outcome(self, number: int, now: int) -> int:
+        """When (ns) it is told what became of an effect that was performed now."""
 
 
 class Controllers:
@@ -97,7 +103,8 @@ class Controllers:
         if isinstance(asked.effect, WakeAt):
             self.wake(asked.by, asked.effect.at)
             return
-        self.agenda.post(now, Told(asked.by, perform(self._store, asked.effect)))
+        at = now if self._delivery is None else self._delivery.outcome(asked.by, now)
+        self.agenda.post(at, Told(asked.by, perform(self._store, asked.effect)))
         self.tell(now)
 
     def tell(self, now: int) -> None:
@@ -105,6 +112,6 @@ class Controllers:
         for event in self._changes.new():
             assert not isinstance(event, Listed), "each change is told at once, so none can be too old"
             for number in self._looks.get(named(event.object)[0], ()):
-                times = (now,) if self._delivery is None else self._delivery(number, event, now)
+                times = (now,) if self._delivery is None else self._delivery.change(number, event, now)
                 for at in times:
                     self.agenda.post(at, Told(number, event))
