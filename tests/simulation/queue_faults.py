@@ -1,7 +1,8 @@
 """`python -m tests.simulation.queue_faults SEED`: one world with faults, told event by event.
 
-Changes are lost, told twice, or late and out of order; the controller is killed between two effects and begins
-anew; somebody else writes. After each event safety is checked; then faults end, and everything has to finish.
+Changes are lost, told twice, or late and out of order; the controller is killed between two effects and
+begins anew; somebody else writes. After each event safety is checked; then faults end, and everything has
+to finish.
 """
 
 import sys

@@ -90,7 +90,7 @@ class QueueController:
             case Listed():
                 yield from self._listed(event, now)
             case ObjectChanged(raw):
-                if (item := self._seen.note(raw)) is not None:
+                if (item := self._seen.observe(raw)) is not None:
                     yield from self._changed(item.raw, now)
             case ObjectDeleted(raw):
                 if self._forget(raw):
@@ -102,7 +102,7 @@ class QueueController:
         kind, name, _ = named(effect.object)
         self._writing.discard((kind, name))
         if raw is not None:
-            self._seen.note(raw)
+            self._seen.observe(raw)
         else:
             self._forget(effect.object)
         answered = kind == WORKLOAD and name in self._answers

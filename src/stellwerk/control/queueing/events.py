@@ -1,6 +1,6 @@
-"""What a controller on a Store is told, and what it may ask for, as data. Objects are raw JSON, not to be changed.
+"""What a controller on a Store is told, and what it may ask for, as data.
 
-An effect ends in exactly one event, Applied or Refused; WakeAt in a Tick.
+Objects are raw JSON, not to be changed. An effect ends in one event: Applied or Refused; WakeAt in a Tick.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class Tick(Struct, frozen=True):
 
 
 class Put(Struct, frozen=True):
-    """Write the object: make it (without resourceVersion), or replace what was read at its resourceVersion."""
+    """Write the object: make it (no resourceVersion), or replace what was read at its resourceVersion."""
 
     object: Json
 
@@ -65,7 +65,7 @@ class Applied(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """An effect was decided on an old version, and was not performed; `object` as it is now, None: not there."""
+    """Decided on an old version, and not performed; `object` as it is now, None: not there."""
 
     effect: Put | Delete
     object: Json | None

@@ -54,7 +54,7 @@ class Subject(Struct, frozen=True):
 
 
 def wanted_of(job: Job, classes: PriorityClasses) -> Workload | None:
-    """The Workload that is to stand for the Job; None: it has no queue, or refers to what is not there yet."""
+    """The Workload that is to stand for the Job; None: it has no queue, or refers to what is not there."""
     if not given(job.metadata.labels, {}).get(QUEUE_NAME):
         return None
     try:

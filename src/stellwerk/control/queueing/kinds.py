@@ -26,7 +26,7 @@ NODE: Kind = ("", "Node")
 POD: Kind = ("", "Pod")
 NAMESPACE: Kind = ("", "Namespace")
 LIMITS: Kind = ("", "LimitRange")
-# In the order in which they are to be listed: a Job that is not there is gone if its Workload was seen before.
+# In the order of listing: a Job that is not there is gone if its Workload was seen before.
 KINDS: tuple[Kind, ...] = (
     FLAVOR,
     CLUSTER_QUEUE,

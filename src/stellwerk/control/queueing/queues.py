@@ -109,7 +109,7 @@ class Queues:
         return decision
 
     def _look_for_rest(self, decision: Decision) -> None:
-        """Equal moments lead to equal cycles: where one changed nothing, nobody is tried until something happens.
+        """Equal moments lead to equal cycles: after one that changed nothing all rest till something happens.
 
         A queue in strict order whose head does not fit would be tried a hundred times a second otherwise.
         Under admission fair sharing time alone changes the order.

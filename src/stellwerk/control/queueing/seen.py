@@ -21,7 +21,7 @@ Kind = tuple[str, str]  # group, kind
 
 
 class Item(Struct, frozen=True):
-    """An object: as it is stored, as a typed view without its version (None: of no type), and that version."""
+    """An object as it is stored, as a typed view without its version (None: of no type), and the version."""
 
     raw: Json
     typed: Any
@@ -45,7 +45,7 @@ class Seen:
         old = of_kind.get(name)
         return version > max(self._gone.get((kind, name), 0), 0 if old is None else old.version)
 
-    def note(self, raw: Json) -> Item | None:
+    def observe(self, raw: Json) -> Item | None:
         """The object is like that; None if that is no news."""
         if not self.is_news(raw):
             return None
@@ -84,7 +84,7 @@ class Seen:
         for name in gone:
             self._gone[kind, name] = listed.version
         removed = [self._removed(kind, name) for name in gone]
-        return [item for raw in listed.objects if (item := self.note(raw)) is not None], removed
+        return [item for raw in listed.objects if (item := self.observe(raw)) is not None], removed
 
     def get(self, kind: Kind, namespace: str, name: str) -> Item | None:
         """The object, if it is there."""

@@ -39,7 +39,7 @@ class Books:
         """Write down what follows from a change."""
         match event:
             case ObjectChanged(raw):
-                if self._is_news(raw) and (item := self._seen.note(raw)) is not None:
+                if self._is_news(raw) and (item := self._seen.observe(raw)) is not None:
                     self._note(item, now)
             case ObjectDeleted(raw):
                 if (item := self._seen.forget(raw)) is not None and isinstance(item.typed, Workload):

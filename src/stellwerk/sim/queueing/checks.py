@@ -1,4 +1,4 @@
-"""`Checks`: the controllers of AdmissionChecks, in simulation: each says Ready some time after it is asked."""
+"""`Checks`: the controllers of AdmissionChecks, in simulation: each is Ready some time after it is asked."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -48,9 +48,9 @@ class Checks:
                 news, _ = self._seen.compare(event)
                 return [effect for item in news for effect in self._look(named(item.raw)[1], now)]
             case ObjectChanged(raw):
-                return self._look(named(raw)[1], now) if self._seen.note(raw) is not None else []
+                return self._look(named(raw)[1], now) if self._seen.observe(raw) is not None else []
             case Applied(_, raw) | Refused(_, raw):
-                if raw is not None and self._seen.note(raw) is not None:
+                if raw is not None and self._seen.observe(raw) is not None:
                     return self._look(named(raw)[1], now)
                 return []
             case _:

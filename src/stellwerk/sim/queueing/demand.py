@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 class Planned(Struct, frozen=True, kw_only=True):
-    """A Job as it is to be created at `arrival_ns` (UTC, since 1970); it runs for `duration_ns`, undisturbed."""
+    """A Job as it is created at `arrival_ns` (UTC, since 1970); it runs for `duration_ns`, undisturbed."""
 
     object: Json
     arrival_ns: int
@@ -39,7 +39,7 @@ class Planned(Struct, frozen=True, kw_only=True):
 
 
 class QueueDemand(Struct, frozen=True, kw_only=True):
-    """Jobs in order of arrival, from `start_ns` to `end_ns` (None: until all have ended); what else there is."""
+    """Jobs in order of arrival, from `start_ns` to `end_ns` (None: until all have ended); other objects."""
 
     start_ns: int
     end_ns: int | None
@@ -53,7 +53,7 @@ def queue_demand(manifests: Sequence[Manifest]) -> QueueDemand:
     Raises InvalidInput for a Job without duration, one that arrives outside of the Period, and a Workload
     whose Job is not there: nothing says how long it runs.
     """
-    start, end = _period(manifests)
+    start, end, name = _period(manifests)
     jobs = [one for one in manifests if isinstance(one.object, Job)]
     times = [(one, _arrival(one)) for one in jobs]
     if start is None:
@@ -62,9 +62,9 @@ def queue_demand(manifests: Sequence[Manifest]) -> QueueDemand:
     for one, job in zip(jobs, planned, strict=True):
         if job.arrival_ns < start or (end is not None and job.arrival_ns >= end):
             raise InvalidInput(
-                "the Job arrives outside of the Period",
-                fix="correct the annotation {annotation}, or the Period's start and duration",
-                annotation=ARRIVAL,
+                "the arrival lies outside the Period {period}",
+                fix="correct the arrival, or the Period's start and duration",
+                period=name,
                 **one.at(f"metadata.annotations[{ARRIVAL}]"),
             )
     _check_workloads(manifests, {job.name for job in planned})
@@ -75,20 +75,22 @@ def queue_demand(manifests: Sequence[Manifest]) -> QueueDemand:
     )
 
 
-def _period(manifests: Sequence[Manifest]) -> tuple[int | None, int | None]:
+def _period(manifests: Sequence[Manifest]) -> tuple[int | None, int | None, str]:
+    """Start, end and name."""
     declared = [one for one in manifests if isinstance(one.object, Period)]
     if len(declared) > 1:
         raise InvalidInput(
             "there is more than one Period",
-            fix="keep the one that is to be simulated",
+            fix="keep the one that is to be replayed",
             **declared[1].at("metadata.name"),
         )
     for one in declared:
         period = one.object
         assert isinstance(period, Period)
         start = moment(one, period.spec.start, "spec.start")
-        return start, start + positive_duration(one, period.spec.duration, "spec.duration")
-    return None, None
+        end = start + positive_duration(one, period.spec.duration, "spec.duration")
+        return start, end, given(period.metadata.name, "")
+    return None, None, ""
 
 
 def _arrival(manifest: Manifest) -> int | None:
@@ -147,8 +149,9 @@ def _check_names(jobs: Sequence[Manifest], planned: Sequence[Planned]) -> None:
     for manifest, job in zip(jobs, planned, strict=True):
         if job.name in seen:
             raise InvalidInput(
-                "the Job {namespace}/{name} is there twice; the first is in {first}, document {number}",
+                "the {kind} {namespace}/{name} is there twice; the first is in {first}, document {number}",
                 fix="rename or remove one of the two",
+                kind="Job",
                 namespace=job.name[0],
                 name=job.name[1],
                 first=seen[job.name].source,

@@ -1,6 +1,6 @@
-"""`play`: queues in simulation: Jobs arrive, wait as in Kueue, run, are preempted and finish, in virtual time.
+"""`play`: queues in simulation: Jobs arrive, wait as in Kueue, run, are preempted and finish.
 
-The controllers are those of a cluster; the Store is in memory, pods are simulated, and waiting is a jump.
+The controllers are those of a cluster; the Store is in memory, pods are simulated, time is virtual.
 """
 
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def play(
     """What becomes of the Jobs of valid manifests in the queues beside them; what is preempted starts anew.
 
     A Job is created at its annotation `stellwerk.dev/arrival` (else creationTimestamp, else at the start) and
-    runs for `stellwerk.dev/duration` once it is not suspended. Raises InvalidInput for a Job without duration.
+    runs for `stellwerk.dev/duration` once it is not suspended. Raises InvalidInput, as `queue_demand` does.
     """
     return simulate(queue_demand(manifests), configuration, options or Options())
 

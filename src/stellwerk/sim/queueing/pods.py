@@ -1,4 +1,4 @@
-"""`Pods`: what Kubernetes does with Jobs, in simulation: pods run for the Job's duration, end, or are stopped.
+"""`Pods`: what Kubernetes does with Jobs, in simulation: pods run for the Job's duration, or are stopped.
 
 A Job's duration is that of all its completions, round after round, with as many pods as it was written with;
 with fewer pods there are more rounds. A Job that is suspended loses the work of the pods that had not ended.
@@ -105,10 +105,10 @@ class Pods:
                     self._seen.forget(effect.object)
                     self._runs.pop(name, None)
                     return []
-                self._seen.note(raw)
+                self._seen.observe(raw)
                 return self._look(name, now)
             case ObjectChanged(raw):
-                return self._look(named(raw)[1], now) if self._seen.note(raw) is not None else []
+                return self._look(named(raw)[1], now) if self._seen.observe(raw) is not None else []
 
     def _look(self, name: Name, now: int) -> list[Effect]:
         """The pods as the Job wants them, and the Job's status as they are."""

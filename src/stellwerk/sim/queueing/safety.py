@@ -21,8 +21,9 @@ Cell = tuple[str, str]  # flavor, resource
 
 
 class QueueSafety:
-    """Checks a Store; `controller` gives the one that runs now. `excused`: UIDs of Jobs whose Workload somebody
-    else deleted: their pods may end after it.
+    """Checks a Store; `controller` gives the one that runs now.
+
+    `excused`: UIDs of Jobs whose Workload somebody else deleted: their pods may end after it.
     """
 
     def __init__(self, store: Store, controller: Callable[[], QueueController]) -> None:
@@ -84,7 +85,7 @@ class QueueSafety:
 
 
 def over_quota(queues: Sequence[Json], workloads: Sequence[Json]) -> str:
-    """Which quota is exceeded: of a ClusterQueue with what it may borrow, or of a Cohort together; "" if none.
+    """Which quota is exceeded: a ClusterQueue's with what it may borrow, or a Cohort's together; "" if none.
 
     Cohorts are only named here, without quota of their own and without parents.
     """
@@ -98,20 +99,22 @@ def over_quota(queues: Sequence[Json], workloads: Sequence[Json]) -> str:
     for queue in queues:
         name = queue["metadata"]["name"]
         cohorts.setdefault(queue["spec"].get("cohortName") or f"/{name}", []).append(queue)
-    for cohort, members in cohorts.items():
-        total: Counter[Cell] = Counter()
-        quota: Counter[Cell] = Counter()
-        for queue in members:
-            own = used.get(queue["metadata"]["name"], Counter())
-            total.update(own)
-            for cell, (nominal, borrowing) in _quotas(queue).items():
-                quota[cell] += nominal
-                if borrowing is not None and own[cell] > nominal + borrowing:
-                    return f"ClusterQueue {queue['metadata']['name']} uses {own[cell]} of {cell}"
-        for cell, amount in total.items():
-            if amount > quota[cell]:
-                return f"{cohort} uses {amount} of {quota[cell]} of {cell}"
-    return ""
+    found = (_over(cohort, members, used) for cohort, members in cohorts.items())
+    return next((problem for problem in found if problem), "")
+
+
+def _over(cohort: str, members: Sequence[Json], used: Mapping[str, Counter[Cell]]) -> str:
+    total: Counter[Cell] = Counter()
+    quota: Counter[Cell] = Counter()
+    for queue in members:
+        own = used.get(queue["metadata"]["name"], Counter())
+        total.update(own)
+        for cell, (nominal, borrowing) in _quotas(queue).items():
+            quota[cell] += nominal
+            if borrowing is not None and own[cell] > nominal + borrowing:
+                return f"ClusterQueue {queue['metadata']['name']} uses {own[cell]} of {cell}"
+    over = [cell for cell, amount in total.items() if amount > quota[cell]]
+    return f"{cohort} uses {total[over[0]]} of {quota[over[0]]} of {over[0]}" if over else ""
 
 
 def is_true(item: Json, kind: str) -> bool:
