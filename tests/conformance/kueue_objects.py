@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from stellwerk.api.duration import parse_duration
 from stellwerk.api.groups.core import LimitRange, Namespace, Node, Pod
@@ -24,6 +25,7 @@ from stellwerk.engine.queueing.local_usage import AdmissionFairSharing
 from stellwerk.engine.queueing.requests.total import Counting
 from stellwerk.engine.queueing.requests.transformation import Transformation
 from stellwerk.engine.queueing.snapshot import Configuration, Objects
+from stellwerk.engine.queueing.standing import EVICTION
 
 Case = dict[str, Any]
 DEFAULT_STRATEGIES = ("LessThanOrEqualToFinalShare", "LessThanInitialShare")
@@ -82,6 +84,13 @@ def configuration_of(case: Case) -> Configuration:
         counting=Counting(gates=gates, transformations=transformations),
         fair_sharing=None if fair is None else tuple(fair.get("preemptionStrategies") or DEFAULT_STRATEGIES),
     )
+
+
+def ordering_of(case: Case) -> Configuration:
+    """The configuration, with the time that orders who was evicted because its pods were not ready."""
+    ordering = (case.get("input") or {}).get("workloadOrdering") or {}
+    timestamp = ordering.get("podsReadyRequeuingTimestamp", EVICTION)
+    return replace(configuration_of(case), requeuing_timestamp=timestamp)
 
 
 def _admission_fair_sharing(raw: dict[str, Any]) -> AdmissionFairSharing:

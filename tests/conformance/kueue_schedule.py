@@ -269,7 +269,7 @@ def _admissions(
             continue
         if new_to is not None and _was_admitted(new_to[key], run.case["procedure"]):
             continue
-        found[key] = _short(one.status.admission)
+        found[key] = short_admission(one.status.admission)
     return found
 
 
@@ -278,7 +278,7 @@ def _was_admitted(workload: Workload, procedure: str) -> bool:
     return true_condition(workload, "Admitted") is not None and not (unhealthy and procedure == "tas")
 
 
-def _short(admission: Admission) -> dict[str, Any]:
+def short_admission(admission: Admission) -> dict[str, Any]:
     """The recording's short form, quantities as amounts."""
     return {
         "clusterQueue": admission.cluster_queue,

@@ -9,8 +9,11 @@ from tests.conformance.dra_extra import KINDS, run_extra_case
 from tests.conformance.kueue_fairshare import FAIRSHARE
 from tests.conformance.kueue_flavor import FLAVOR
 from tests.conformance.kueue_preemption import PREEMPTION
+from tests.conformance.kueue_queue import QUEUE
 from tests.conformance.kueue_quota import QUOTA
 from tests.conformance.kueue_schedule import SCHEDULE
+from tests.conformance.kueue_status import STATUS
+from tests.conformance.kueue_steps import STEPS
 from tests.conformance.kueue_tas import PROCEDURES as TOPOLOGY
 from tests.conformance.kueue_tas import run_tas_case
 from tests.conformance.kueue_workload import WORKLOAD
@@ -19,10 +22,13 @@ Reader = Callable[[dict[str, Any]], str | None]
 
 PROCEDURES: dict[str, Reader] = {
     **QUOTA,
+    **QUEUE,
     **FAIRSHARE,
     **FLAVOR,
     **PREEMPTION,
     **SCHEDULE,
+    **STATUS,
+    **STEPS,
     **WORKLOAD,
     **dict.fromkeys(TOPOLOGY, run_tas_case),
 }

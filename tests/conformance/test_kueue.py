@@ -7,7 +7,6 @@ import pytest
 
 from tests.conformance.__main__ import judged, read_lines
 from tests.conformance.altering import outcomes_of_altered
-from tests.conformance.readers import PROCEDURES
 
 FOLDER = Path(__file__).parent / "kueue"
 NAMES = (
@@ -17,21 +16,38 @@ NAMES = (
     "kueue-preemption",
     "kueue-preemption-fair",
     "kueue-preemption-ordering",
+    "kueue-queue",
     "kueue-schedule",
+    "kueue-schedule-misc",
     "kueue-schedule-tas",
     "kueue-workload",
 )
-NO_READER = pytest.mark.xfail(strict=True, reason="a single step of Kueue's controllers: no reader yet")
+NOT_ASSERTED = (
+    "quota and checks are lost at once: Kueue counts a second as admitted, as we do; its test wants 0 and "
+    "does not compare, so that the altered expectation, 1, would be what Kueue decides"
+)
+# Cases that do not pass, each with its reason.
+LEFT = {
+    "workload/TestSyncAdmittedCondition/reservation and check lost": NOT_ASSERTED,
+    "workload/TestSyncAdmittedCondition/reservation and check lost with observability": NOT_ASSERTED,
+}
+
+
+def _marks(case: dict[str, Any]) -> list[pytest.MarkDecorator]:
+    reason = LEFT.get(case["id"])
+    return [] if reason is None else [pytest.mark.xfail(strict=True, reason=reason)]
+
+
 CASES = [
-    pytest.param(case, id=f"{name}-{i}", marks=[] if case["procedure"] in PROCEDURES else [NO_READER])
+    pytest.param(case, id=f"{name}-{i}", marks=_marks(case))
     for name in NAMES
     for i, case in enumerate(read_lines(FOLDER / f"{name}.jsonl.xz"))
 ]
 
 
 def test_there_are_cases() -> None:
-    assert len(CASES) == 487
-    assert sum(not case.marks for case in CASES) >= 446
+    assert len(CASES) == 545
+    assert sum(not case.marks for case in CASES) == 545 - len(LEFT)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -44,4 +60,5 @@ def test_a_case_whose_expectation_was_altered_differs(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = outcomes_of_altered(FOLDER / f"{name}.jsonl.xz", tmp_path, capsys)
-    assert all(line.startswith("differs ") or "LookupError: no reader" in line for line in lines)
+    unread = [line for line in lines if not line.startswith("differs ")]
+    assert all(line.split(": ")[0].removeprefix("error ") in LEFT for line in unread)

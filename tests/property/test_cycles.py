@@ -5,12 +5,9 @@ from hypothesis import strategies as st
 
 from stellwerk.engine.queueing.cycle.admit import admit, refused
 from stellwerk.engine.queueing.cycle.backlog import Backlog
-from stellwerk.engine.queueing.preemption.contest import IN_CLUSTER_QUEUE, IN_COHORT_RECLAIM_WHILE_BORROWING
-from stellwerk.engine.queueing.priority import effective_priority
 from stellwerk.engine.queueing.quota.ledger import Ledger
-from stellwerk.engine.queueing.requests.total import WorkloadInfo
 from stellwerk.engine.queueing.snapshot import Snapshot
-from tests.property.cycle_worlds import CycleWorld, cycle_worlds, pod_counts
+from tests.property.cycle_worlds import CycleWorld, contested_worlds, cycle_worlds, pod_counts
 
 CYCLES = 12
 
@@ -37,7 +34,7 @@ def _above(snapshot: Snapshot, ledger: Ledger) -> list[str]:
 
 
 @settings(max_examples=80, deadline=None)
-@given(cycle_worlds(), st.data())
+@given(cycle_worlds() | contested_worlds(), st.data())
 def test_quota_holds_gangs_are_whole_and_nobody_is_lost(world: CycleWorld, data: st.DataObject) -> None:
     for _ in range(CYCLES):
         snapshot, before = world.snapshot, set(_keys(world.backlog))
@@ -62,7 +59,7 @@ def test_quota_holds_gangs_are_whole_and_nobody_is_lost(world: CycleWorld, data:
 
 
 @settings(max_examples=60, deadline=None)
-@given(cycle_worlds())
+@given(cycle_worlds() | contested_worlds())
 def test_the_same_snapshot_gives_the_same_decision_and_stays_as_it_is(world: CycleWorld) -> None:
     world.step()
     snapshot = world.snapshot
@@ -75,31 +72,8 @@ def test_the_same_snapshot_gives_the_same_decision_and_stays_as_it_is(world: Cyc
     assert [snapshot.ledger().usage(cell) for cell in range(len(usage))] == usage
 
 
-@settings(max_examples=80, deadline=None)
-@given(cycle_worlds())
-def test_no_higher_priority_is_preempted_in_the_own_queue_or_while_borrowing(world: CycleWorld) -> None:
-    for _ in range(CYCLES):
-        snapshot = world.snapshot
-        objects = {one.key: one for one in _infos(world, snapshot)}
-        decision = world.step()
-        gates = snapshot.gates
-        for one in decision.evicted:
-            if one.preempted in (IN_CLUSTER_QUEUE, IN_COHORT_RECLAIM_WHILE_BORROWING):
-                mine = effective_priority(objects[one.by].object, gates)
-                assert mine >= effective_priority(objects[one.key].object, gates)
-        world.finish(1)
-
-
 def _heads(backlog: Backlog) -> dict[str, str]:
     return {name: pending.active[0].info.key for name, pending in backlog.queues.items() if pending.active}
-
-
-def _infos(world: CycleWorld, snapshot: Snapshot) -> list[WorkloadInfo]:
-    waiting = [one.info for pending in world.backlog.queues.values() for one in pending.active]
-    waiting += [
-        one.info for pending in world.backlog.queues.values() for one in pending.inadmissible.values()
-    ]
-    return waiting + [one.info for held in snapshot.held.values() for one in held.values()]
 
 
 @settings(max_examples=60, deadline=None)

@@ -16,8 +16,10 @@ import pytest
 
 from stellwerk.cli.main import main
 
-CASES = Path(__file__).parent / "api_cases" / "broken.yaml"
-MANIFESTS = [(case["name"], case["text"]) for case in msgspec.yaml.decode(CASES.read_bytes())]
+CASES = sorted((Path(__file__).parent / "api_cases").glob("broken*.yaml"))
+MANIFESTS = [
+    (case["name"], case["text"]) for path in CASES for case in msgspec.yaml.decode(path.read_bytes())
+]
 JOBS = (
     "name,team,kind,arrival,duration,pods,gpus,gpu_memory,gpu_compute,gpu_compute_mean,whole_gpu,isolation\n"
 )

@@ -38,7 +38,11 @@ class Broken(msgspec.Struct, forbid_unknown_fields=True):
     text: str
 
 
-BROKEN = msgspec.yaml.decode((HERE / "api_cases" / "broken.yaml").read_bytes(), type=list[Broken])
+BROKEN = [
+    case
+    for name in ("broken.yaml", "broken-kueue.yaml")
+    for case in msgspec.yaml.decode((HERE / "api_cases" / name).read_bytes(), type=list[Broken])
+]
 SLICE = b"a: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
 BOMB = SLICE + b"".join(
     b"a%d: &a%d [%s]\n" % (i, i, b", ".join([b"*a%d" % (i - 1)] * 10)) for i in range(1, 12)

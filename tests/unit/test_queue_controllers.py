@@ -20,6 +20,7 @@ from stellwerk.control.queueing.kinds import KINDS, WORKLOAD
 from stellwerk.control.queueing.patch import patched
 from stellwerk.control.queueing.seen import Seen, view
 from stellwerk.control.queueing.workloads import Place, follow_up
+from stellwerk.engine.queueing.gates import feature_gates
 from stellwerk.engine.queueing.snapshot import Configuration
 from stellwerk.ports.store import MemoryStore
 from stellwerk.runtime.perform import Changes, perform
@@ -287,7 +288,7 @@ def test_a_workload_that_ran_too_long_is_deactivated_at_that_second() -> None:
     }
     workload = view(raw)
     assert isinstance(workload, Workload)
-    place = Place(local_queue=None, cluster_queue=None, queue=None)
+    place = Place(local_queue=None, cluster_queue=None, gates=feature_gates())
     assert follow_up(workload, place, START).at == START + 60 * SECOND
     changed = follow_up(workload, place, START + 60 * SECOND).workload
     assert changed is not None and changed.status

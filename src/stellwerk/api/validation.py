@@ -12,23 +12,16 @@ from stellwerk.api.checks.devices.claims import (
 )
 from stellwerk.api.checks.devices.slices import slice_refusals
 from stellwerk.api.checks.fleet import check_fleet, check_interference, check_period
+from stellwerk.api.checks.kueue.queues import Queues, queues_of
+from stellwerk.api.checks.kueue.rules import kueue_refusals
 from stellwerk.api.checks.names import check_metadata, identity
 from stellwerk.api.checks.partition import check_partition_plan
-from stellwerk.api.checks.pods import check_deployment, check_job, check_node, check_pod
-from stellwerk.api.checks.queues import (
-    Queues,
-    check_cluster_queue,
-    check_cohort,
-    check_local_queue,
-    check_workload,
-    queues_of,
-)
+from stellwerk.api.checks.pods import check_deployment, check_job, check_node, check_pod, check_workload
 from stellwerk.api.checks.refusal import Refusal, refuse_first
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.apps import Deployment
 from stellwerk.api.groups.batch import Job
 from stellwerk.api.groups.core import Node, Pod
-from stellwerk.api.groups.kueue import ClusterQueue, Cohort, LocalQueue
 from stellwerk.api.groups.kueue_workload import Workload
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.resource import (
@@ -75,21 +68,18 @@ def _refuse_twice(manifest: Manifest, first: Manifest) -> None:
 
 
 def _check_object(manifest: Manifest, queues: Queues) -> None:
+    if not isinstance(manifest.object, Job):  # Of a Job kube-apiserver speaks first, and then the webhook.
+        refuse_first(manifest, kueue_refusals(manifest, queues))
     match manifest.object:
         case Job() as job:
             check_job(manifest, job)
+            refuse_first(manifest, kueue_refusals(manifest, queues))
         case Pod() as pod:
             check_pod(manifest, pod)
         case Deployment() as deployment:
             check_deployment(manifest, deployment)
         case Node() as node:
             check_node(manifest, node)
-        case ClusterQueue() as queue:
-            check_cluster_queue(manifest, queue)
-        case Cohort() as cohort:
-            check_cohort(manifest, cohort, queues)
-        case LocalQueue() as queue:
-            check_local_queue(manifest, queue, queues)
         case Workload() as workload:
             check_workload(manifest, workload)
         case Fleet() as fleet:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from stellwerk.api.checks.refusal import Refusal, other_word, quoted, refuse_first
@@ -39,6 +40,7 @@ def identity(manifest: Manifest) -> Identity | None:
     return group_of(manifest.api_version), manifest.kind, namespace, name
 
 
+@lru_cache(maxsize=8192)
 def is_subdomain(name: str) -> bool:
     """Whether a name is a DNS-1123 subdomain: lower-case labels joined by points, at most 253 characters."""
     if len(name) > 253 or not _SUBDOMAIN_CHARACTERS.fullmatch(name):

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from msgspec import UnsetType
 
 from stellwerk.api.checks.devices.names import is_extended_resource
-from stellwerk.api.checks.names import check_annotations, check_label_selector, check_name
+from stellwerk.api.checks.names import check_annotations, check_label_selector, check_name, check_time
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.apps import Deployment, ReplicaSet, StatefulSet
 from stellwerk.api.groups.batch import Job
 from stellwerk.api.groups.core import Affinity, Container, Node, Pod, PodAffinity, PodSpec, PodTemplateSpec
+from stellwerk.api.groups.kueue_workload import Workload
 from stellwerk.api.groups.meta import LabelSelector, given
 from stellwerk.api.manifests import Manifest
 from stellwerk.api.quantity import NANO, Quantity
@@ -29,6 +30,24 @@ def check_deployment(manifest: Manifest, deployment: Deployment) -> None:
     check_annotations(manifest, deployment.metadata)
     check_count(manifest, "spec.replicas", deployment.spec.replicas)
     _check_template(manifest, deployment.spec.template)
+
+
+def check_workload(manifest: Manifest, workload: Workload) -> None:
+    """The pods of a Workload, and when it was created; raises InvalidInput.
+
+    Kueue takes pods that kube-apiserver would not; they would never start, so they are refused as of a Job.
+    """
+    if created := given(workload.metadata.creation_timestamp, ""):
+        check_time(manifest, "metadata.creationTimestamp", created)
+    for i, pod_set in enumerate(given(workload.spec.pod_sets, ())):
+        path = f"spec.podSets[{i}].template.spec"
+        if isinstance(pod_set.template.spec, UnsetType):
+            raise InvalidInput(
+                "the field spec is missing",
+                fix="add the pod's spec with its containers",
+                **manifest.at(path),
+            )
+        check_pod_spec(manifest, path, pod_set.template.spec)
 
 
 def check_set(manifest: Manifest, item: StatefulSet | ReplicaSet) -> None:

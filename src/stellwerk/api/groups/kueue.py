@@ -222,7 +222,7 @@ class LocalQueue(Struct, frozen=True, kw_only=True, rename="camel"):
     api_version: str
     kind: str
     metadata: ObjectMeta = ObjectMeta()
-    spec: LocalQueueSpec
+    spec: LocalQueueSpec = LocalQueueSpec()
     status: LocalQueueStatus | UnsetType = UNSET
 
 
@@ -271,7 +271,7 @@ class AdmissionCheck(Struct, frozen=True, kw_only=True, rename="camel"):
     api_version: str
     kind: str
     metadata: ObjectMeta = ObjectMeta()
-    spec: AdmissionCheckSpec
+    spec: AdmissionCheckSpec = AdmissionCheckSpec(controller_name="")
     status: AdmissionCheckStatus | UnsetType = UNSET
 
 
@@ -303,4 +303,4 @@ class Topology(Struct, frozen=True, kw_only=True, rename="camel"):
     api_version: str
     kind: str
     metadata: ObjectMeta = ObjectMeta()
-    spec: TopologySpec
+    spec: TopologySpec = TopologySpec()

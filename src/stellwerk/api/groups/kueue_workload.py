@@ -34,7 +34,7 @@ class PodSet(Struct, frozen=True, kw_only=True, rename="camel"):
     """Equal pods of a Workload; with `minCount` fewer may be admitted."""
 
     template: PodTemplateSpec
-    count: Int32
+    count: Int32 = 1
     name: str | UnsetType = UNSET
     min_count: Int32 | UnsetType = UNSET
     topology_request: PodSetTopologyRequest | UnsetType = UNSET
@@ -106,7 +106,7 @@ class TopologyAssignment(Struct, frozen=True, kw_only=True, rename="camel"):
 class PodSetAssignment(Struct, frozen=True, kw_only=True, rename="camel"):
     """Flavor and use of each resource of a PodSet."""
 
-    name: str
+    name: str = "main"
     flavors: Mapping[str, str] | UnsetType = UNSET
     resource_usage: ResourceList | UnsetType = UNSET
     count: Int32 | UnsetType = UNSET
@@ -117,7 +117,7 @@ class PodSetAssignment(Struct, frozen=True, kw_only=True, rename="camel"):
 class Admission(Struct, frozen=True, kw_only=True, rename="camel"):
     """Quota given."""
 
-    cluster_queue: str
+    cluster_queue: str = ""
     pod_set_assignments: tuple[PodSetAssignment, ...] | UnsetType = UNSET
 
 
@@ -215,5 +215,5 @@ class Workload(Struct, frozen=True, kw_only=True, rename="camel"):
     api_version: str
     kind: str
     metadata: ObjectMeta = ObjectMeta()
-    spec: WorkloadSpec
+    spec: WorkloadSpec = WorkloadSpec()
     status: WorkloadStatus | UnsetType = UNSET

@@ -94,5 +94,5 @@ def place_of(seen: Seen, snapshot: Snapshot, workload: Workload) -> Place:
     return Place(
         local_queue=None if local is None else local.typed,
         cluster_queue=None if queue is None else queue.typed,
-        queue=None if name is None else snapshot.queues.get(name),
+        gates=snapshot.gates,
     )

@@ -16,10 +16,10 @@ from stellwerk.engine.queueing.cycle.decision import Evicted
 from stellwerk.engine.queueing.cycle.status import (
     holds_reservation,
     time_text,
-    with_admission,
+    with_admitted,
     with_eviction,
 )
-from stellwerk.engine.queueing.queue import Queue
+from stellwerk.engine.queueing.gates import FeatureGates
 from stellwerk.engine.queueing.retries import (
     ADMISSION_CHECK,
     failed_checks,
@@ -36,11 +36,11 @@ TARGET = "DeactivationTarget"
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """Where a Workload waits or runs; None: not there. `queue`: the ClusterQueue as the cycle sees it."""
+    """Where a Workload waits or runs; None: not there."""
 
     local_queue: LocalQueue | None
     cluster_queue: ClusterQueue | None
-    queue: Queue | None
+    gates: FeatureGates
 
 
 class FollowUp(Struct, frozen=True):
@@ -114,15 +114,10 @@ def _restarted(workload: Workload, place: Place, now: int) -> Workload | None:
 
 def _admitted(workload: Workload, place: Place, now: int) -> Workload | None:
     """With quota, checks and a place it is admitted."""
-    status = given(workload.status, WorkloadStatus())
-    admission = given(status.admission, None)
-    if true_condition(workload, "Admitted") is not None or admission is None or place.queue is None:
-        return None
-    if not holds_reservation(workload) or is_evicted(workload):
-        return None
-    decided = with_admission(workload, admission, place.queue, now)
-    nodes = replace(given(decided.status, WorkloadStatus()), unhealthy_nodes=status.unhealthy_nodes)
-    return replace(decided, status=nodes) if true_condition(decided, "Admitted") is not None else None
+    if true_condition(workload, "Admitted") is not None:
+        return None  # What is missing now is for an eviction to say.
+    changed = with_admitted(workload, place.gates, now)
+    return None if changed == workload else changed
 
 
 def _with_quota(workload: Workload, place: Place, now: int) -> FollowUp:

@@ -12,8 +12,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stellwerk.api.groups.kueue import AdmissionScope, ClusterQueueSpec, FairSharing, LocalQueue
+from stellwerk.api.groups.kueue_workload import Workload
 from stellwerk.api.groups.meta import ResourceList, given
 from stellwerk.api.quantity import NANO, Quantity
+from stellwerk.engine.queueing.gates import FeatureGates
+from stellwerk.engine.queueing.standing import true_condition
 from stellwerk.engine.topology.assignment.fleet.pod import summed
 
 USAGE_BASED = "UsageBasedAdmissionFairSharing"
@@ -65,6 +68,19 @@ def entry_penalty(requests: ResourceList, sharing: AdmissionFairSharing) -> Reso
         return {resource: Quantity(0) for resource in requests}
     part = Decimal(repr(1.0 - 0.5 ** (sharing.sampling_ns / sharing.half_life_ns)))
     return {resource: Quantity(int(quantity.nanos * part)) for resource, quantity in requests.items()}
+
+
+def pays_at_entry(
+    workload: Workload, spec: ClusterQueueSpec, sharing: AdmissionFairSharing | None, gates: FeatureGates
+) -> bool:
+    """Whether the LocalQueue pays when the workload is admitted to this ClusterQueue.
+
+    One that holds quota already, and gets only another place, was paid for. (Source: kueue
+    pkg/scheduler/scheduler.go, shouldApplyEntryPenalty.)
+    """
+    if sharing is None or not gates.admission_fair_sharing or not is_usage_based(spec):
+        return False
+    return true_condition(workload, "QuotaReserved") is None
 
 
 def _weight(local: LocalQueue | None) -> float:

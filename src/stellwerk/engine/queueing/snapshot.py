@@ -54,7 +54,7 @@ from stellwerk.engine.queueing.quota.ledger import Charges, Ledger
 from stellwerk.engine.queueing.quota.tree import Quota, QuotaNode, QuotaTree, cyclic_cohorts
 from stellwerk.engine.queueing.requests.limits import Bounds, bounds_of
 from stellwerk.engine.queueing.requests.total import Counting, WorkloadInfo, workload_info
-from stellwerk.engine.queueing.standing import Standing, standing_of
+from stellwerk.engine.queueing.standing import EVICTION, Standing, standing_of
 from stellwerk.engine.topology.assignment.fleet.snapshot import FlavorSnapshot
 
 _ZERO = Quantity(0)
@@ -65,12 +65,14 @@ class Configuration(Struct, frozen=True, kw_only=True):
     off.
 
     `ignore_undeclared`: resources that the queue does not cover need no quota (quotaCheckStrategy).
+    `requeuing_timestamp`: Eviction or Creation (waitForPodsReady.requeuingStrategy.timestamp).
     """
 
     counting: Counting = Counting(gates=feature_gates())
     fair_sharing: tuple[str, ...] | None = None
     admission_fair_sharing: AdmissionFairSharing | None = None
     ignore_undeclared: bool = False
+    requeuing_timestamp: str = EVICTION
 
     @property
     def gates(self) -> FeatureGates:
@@ -139,7 +141,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     def holding(self, info: WorkloadInfo) -> Holding:
         """A workload as one that holds what its `info` says, of its ClusterQueue."""
         charges = self.tree.charges(self.queues[info.cluster_queue].node, info.usage())
-        return Holding(info, charges, standing_of(info, self.gates))
+        standing = standing_of(info, self.gates, self.configuration.requeuing_timestamp)
+        return Holding(info, charges, standing)
 
     def changed(self, added: Iterable[Holding] = (), removed: Iterable[Holding] = ()) -> "Snapshot":
         """The same moment with other workloads that hold quota and places; all else is shared."""
@@ -257,7 +260,8 @@ def _held(
         queue = queues.get(info.cluster_queue)
         if queue is not None:
             charges = tree.charges(queue.node, info.usage())
-            held[queue.name][info.key] = Holding(info, charges, standing_of(info, configuration.gates))
+            standing = standing_of(info, configuration.gates, configuration.requeuing_timestamp)
+            held[queue.name][info.key] = Holding(info, charges, standing)
     return held
 
 

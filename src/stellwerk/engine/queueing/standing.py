@@ -14,6 +14,7 @@ from stellwerk.engine.queueing.priority import effective_priority
 from stellwerk.engine.queueing.requests.total import WorkloadInfo
 
 MILLISECOND = 1_000_000
+EVICTION, CREATION = "Eviction", "Creation"
 _BEFORE_ALL = -(2**63)  # Kueue's zero time, for a creation timestamp that is missing.
 
 
@@ -33,15 +34,15 @@ class Standing(Struct, frozen=True, kw_only=True):
     rank: tuple[int, int, str] | None
 
 
-def standing_of(info: WorkloadInfo, gates: FeatureGates) -> Standing:
-    """The standing of a workload that holds what its `info` says."""
+def standing_of(info: WorkloadInfo, gates: FeatureGates, timestamp: str = EVICTION) -> Standing:
+    """The standing of a workload that holds what its `info` says; `timestamp` as for `queue_time`."""
     workload = info.object
     reserved = true_condition(workload, "QuotaReserved")
     reserved_at = None if reserved is None else _time(reserved)
     priority, uid = effective_priority(workload, gates), given(workload.metadata.uid, "")
     return Standing(
         priority=priority,
-        queue_time=queue_time(workload, gates),
+        queue_time=queue_time(workload, gates, timestamp),
         reserved_at=reserved_at,
         evicted=is_evicted(workload),
         uid=uid,
@@ -67,10 +68,15 @@ def is_evicted(workload: Workload) -> bool:
     return true_condition(workload, "Evicted") is not None
 
 
-def queue_time(workload: Workload, gates: FeatureGates) -> int:
-    """The time (ns) that orders it in its queue: of an eviction that sends it back, or its creation."""
+def queue_time(workload: Workload, gates: FeatureGates, timestamp: str = EVICTION) -> int:
+    """The time (ns) that orders it in its queue: of an eviction that sends it back, or its creation.
+
+    `timestamp`: Kueue's waitForPodsReady.requeuingStrategy.timestamp. With anything but Eviction a workload
+    whose pods were not ready in time keeps its place in the queue.
+    """
     evicted = true_condition(workload, "Evicted")
-    if evicted is not None and given(evicted.reason, "") in ("PodsReadyTimeout", "AdmissionCheck"):
+    sent_back = ("PodsReadyTimeout", "AdmissionCheck") if timestamp == EVICTION else ("AdmissionCheck",)
+    if evicted is not None and given(evicted.reason, "") in sent_back:
         return _time(evicted) or _BEFORE_ALL
     preempted = true_condition(workload, "Preempted")
     if (

@@ -13,12 +13,11 @@ from msgspec.structs import replace
 from stellwerk.api.groups.kueue_workload import Workload, WorkloadStatus
 from stellwerk.api.groups.meta import given
 from stellwerk.engine.queueing.activity import checks_for
+from stellwerk.engine.queueing.course.arrivals import entered, strategy_of, with_arrival
 from stellwerk.engine.queueing.cycle.admit import admit, with_second_pass
 from stellwerk.engine.queueing.cycle.backlog import (
-    BEST_EFFORT_FIFO,
     Backlog,
     Pending,
-    Waiting,
     cluster_queue_of,
     is_admissible,
     is_parent,
@@ -71,9 +70,13 @@ def arrive(state: State, workload: Workload, now: int) -> Workload:
     """The Workload is there, as its `status` says: it holds quota, or waits. As it is written then."""
     workload = checked(state.snapshot, workload, now)
     key = workload_key(workload)
+    known = key in state.workloads
     state.workloads[key] = workload
     if not holds_quota(workload):
-        wait(state, workload, now)
+        if known:
+            state.backlog = with_arrival(state.backlog, workload, state.snapshot, now)
+        else:
+            wait(state, workload, now)
         return workload
     if key not in state.holders:
         hold(state, [workload])
@@ -144,8 +147,8 @@ def leave(state: State, keys: Iterable[str]) -> list[str]:
 def change(state: State, workload: Workload, now: int) -> list[str]:
     """The Workload is new, or as somebody else wrote it: it waits, holds quota, or neither, as it says.
 
-    Returns the ClusterQueues with more room or another order. One that is parked stays so unless something
-    changed that may matter. (Source: kueue pkg/controller/core/workload_controller.go, Update.)
+    Returns the ClusterQueues with more room or another order. (Source: kueue
+    pkg/controller/core/workload_controller.go, Update.)
     """
     key = workload_key(workload)
     before = state.workloads.get(key)
@@ -156,13 +159,15 @@ def change(state: State, workload: Workload, now: int) -> list[str]:
         return []
     held = state.holding(key)
     if before is not None and held is not None and holds_quota(workload):
-        return _hold_on(state, held, workload, now)
-    parked = before is not None and _is_parked(state, before)
-    queues = leave(state, [key])
+        return _hold_on(state, held, workload)
+    if before is not None and held is None and not holds_quota(workload):
+        queues = {cluster_queue_of(one, state.snapshot) for one in (before, workload)}
+        if len(queues) == 1:
+            arrive(state, workload, now)
+            return []
+    queues_with_room = leave(state, [key])
     arrive(state, workload, now)
-    if before is not None and parked and _compared(before) == _compared(workload):
-        _park(state, key)
-    return queues
+    return queues_with_room
 
 
 def reconsider(state: State, queues: Iterable[str], now: int) -> None:
@@ -171,7 +176,7 @@ def reconsider(state: State, queues: Iterable[str], now: int) -> None:
 
 
 def wait(state: State, workload: Workload, now: int) -> None:
-    """The workload is put in its queue, if it has one and may wait there."""
+    """The workload, which waits in no queue, is put in its own, if it has one and may wait there."""
     snapshot = state.snapshot
     name = cluster_queue_of(workload, snapshot)
     if name is None or not is_admissible(workload, snapshot.gates):
@@ -180,10 +185,7 @@ def wait(state: State, workload: Workload, now: int) -> None:
         return
     waiting = waiting_of(workload, name, snapshot)
     pending = state.backlog.queues.get(name, Pending())
-    if now >= waiting.not_before and not _is_hopeless(snapshot, name, pending, waiting):
-        pending = pending.with_active(waiting)
-    else:
-        pending = replace(pending, inadmissible={**pending.inadmissible, waiting.info.key: waiting})
+    pending = entered(pending, waiting, strategy_of(snapshot, name), now)
     state.backlog = replace(state.backlog, queues={**state.backlog.queues, name: pending})
 
 
@@ -208,64 +210,20 @@ def checked(snapshot: Snapshot, workload: Workload, now: int) -> Workload:
     return with_checks(workload, checks_for(queue.spec, flavors), now)
 
 
-def _hold_on(state: State, held: Holding, workload: Workload, now: int) -> list[str]:
+def _hold_on(state: State, held: Holding, workload: Workload) -> list[str]:
     """It holds quota as before; perhaps of fewer pods, with another priority, or it is being evicted."""
     key, queue = held.info.key, held.info.cluster_queue
     state.workloads[key] = workload
     _move(state, [held], [workload_info(workload, state.snapshot.configuration.counting)])
     if needs_second_pass(workload) and key not in state.backlog.second_pass:
         waiting = waiting_of(workload, queue, state.snapshot)
-        state.backlog = with_second_pass(state.backlog, waiting, now - SECOND)
+        state.backlog = with_second_pass(state.backlog, waiting, -SECOND)
     after = state.holding(key)
     same = after is not None and (after.charges, after.standing.priority) == (
         held.charges,
         held.standing.priority,
     )
     return [] if same else [queue]
-
-
-def _is_parked(state: State, workload: Workload) -> bool:
-    queue = cluster_queue_of(workload, state.snapshot)
-    pending = None if queue is None else state.backlog.queues.get(queue)
-    return pending is not None and workload_key(workload) in pending.inadmissible
-
-
-def _park(state: State, key: str) -> None:
-    """Not to be tried until something changes, if it waits."""
-    queue = cluster_queue_of(state.workloads[key], state.snapshot)
-    pending = None if queue is None else state.backlog.queues.get(queue)
-    found = [one for one in pending.active if one.info.key == key] if pending else []
-    if queue is None or pending is None or not found:
-        return
-    left = replace(
-        pending,
-        active=tuple(one for one in pending.active if one.info.key != key),
-        inadmissible={**pending.inadmissible, key: found[0]},
-    )
-    state.backlog = replace(state.backlog, queues={**state.backlog.queues, queue: left})
-
-
-def _compared(workload: Workload) -> tuple[object, ...]:
-    """What of a Workload may change the answer, or its place in the queue."""
-    status = given(workload.status, WorkloadStatus())
-    conditions = [
-        one for one in given(status.conditions, ()) if one.type in ("Evicted", "Requeued", "Preempted")
-    ]
-    return (
-        workload.spec,
-        workload.metadata.annotations,
-        given(status.reclaimable_pods, ()),
-        given(status.preemption_gates, ()),
-        conditions,
-    )
-
-
-def _is_hopeless(snapshot: Snapshot, name: str, pending: Pending, waiting: Waiting) -> bool:
-    """Whether one of its shape had no fit since quota last came free; it would get the same answer."""
-    queue = snapshot.queues.get(name)
-    if queue is None or waiting.shape not in pending.hopeless:
-        return False
-    return given(queue.spec.queueing_strategy, BEST_EFFORT_FIFO) == BEST_EFFORT_FIFO
 
 
 def _write_admission(state: State, admitted: Admitted, now: int) -> Workload:

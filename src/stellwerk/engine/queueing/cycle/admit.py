@@ -27,7 +27,7 @@ from stellwerk.engine.queueing.cycle.nominate import nominate, progress_of
 from stellwerk.engine.queueing.cycle.order import ordered
 from stellwerk.engine.queueing.cycle.process import process
 from stellwerk.engine.queueing.cycle.requeue import FAILED_AFTER_NOMINATION, GENERIC, Why, requeued
-from stellwerk.engine.queueing.cycle.status import holds_reservation, needs_second_pass
+from stellwerk.engine.queueing.cycle.status import needs_second_pass
 from stellwerk.engine.queueing.cycle.world import (
     ASSUMED,
     EVICTED,
@@ -37,7 +37,7 @@ from stellwerk.engine.queueing.cycle.world import (
     Entry,
     World,
 )
-from stellwerk.engine.queueing.local_usage import LocalUse, entry_penalty, is_usage_based
+from stellwerk.engine.queueing.local_usage import LocalUse, entry_penalty, pays_at_entry
 from stellwerk.engine.queueing.preemption.candidate import local_queue
 from stellwerk.engine.queueing.snapshot import Snapshot
 
@@ -194,12 +194,12 @@ def _not_admitted(entry: Entry) -> NotAdmitted:
 def _with_penalties(backlog: Backlog, snapshot: Snapshot, admitted: Iterable[Admitted]) -> Backlog:
     """Under admission fair sharing a LocalQueue pays for an admission before its usage is measured."""
     sharing = snapshot.configuration.admission_fair_sharing
-    if sharing is None or not snapshot.gates.admission_fair_sharing:
+    if sharing is None:
         return backlog
     local_use = dict(backlog.local_use)
     for one in admitted:
         queue = snapshot.queues[one.info.cluster_queue]
-        if not is_usage_based(queue.spec) or holds_reservation(one.waiting.info.object):
+        if not pays_at_entry(one.waiting.info.object, queue.spec, sharing, snapshot.gates):
             continue
         total: dict[str, int] = {}
         for pod_set in one.waiting.info.pod_sets:

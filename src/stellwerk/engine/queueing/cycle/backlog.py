@@ -84,14 +84,23 @@ class Pending(Struct, frozen=True, kw_only=True):
 
     def with_active(self, waiting: Waiting) -> "Pending":
         """One more to be tried, if it is not among them."""
-        active, place = self.active, bisect_left(self.active, waiting.order, key=_order)
-        if place < len(active) and active[place].order == waiting.order:
-            return self  # An order ends in the key.
-        return replace(self, active=(*active[:place], waiting, *active[place:]))
+        if self.has(waiting):
+            return self
+        place = bisect_left(self.active, waiting.order, key=_order)
+        return replace(self, active=(*self.active[:place], waiting, *self.active[place:]))
 
     def with_all_active(self, waiting: Sequence[Waiting]) -> "Pending":
         """The same of many that are not among them."""
         return replace(self, active=tuple(sorted((*self.active, *waiting), key=_order)))
+
+    def has(self, waiting: Waiting) -> bool:
+        """Whether it is among those that are tried, in this place of the order, which ends in its key."""
+        place = bisect_left(self.active, waiting.order, key=_order)
+        return place < len(self.active) and self.active[place].order == waiting.order
+
+    def is_active(self, key: str) -> bool:
+        """Whether it is among those that are tried."""
+        return any(one.info.key == key for one in self.active)
 
     def without(self, key: str) -> "Pending":
         """Less this workload."""
@@ -155,7 +164,7 @@ def waiting_of(
     complete = adjusted(workload, bounds, overheads or {})
     info = workload_info(complete, snapshot.configuration.counting, queue)
     gates = snapshot.gates
-    standing = standing_of(info, gates)
+    standing = standing_of(info, gates, snapshot.configuration.requeuing_timestamp)
     return Waiting(
         info=info,
         standing=standing,

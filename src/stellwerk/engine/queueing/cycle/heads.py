@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from stellwerk.api.groups.meta import given
 from stellwerk.api.selection import selects
 from stellwerk.engine.queueing.activity import ACTIVE
-from stellwerk.engine.queueing.cycle.backlog import Backlog, Pending, Waiting
+from stellwerk.engine.queueing.cycle.backlog import Backlog, Pending, SecondPass, Waiting
 from stellwerk.engine.queueing.cycle.decision import MISCONFIGURED, PENDING_EVALUATION, SUSPENDED
 from stellwerk.engine.queueing.cycle.requeue import NAMESPACE_MISMATCH
 from stellwerk.engine.queueing.cycle.status import check_states, needs_second_pass
@@ -23,9 +23,9 @@ from stellwerk.engine.queueing.snapshot import Snapshot
 
 
 def take_heads(backlog: Backlog, snapshot: Snapshot, now: int) -> tuple[list[Entry], Backlog]:
-    """At most one of each ClusterQueue, and the backlog without them; second passes first."""
+    """At most one of each ClusterQueue, and the backlog without them; second passes first, each by name."""
     entries, waiting = [], {}
-    for key, second in backlog.second_pass.items():
+    for key, second in sorted(backlog.second_pass.items(), key=_second_pass_order):
         if second.ready_at > now:
             waiting[key] = second
             continue
@@ -51,6 +51,10 @@ def take_heads(backlog: Backlog, snapshot: Snapshot, now: int) -> tuple[list[Ent
             )
         )
     return entries, replace(backlog, queues=queues, second_pass=waiting)
+
+
+def _second_pass_order(item: tuple[str, SecondPass]) -> tuple[str, str]:
+    return item[1].waiting.info.cluster_queue, item[0]
 
 
 def usages(backlog: Backlog, snapshot: Snapshot) -> dict[str, float]:

@@ -16,6 +16,7 @@ from stellwerk.engine.queueing.flavors.assign import assign_flavors
 from stellwerk.engine.queueing.flavors.assignment import Assignment, Cycle, LastTried, Question
 from stellwerk.engine.queueing.flavors.mode import FIT, PREEMPT
 from stellwerk.engine.queueing.flavors.reduce import reduce_pod_sets
+from stellwerk.engine.queueing.gates import FeatureGates
 from stellwerk.engine.queueing.preemption.contest import Target
 from stellwerk.engine.queueing.preemption.preempt import Preemptor, preempt
 from stellwerk.engine.queueing.queue import Queue
@@ -94,14 +95,27 @@ def _resumed(world: World, entry: Entry, queue: Queue) -> LastTried:
     progress = entry.waiting.progress
     if progress is None or entry.starts_anew:
         return ()
-    if world.snapshot.gates.flavor_fungibility_preserve_scan_progress:
-        shape = entry.waiting.shape
-        if None not in (progress.shape, shape) and progress.shape != shape:
-            return ()
-        if world.backlog.cycle - progress.cycle <= 1:
-            return progress.last_tried
-    outdated = _generation(world, queue.name) > progress.generation
-    return () if outdated else progress.last_tried
+    now = Progress(
+        last_tried=(),
+        generation=_generation(world, queue.name),
+        cycle=world.backlog.cycle,
+        shape=entry.waiting.shape,
+    )
+    return () if is_outdated(progress, now, world.snapshot.gates) else progress.last_tried
+
+
+def is_outdated(progress: Progress, now: Progress, gates: FeatureGates) -> bool:
+    """Whether the search for flavors starts over; `now`: generation, cycle and shape as they are now.
+
+    What was found in the last cycle holds on (FlavorFungibilityPreserveScanProgress): on a busy cluster the
+    generation changes in each. An unknown shape is no other one.
+    """
+    if gates.flavor_fungibility_preserve_scan_progress:
+        if None not in (progress.shape, now.shape) and progress.shape != now.shape:
+            return True
+        if now.cycle - progress.cycle <= 1:
+            return False
+    return now.generation > progress.generation
 
 
 def _generation(world: World, queue: str) -> int:

@@ -11,34 +11,51 @@ from stellwerk.engine.queueing.amounts import Usage as Amounts
 from stellwerk.engine.queueing.cycle.placing import usage_of
 from stellwerk.engine.queueing.cycle.status import holds_reservation
 from stellwerk.engine.queueing.cycle.world import Entry, Usage, World
+from stellwerk.engine.queueing.gates import FeatureGates
 from stellwerk.engine.queueing.quota.share import Share, dominant_resource_share
 
 Key = tuple[object, ...]
 
 
 def ordered(world: World, entries: Sequence[Entry]) -> Iterator[Entry]:
-    """The entries, each looked at in the world as those before left it."""
+    """The entries, each looked at in the world as those before left it. Without fair sharing equal ones keep
+    their order, that of the heads, which is by name.
+    """
     if world.snapshot.configuration.fair_sharing is None:
         return iter(sorted(entries, key=lambda entry: _classical(world, entry)))
     return _by_share(world, entries)
 
 
 def _classical(world: World, entry: Entry) -> Key:
-    """Second passes, then who preempts already, then less borrowing, priority, time, names."""
+    """Second passes, then who preempts already, then less borrowing, priority, time."""
     gates = world.snapshot.gates
     level = 0 if entry.assignment is None else entry.assignment.borrowing_level
     return (
         not holds_reservation(entry.info.object),
         not (entry.preempting and gates.prioritize_preemptor_workloads),
         level,
-        *_last(world, entry),
+        *_rank(world, entry),
     )
 
 
-def _last(world: World, entry: Entry) -> Key:
+def last_rank(world: World, entry: Entry) -> Key:
+    """What decides in a tournament when nothing else does: priority, queue time, names."""
+    return *_rank(world, entry), entry.info.cluster_queue, entry.info.key
+
+
+def _rank(world: World, entry: Entry) -> Key:
     standing = entry.waiting.standing
     priority = standing.priority if world.snapshot.gates.priority_sorting_within_cohort else 0
-    return -priority, standing.queue_time, entry.info.cluster_queue, entry.info.key
+    return -priority, standing.queue_time
+
+
+def fair_rank(gates: FeatureGates, entry: Entry, share: Share, requested: Amounts, last: Key) -> Key:
+    """Who preempts already, who does not borrow what it asks for, the smaller share, priority, time.
+
+    `share`: with the entry counted in, `last`: its `last_rank`. The smallest wins the tournament.
+    """
+    borrows = gates.fair_sharing_prioritize_non_borrowing and share.borrows_any(requested)
+    return not (entry.preempting and gates.prioritize_preemptor_workloads), borrows, share.rank, *last
 
 
 class _Contestant(Struct):
@@ -75,7 +92,7 @@ def _by_share(world: World, entries: Sequence[Entry]) -> Iterator[Entry]:
 def _contestant(world: World, entry: Entry) -> _Contestant:
     usage, what = usage_of(world, entry), world.snapshot.tree.flavor_resource
     requested = {what[cell]: amount for cell, amount in usage.charges}
-    return _Contestant(entry, usage, requested, _last(world, entry), {})
+    return _Contestant(entry, usage, requested, last_rank(world, entry), {})
 
 
 def _recount(world: World, one: _Contestant) -> None:
@@ -101,15 +118,7 @@ def _best(world: World, cohort: int, of_tree: Mapping[int, _Contestant]) -> _Con
 
 
 def _fair(world: World, one: _Contestant, cohort: int) -> Key:
-    """Who preempts already, who does not borrow what it asks for, the smaller share, priority, time."""
-    gates, share = world.snapshot.gates, one.shares[cohort]
-    borrows = gates.fair_sharing_prioritize_non_borrowing and share.borrows_any(one.requested)
-    return (
-        not (one.entry.preempting and gates.prioritize_preemptor_workloads),
-        borrows,
-        share.rank,
-        *one.last,
-    )
+    return fair_rank(world.snapshot.gates, one.entry, one.shares[cohort], one.requested, one.last)
 
 
 def _node(entry: Entry) -> int:

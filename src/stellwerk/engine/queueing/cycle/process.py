@@ -124,7 +124,7 @@ def _take(world: World, entry: Entry, queue: Queue) -> None:
 
 def _admit(world: World, entry: Entry, queue: Queue, replaced: str | None) -> None:
     admission = admission_of(queue.name, _assignment(entry))
-    workload = with_admission(entry.info.object, admission, queue, world.now)
+    workload = with_admission(entry.info.object, admission, queue, world.snapshot.gates, world.now)
     if replaced is not None:
         old = world.preempted[replaced].info.object
         name = old.status.cluster_name if old.status else None
@@ -250,12 +250,16 @@ def _reserve(world: World, entry: Entry, queue: Queue) -> None:
     """Hold quota back, so that no lower priority takes what the queue could not always reclaim."""
     waits = world.snapshot.gates.prioritize_preemptor_workloads and entry.preempting
     if queue.preemption.reclaim_within_cohort != "Any" or waits:
-        world.use(_reserved(world, entry, queue))
+        world.use(reserved(world, entry, queue))
 
 
-def _reserved(world: World, entry: Entry, queue: Queue) -> Usage:
-    """Of what the entry needs, as much as the queue's own quota, or its borrowing limit, leaves."""
+def reserved(world: World, entry: Entry, queue: Queue) -> Usage:
+    """What the entry holds back: all that it needs, if that fits; else as much as the queue's own quota, or
+    its borrowing limit, leaves.
+    """
     assignment, tree, ledger = _assignment(entry), world.snapshot.tree, world.ledger
+    if assignment.mode != PREEMPT:
+        return usage_of(world, entry)
     quota = {}
     for cell, amount in world.snapshot.charges(queue.name, assignment.usage):
         nominal, limit = tree.subtree[cell], tree.borrowing_limit[cell]

@@ -37,7 +37,10 @@ _HOPELESS = frozenset({NO_FIT, NO_CANDIDATES})
 
 
 def requeued(pending: Pending, waiting: Waiting, why: Why, strategy: str, now: int) -> Pending:
-    """The queue with the workload back; `strategy`: queueingStrategy, `now` in ns."""
+    """The queue with the workload back; `strategy`: queueingStrategy, `now` in ns.
+
+    One that came back meanwhile, as it is now, stays as it is; from those that are parked it may be taken.
+    """
     key = waiting.info.key
     best_effort = strategy == BEST_EFFORT_FIFO
     if why in _PREEMPTING:
@@ -45,12 +48,22 @@ def requeued(pending: Pending, waiting: Waiting, why: Why, strategy: str, now: i
         pending = replace(pending, preempting=Preempting(key, generation, best_effort))
     at_once = why != NAMESPACE_MISMATCH if strategy == STRICT_FIFO else why in _AT_ONCE
     flavors_left = waiting.progress is not None and waiting.progress.flavors_left
+    parked = pending.inadmissible.get(key)
     if (at_once or flavors_left) and now >= waiting.not_before:
-        return pending.with_active(waiting)
+        return _unparked(pending, key).with_active(parked or waiting)
+    if parked is not None or pending.has(waiting):
+        return pending
     pending = replace(pending, inadmissible={**pending.inadmissible, key: waiting})
     if best_effort and waiting.shape is not None and why in _HOPELESS:
         return _parked(pending, waiting.shape, why)
     return pending
+
+
+def _unparked(pending: Pending, key: str) -> Pending:
+    if key not in pending.inadmissible:
+        return pending
+    left = {name: one for name, one in pending.inadmissible.items() if name != key}
+    return replace(pending, inadmissible=left)
 
 
 def _parked(pending: Pending, shape: bytes, why: Why) -> Pending:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from stellwerk.api.duration import parse_time
 from stellwerk.api.groups.kueue_workload import (
     Admission,
     AdmissionCheckState,
@@ -89,7 +90,9 @@ def admission_of(queue: str, assignment: Assignment) -> Admission:
     )
 
 
-def with_admission(workload: Workload, admission: Admission, queue: Queue, now: int) -> Workload:
+def with_admission(
+    workload: Workload, admission: Admission, queue: Queue, gates: FeatureGates, now: int
+) -> Workload:
     """The Workload with quota, and admitted if nothing is missing; `now` in ns."""
     at, generation = time_text(now), workload.metadata.generation
     reserved = Condition(
@@ -105,10 +108,41 @@ def with_admission(workload: Workload, admission: Admission, queue: Queue, now: 
         if one.type in _RESET and one.status == "True":
             message = "Previously: " + given(one.message, "")
             changes.append(replace(reserved, type=one.type, status="False", message=message))
-    status = replace(_status(workload), admission=admission, unhealthy_nodes=UNSET)
-    if _names_all_checks(workload, admission, queue):
-        changes.append(_admitted(workload, admission, reserved))
-    return replace(workload, status=replace(status, conditions=_changed(conditions_of(workload), changes)))
+    conditions = _changed(conditions_of(workload), changes)
+    status = replace(_status(workload), admission=admission, unhealthy_nodes=UNSET, conditions=conditions)
+    reserved_workload = replace(workload, status=status)
+    if not _names_all_checks(workload, admission, queue):
+        return reserved_workload
+    return with_admitted(reserved_workload, gates, now)
+
+
+def with_admitted(workload: Workload, gates: FeatureGates, now: int) -> Workload:
+    """The Workload whose condition Admitted says what its quota, checks and places come to; `now` in ns.
+
+    When it is admitted no more, the time for which it was is added up. The same Workload if nothing changes.
+    (Source: kueue pkg/workload/admissionchecks.go, SyncAdmittedCondition.)
+    """
+    before, missing = true_condition(workload, "Admitted"), _missing(workload, gates)
+    if gates.unadmitted_workloads_observability:
+        known = {one.type for one in conditions_of(workload)} & {"QuotaReserved", "Admitted"}
+        if not known and not gates.unadmitted_workloads_explicit_status:
+            return workload
+    elif (before is None) == (missing is not None):
+        return workload
+    reason, message = missing or ("Admitted", "The workload is admitted")
+    condition = Condition(
+        type="Admitted",
+        status="False" if missing else "True",
+        reason=reason,
+        message=message,
+        last_transition_time=time_text(now),
+        observed_generation=workload.metadata.generation,
+    )
+    status = replace(_status(workload), conditions=_changed(conditions_of(workload), [condition]))
+    if before is not None and missing is not None:
+        past = given(status.accumulated_past_execution_time_seconds, 0) + _seconds_since(before, now)
+        status = replace(status, accumulated_past_execution_time_seconds=past)
+    return replace(workload, status=status)
 
 
 def with_eviction(workload: Workload, evicted: Evicted, now: int) -> Workload:
@@ -165,30 +199,26 @@ def with_release(workload: Workload, gates: FeatureGates, now: int) -> Workload:
         reason="PendingEvaluation" if gates.unadmitted_workloads_observability else "Pending",
         message=message,
     )
-    changes = [requeued, reserved]
-    if true_condition(workload, "Admitted") is not None:
-        text = "The workload has no reservation"
-        changes.append(replace(reserved, type="Admitted", reason="NoReservation", message=text))
-    status = replace(_status(workload), admission=UNSET)
-    return replace(workload, status=replace(status, conditions=_changed(conditions_of(workload), changes)))
+    conditions = _changed(conditions_of(workload), [requeued, reserved])
+    status = replace(_status(workload), admission=UNSET, conditions=conditions)
+    return with_admitted(replace(workload, status=status), gates, now)
 
 
 def with_checks(workload: Workload, names: Iterable[str], now: int) -> Workload:
-    """The Workload with a state, Pending, for each of these AdmissionChecks that it has none for.
+    """The Workload with the states of just these AdmissionChecks; one that it had no state for is Pending.
 
-    Source: kueue pkg/workload/admissionchecks.go (SyncAdmissionChecks)."""
-    known, at = check_states(workload), time_text(now)
-    new = tuple(
-        AdmissionCheckState(name=name, state="Pending", last_transition_time=at)
-        for name in sorted(names)
-        if name not in known
-    )
-    if not new:
+    Source: kueue pkg/controller/core/workload_controller.go (syncAdmissionCheckConditions).
+    """
+    status, at = _status(workload), time_text(now)
+    known = {one.name: one for one in given(status.admission_checks, ())}
+    wanted = frozenset(names)
+    if known.keys() == wanted:
         return workload
-    status = _status(workload)
-    return replace(
-        workload, status=replace(status, admission_checks=(*given(status.admission_checks, ()), *new))
+    states = tuple(
+        known.get(name, AdmissionCheckState(name=name, state="Pending", last_transition_time=at))
+        for name in sorted(wanted)
     )
+    return replace(workload, status=replace(status, admission_checks=states or UNSET))
 
 
 def with_replacement(workload: Workload, replacement: Workload, now: int) -> Workload:
@@ -221,18 +251,13 @@ def with_pending(workload: Workload, answer: NotAdmitted, gates: FeatureGates, n
         observed_generation=generation,
     )
     changes = [reserved]
-    if gates.unadmitted_workloads_observability or true_condition(workload, "Admitted") is not None:
-        changes.append(
-            replace(
-                reserved, type="Admitted", reason="NoReservation", message="The workload has no reservation"
-            )
-        )
     if answer.gated:
         changes.append(
             replace(reserved, type="BlockedOnPreemptionGates", status="True", reason="PreemptionGated")
         )
-    status = replace(_status(workload), admission=UNSET)
-    return replace(workload, status=replace(status, conditions=_changed(conditions_of(workload), changes)))
+    conditions = _changed(conditions_of(workload), changes)
+    status = replace(_status(workload), admission=UNSET, conditions=conditions)
+    return with_admitted(replace(workload, status=status), gates, now)
 
 
 @lru_cache(maxsize=64)
@@ -266,25 +291,29 @@ def _names_all_checks(workload: Workload, admission: Admission, queue: Queue) ->
     return needed <= check_states(workload).keys()
 
 
-def _admitted(workload: Workload, admission: Admission, reserved: Condition) -> Condition:
-    answer = replace(
-        reserved, type="Admitted", status="True", reason="Admitted", message="The workload is admitted"
-    )
-    if any(state != "Ready" for state in check_states(workload).values()):
-        return replace(
-            answer,
-            status="False",
-            reason="UnsatisfiedAdmissionChecks",
-            message="The workload has not all checks ready",
-        )
-    if _places_are_pending(given(admission.pod_set_assignments, ())):
-        return replace(
-            answer,
-            status="False",
-            reason="PendingDelayedTopologyRequests",
-            message="There are pending delayed topology requests",
-        )
-    return answer
+def _missing(workload: Workload, gates: FeatureGates) -> tuple[str, str] | None:
+    """Reason and message of Admitted=False; None: nothing is missing. The reasons are coarser where
+    UnadmittedWorkloadsObservability is off.
+    """
+    fine = gates.unadmitted_workloads_observability
+    ready = all(state == "Ready" for state in check_states(workload).values())
+    if not holds_reservation(workload):
+        if ready or fine:
+            return "NoReservation", "The workload has no reservation"
+        text = "The workload has no reservation and not all checks ready"
+        return "NoReservationUnsatisfiedChecks", text
+    if not ready:
+        reason = "UnsatisfiedAdmissionChecks" if fine else "UnsatisfiedChecks"
+        return reason, "The workload has not all checks ready"
+    if _places_are_pending(_assigned(workload)):
+        return "PendingDelayedTopologyRequests", "There are pending delayed topology requests"
+    return None
+
+
+def _seconds_since(condition: Condition, now: int) -> int:
+    """Whole seconds; none for a condition that says no time."""
+    text = given(condition.last_transition_time, "")
+    return (now - parse_time(text)) // 1_000_000_000 if text else 0
 
 
 def _places_are_pending(assigned: Iterable[PodSetAssignment]) -> bool:

@@ -85,13 +85,15 @@ def _search(
         snapshot=snapshot,
         ledger=preemptor.ledger,
         info=info,
-        standing=preemptor.standing or standing_of(info, snapshot.gates),
+        standing=preemptor.standing
+        or standing_of(info, snapshot.gates, snapshot.configuration.requeuing_timestamp),
         queue=queue,
         charges=snapshot.charges(queue.name, usage),
         needed=needed,
         order=candidate_order(queue.name, preemptor.now, preemptor.local_usage),
         order_of_tournament=candidate_order(queue.name, preemptor.now),
         topology=topology,
+        by_rank=not preemptor.local_usage,
     )
     strategies = snapshot.configuration.fair_sharing
     return classical_targets(contest) if strategies is None else fair_targets(contest, strategies)
