@@ -16,6 +16,7 @@ from stellwerk.engine.queueing.course.state import (
     SECOND,
     State,
     arrive,
+    change,
     decide,
     leave,
     reconsider,
@@ -23,6 +24,7 @@ from stellwerk.engine.queueing.course.state import (
     state_of,
 )
 from stellwerk.engine.queueing.cycle.decision import Decision
+from stellwerk.engine.queueing.requests.total import workload_key
 from stellwerk.engine.queueing.snapshot import Snapshot
 
 MILLISECOND = 1_000_000
@@ -53,11 +55,21 @@ class Queues:
         self._next_cycle = now
         self._backoff = 0
         self._heads: bool | None = None  # Whether anybody may be tried; None: it is to be looked up.
+        self._moment: object = None  # Who was to be tried after the last cycle, if that changed nothing.
 
     def create(self, workload: Workload, now: int) -> Workload:
         """A Workload was made; returns it as it is written then."""
         self._heads = self._heads or None
         return arrive(self.state, workload, now)
+
+    def update(self, workload: Workload, now: int) -> Workload | None:
+        """A Workload is new, or is as somebody else wrote it; returns it as it is written then.
+
+        None for one that has neither quota nor a place in a queue any more: it has finished, or is inactive.
+        """
+        self._heads = None
+        self._free(change(self.state, workload, now), now)
+        return self.state.workloads.get(workload_key(workload))
 
     def release(self, keys: Iterable[str], now: int) -> None:
         """The owners of these evicted workloads have stopped: they wait again."""
@@ -66,10 +78,8 @@ class Queues:
 
     def leave(self, keys: Iterable[str], now: int) -> None:
         """These have finished or were deleted."""
-        names = list(keys)
-        if not self.state.holders.keys() >= set(names):
-            self._heads = None  # One of them waited, and may have been the only one.
-        self._free(leave(self.state, names), now)
+        self._heads = None  # One of them may have waited as the only one, or somebody for its quota.
+        self._free(leave(self.state, keys), now)
 
     def due(self) -> int | None:
         """When something is to be done; None: only after something else happens."""
@@ -95,7 +105,27 @@ class Queues:
         else:
             self._backoff = min(max(timing.backoff, 2 * self._backoff), timing.most_backoff)
         self._next_cycle = now + timing.cycle + self._backoff
+        self._look_for_rest(decision)
         return decision
+
+    def _look_for_rest(self, decision: Decision) -> None:
+        """Equal moments lead to equal cycles: after one that changed nothing all rest till something happens.
+
+        A queue in strict order whose head does not fit would be tried a hundred times a second otherwise.
+        Under admission fair sharing time alone changes the order.
+        """
+        sharing = self.state.snapshot.configuration.admission_fair_sharing is not None
+        if sharing or decision.admitted or any(not one.ongoing for one in decision.evicted):
+            self._moment = None
+            return
+        moment = tuple(
+            (name, one.info.key, None if one.progress is None else one.progress.last_tried)
+            for name, pending in sorted(self.state.backlog.queues.items())
+            for one in pending.active
+        )
+        if moment == self._moment:
+            self._heads = False
+        self._moment = moment
 
     def _free(self, queues: Iterable[str], now: int) -> None:
         tree = self.state.snapshot.tree

@@ -36,6 +36,7 @@ from stellwerk.engine.queueing.cycle.status import (
 )
 from stellwerk.engine.queueing.requests.total import WorkloadInfo, workload_info, workload_key
 from stellwerk.engine.queueing.snapshot import Holding, Snapshot, holds_quota
+from stellwerk.engine.queueing.standing import true_condition
 
 SECOND = 1_000_000_000
 
@@ -153,6 +154,32 @@ def leave(state: State, keys: Iterable[str]) -> list[str]:
     return _free(state, [one for key in names for one in _held(state, key)])
 
 
+def change(state: State, workload: Workload, now: int) -> list[str]:
+    """The Workload is new, or as somebody else wrote it: it waits, holds quota, or neither, as it says.
+
+    Returns the ClusterQueues with more room or another order. (Source: kueue
+    pkg/controller/core/workload_controller.go, Update.)
+    """
+    key = workload_key(workload)
+    before = state.workloads.get(key)
+    if not given(workload.spec.active, True) or true_condition(workload, "Finished") is not None:
+        return leave(state, [key])
+    workload = checked(state.snapshot, workload, now)
+    if before == workload:
+        return []
+    held = state.holding(key)
+    if before is not None and held is not None and holds_quota(workload):
+        return _hold_on(state, held, workload)
+    if before is not None and held is None and not holds_quota(workload):
+        queues = {cluster_queue_of(one, state.snapshot) for one in (before, workload)}
+        if len(queues) == 1:
+            arrive(state, workload, now)
+            return []
+    queues_with_room = leave(state, [key])
+    arrive(state, workload, now)
+    return queues_with_room
+
+
 def reconsider(state: State, queues: Iterable[str], now: int) -> None:
     """Parked workloads of these ClusterQueues, and of all in their trees, are tried again."""
     state.backlog = reconsidered(state.backlog, state.snapshot, queues, now)
@@ -195,6 +222,22 @@ def checked(snapshot: Snapshot, workload: Workload, now: int) -> Workload:
         assigned = given(admission.pod_set_assignments, ())
         flavors = [flavor for one in assigned for flavor in given(one.flavors, {}).values()]
     return with_checks(workload, checks_for(queue.spec, flavors), now)
+
+
+def _hold_on(state: State, held: Holding, workload: Workload) -> list[str]:
+    """It holds quota as before; perhaps of fewer pods, with another priority, or it is being evicted."""
+    key, queue = held.info.key, held.info.cluster_queue
+    state.workloads[key] = workload
+    _move(state, [held], [workload_info(workload, state.snapshot.configuration.counting)])
+    if needs_second_pass(workload) and key not in state.backlog.second_pass:
+        waiting = waiting_of(workload, queue, state.snapshot)
+        state.backlog = with_second_pass(state.backlog, waiting, -SECOND)
+    after = state.holding(key)
+    same = after is not None and (after.charges, after.standing.priority) == (
+        held.charges,
+        held.standing.priority,
+    )
+    return [] if same else [queue]
 
 
 def _write_admission(state: State, admitted: Admitted, now: int) -> Workload:
