@@ -4,7 +4,6 @@ Objects are raw JSON, so that unknown fields survive. Every change has a resourc
 grows; who writes on an old one is refused (Conflict), as an API server does it with status 409.
 """
 
-import copy
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -76,16 +75,16 @@ class MemoryStore:
 
     def get(self, key: Key) -> Object | None:
         """A copy of the object, or None."""
-        return copy.deepcopy(self._objects.get(key))
+        return _copied(self._objects.get(key))
 
     def list(self, group: str, kind: str) -> tuple[list[Object], int]:
         """Copies of all objects of a kind, by namespace and name, and the version they are true at."""
         keys = sorted(key for key in self._objects if key.group == group and key.kind == kind)
-        return [copy.deepcopy(self._objects[key]) for key in keys], self._version
+        return [_copied(self._objects[key]) for key in keys], self._version
 
     def put(self, item: Mapping[str, Any]) -> Object:
         """Create or replace; returns the stored object with its new resourceVersion. Raises Conflict."""
-        key, stored = key_of(item), copy.deepcopy(dict(item))
+        key, stored = key_of(item), _copied(dict(item))
         old = self._objects.get(key)
         asked = stored["metadata"].get("resourceVersion")
         there = None if old is None else old["metadata"]["resourceVersion"]
@@ -95,7 +94,7 @@ class MemoryStore:
         stored["metadata"]["resourceVersion"] = str(self._version)
         self._objects[key] = stored
         self._note("ADDED" if old is None else "MODIFIED", stored)
-        return copy.deepcopy(stored)
+        return _copied(stored)
 
     def delete(self, key: Key, version: int | None = None) -> None:
         """Delete an object, at the version where one is given. Raises Conflict."""
@@ -104,7 +103,7 @@ class MemoryStore:
             raise Conflict(f"{key.kind} {key.name} is not there at {version}")
         self._version += 1
         del self._objects[key]
-        gone = copy.deepcopy(old)
+        gone = _copied(old)
         gone["metadata"]["resourceVersion"] = str(self._version)
         self._note("DELETED", gone)
 
@@ -113,9 +112,17 @@ class MemoryStore:
         oldest = self._log[0].version if self._log else self._version + 1
         if since + 1 < oldest and since < self._version:
             raise Expired(f"changes are kept from {oldest} on, the watch begins at {since}")
-        changes = [change for change in self._log if change.version > since]
-        return iter([Change(c.type, c.version, copy.deepcopy(c.object)) for c in changes])
+        # Each version is one change, so the place in the log is known.
+        changes = self._log[max(0, since + 1 - oldest) :]
+        return iter([Change(c.type, c.version, _copied(c.object)) for c in changes])
 
     def _note(self, kind: str, item: Object) -> None:
         self._log.append(Change(kind, self._version, item))
         del self._log[: -self._keep]
+
+
+def _copied(value: Any) -> Any:
+    """A copy of JSON: what is neither object nor list cannot be changed (several times faster than deepcopy)."""
+    if isinstance(value, dict):
+        return {key: _copied(child) for key, child in value.items()}
+    return [_copied(child) for child in value] if isinstance(value, list | tuple) else value

@@ -16,6 +16,7 @@ from stellwerk.engine.queueing.course.state import (
     SECOND,
     State,
     arrive,
+    change,
     decide,
     leave,
     reconsider,
@@ -23,6 +24,7 @@ from stellwerk.engine.queueing.course.state import (
     state_of,
 )
 from stellwerk.engine.queueing.cycle.decision import Decision
+from stellwerk.engine.queueing.requests.total import workload_key
 from stellwerk.engine.queueing.snapshot import Snapshot
 
 MILLISECOND = 1_000_000
@@ -52,24 +54,39 @@ class Queues:
         self._batches: dict[int, tuple[int, str]] = {}  # By root: when, and a ClusterQueue of the tree.
         self._next_cycle = now
         self._backoff = 0
+        # Equal moments lead to equal cycles: after two of them nothing is decided until something happens.
+        self._moment: object = None
+        self._quiet = False
 
     def create(self, workload: Workload, now: int) -> Workload:
         """A Workload was made; returns it as it is written then."""
+        self._quiet = False
         return arrive(self.state, workload, now)
+
+    def update(self, workload: Workload, now: int) -> Workload | None:
+        """A Workload is new, or is as somebody else wrote it; returns it as it is written then.
+
+        None for one that has neither quota nor a place in a queue any more: it has finished, or is inactive.
+        """
+        self._quiet = False
+        self._free(change(self.state, workload, now), now)
+        return self.state.workloads.get(workload_key(workload))
 
     def release(self, keys: Iterable[str], now: int) -> None:
         """The owners of these evicted workloads have stopped: they wait again."""
+        self._quiet = False
         self._free(release(self.state, keys, now), now)
 
     def leave(self, keys: Iterable[str], now: int) -> None:
         """These have finished or were deleted."""
+        self._quiet = False
         self._free(leave(self.state, keys), now)
 
     def due(self) -> int | None:
         """When something is to be done; None: only after something else happens."""
         times = [at for at, _ in self._batches.values()]
         times += [second.ready_at for second in self.state.backlog.second_pass.values()]
-        if self._has_heads():
+        if not self._quiet and self._has_heads():
             times.append(self._next_cycle)
         return min(times, default=None)
 
@@ -77,8 +94,11 @@ class Queues:
         """What is due: parked workloads are looked at again, and a cycle, if there is anybody to try."""
         ready = [root for root, (at, _) in self._batches.items() if at <= now]
         if ready:
+            self._quiet = False
             reconsider(self.state, [self._batches.pop(root)[1] for root in ready], now)
-        if now < self._next_cycle or not (self._has_heads() or self._has_second_pass(now)):
+        if now < self._next_cycle or not (
+            (self._has_heads() and not self._quiet) or self._has_second_pass(now)
+        ):
             return None
         decision = decide(self.state, now)
         timing = self._timing
@@ -87,7 +107,21 @@ class Queues:
         else:
             self._backoff = min(max(timing.backoff, 2 * self._backoff), timing.most_backoff)
         self._next_cycle = now + timing.cycle + self._backoff
+        self._look_for_quiet(decision)
         return decision
+
+    def _look_for_quiet(self, decision: Decision) -> None:
+        """Under admission fair sharing time alone changes the order."""
+        sharing = self.state.snapshot.configuration.admission_fair_sharing is not None
+        if sharing or decision.admitted or any(not one.ongoing for one in decision.evicted):
+            self._moment, self._quiet = None, False
+            return
+        moment = tuple(
+            (name, one.info.key, None if one.progress is None else one.progress.last_tried)
+            for name, pending in sorted(self.state.backlog.queues.items())
+            for one in pending.active
+        )
+        self._moment, self._quiet = moment, moment == self._moment
 
     def _free(self, queues: Iterable[str], now: int) -> None:
         tree = self.state.snapshot.tree

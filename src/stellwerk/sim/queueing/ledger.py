@@ -42,7 +42,8 @@ class Queued(Struct, frozen=True, kw_only=True):
 class QueueLedger(Struct, kw_only=True):
     """Everything that happened between `start_ns` and `end_ns`. `queued` by key, in order of arrival.
 
-    `answers`: by key, why a Workload that never started waits, in Kueue's words.
+    `answers`: by key, why a Workload that never started waits, in Kueue's words. `unqueued`: Jobs without a
+    queue, which run at once and are no part of this.
     """
 
     start_ns: int
@@ -51,3 +52,4 @@ class QueueLedger(Struct, kw_only=True):
     stays: list[Stay] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
     cycles: int = 0
+    unqueued: int = 0

@@ -37,6 +37,7 @@ from stellwerk.engine.queueing.cycle.status import (
 )
 from stellwerk.engine.queueing.requests.total import workload_info, workload_key
 from stellwerk.engine.queueing.snapshot import Holding, Snapshot, holds_quota
+from stellwerk.engine.queueing.standing import true_condition
 
 SECOND = 1_000_000_000
 
@@ -141,6 +142,30 @@ def leave(state: State, keys: Iterable[str]) -> list[str]:
     return _free(state, [one for key in names for one in _held(state, key)])
 
 
+def change(state: State, workload: Workload, now: int) -> list[str]:
+    """The Workload is new, or as somebody else wrote it: it waits, holds quota, or neither, as it says.
+
+    Returns the ClusterQueues with more room or another order. One that is parked stays so unless something
+    changed that may matter. (Source: kueue pkg/controller/core/workload_controller.go, Update.)
+    """
+    key = workload_key(workload)
+    before = state.workloads.get(key)
+    if not given(workload.spec.active, True) or true_condition(workload, "Finished") is not None:
+        return leave(state, [key])
+    workload = checked(state.snapshot, workload, now)
+    if before == workload:
+        return []
+    held = state.holding(key)
+    if before is not None and held is not None and holds_quota(workload):
+        return _hold_on(state, held, workload, now)
+    parked = before is not None and _is_parked(state, before)
+    queues = leave(state, [key])
+    arrive(state, workload, now)
+    if before is not None and parked and _compared(before) == _compared(workload):
+        _park(state, key)
+    return queues
+
+
 def reconsider(state: State, queues: Iterable[str], now: int) -> None:
     """Parked workloads of these ClusterQueues, and of all in their trees, are tried again."""
     state.backlog = reconsidered(state.backlog, state.snapshot, queues, now)
@@ -180,6 +205,58 @@ def checked(snapshot: Snapshot, workload: Workload, now: int) -> Workload:
         assigned = given(admission.pod_set_assignments, ())
         flavors = [flavor for one in assigned for flavor in given(one.flavors, {}).values()]
     return with_checks(workload, checks_for(queue.spec, flavors), now)
+
+
+def _hold_on(state: State, held: Holding, workload: Workload, now: int) -> list[str]:
+    """It holds quota as before; perhaps of fewer pods, with another priority, or it is being evicted."""
+    key, queue = held.info.key, held.info.cluster_queue
+    state.workloads[key] = workload
+    _move(state, [held], [workload])
+    if needs_second_pass(workload) and key not in state.backlog.second_pass:
+        waiting = waiting_of(workload, queue, state.snapshot)
+        state.backlog = with_second_pass(state.backlog, waiting, now - SECOND)
+    after = state.holding(key)
+    same = after is not None and (after.charges, after.standing.priority) == (
+        held.charges,
+        held.standing.priority,
+    )
+    return [] if same else [queue]
+
+
+def _is_parked(state: State, workload: Workload) -> bool:
+    queue = cluster_queue_of(workload, state.snapshot)
+    pending = None if queue is None else state.backlog.queues.get(queue)
+    return pending is not None and workload_key(workload) in pending.inadmissible
+
+
+def _park(state: State, key: str) -> None:
+    """Not to be tried until something changes, if it waits."""
+    queue = cluster_queue_of(state.workloads[key], state.snapshot)
+    pending = None if queue is None else state.backlog.queues.get(queue)
+    found = [one for one in pending.active if one.info.key == key] if pending else []
+    if queue is None or pending is None or not found:
+        return
+    left = replace(
+        pending,
+        active=tuple(one for one in pending.active if one.info.key != key),
+        inadmissible={**pending.inadmissible, key: found[0]},
+    )
+    state.backlog = replace(state.backlog, queues={**state.backlog.queues, queue: left})
+
+
+def _compared(workload: Workload) -> tuple[object, ...]:
+    """What of a Workload may change the answer, or its place in the queue."""
+    status = given(workload.status, WorkloadStatus())
+    conditions = [
+        one for one in given(status.conditions, ()) if one.type in ("Evicted", "Requeued", "Preempted")
+    ]
+    return (
+        workload.spec,
+        workload.metadata.annotations,
+        given(status.reclaimable_pods, ()),
+        given(status.preemption_gates, ()),
+        conditions,
+    )
 
 
 def _is_hopeless(snapshot: Snapshot, name: str, pending: Pending, waiting: Waiting) -> bool:

@@ -1,0 +1,116 @@
+"""`Books`: watches Workloads, and writes down who waited, and who held which quota from when to when."""
+
+from msgspec import Struct
+
+from stellwerk.api.groups.kueue_workload import Workload, WorkloadStatus
+from stellwerk.api.groups.meta import given
+from stellwerk.control.queueing.events import Event, Listed, ObjectChanged, ObjectDeleted
+from stellwerk.control.queueing.kinds import LOCAL_QUEUE, WORKLOAD
+from stellwerk.control.queueing.seen import Item, Kind, Seen
+from stellwerk.engine.queueing.amounts import FlavorResource
+from stellwerk.engine.queueing.cycle.backlog import conditions_of
+from stellwerk.engine.queueing.requests.total import Counting, workload_info, workload_key
+from stellwerk.engine.queueing.snapshot import holds_quota
+from stellwerk.engine.queueing.standing import true_condition
+from stellwerk.sim.queueing.ledger import EVICTED, FINISHED, RUNNING, Queued, QueueLedger, Stay
+
+
+class _Open(Struct, frozen=True):
+    """A stay that goes on."""
+
+    start: int
+    cluster_queue: str
+    usage: dict[FlavorResource, int]
+
+
+class Books:
+    """A controller that asks for nothing."""
+
+    kinds: tuple[Kind, ...] = (LOCAL_QUEUE, WORKLOAD)
+
+    def __init__(self, start_ns: int, counting: Counting) -> None:
+        self.ledger = QueueLedger(start_ns=start_ns, end_ns=start_ns)
+        self._counting = counting
+        self._seen = Seen(self.kinds)
+        self._open: dict[str, _Open] = {}
+        self._started: set[str] = set()
+
+    def handle(self, event: Event, now: int) -> list[None]:
+        """Write down what follows from a change."""
+        match event:
+            case ObjectChanged(raw):
+                if (item := self._seen.note(raw)) is not None:
+                    self._note(item, now)
+            case ObjectDeleted(raw):
+                if (item := self._seen.forget(raw)) is not None and isinstance(item.typed, Workload):
+                    self._close(workload_key(item.typed), now, (EVICTED, "Deleted"))
+            case Listed():
+                for item in self._seen.compare(event)[0]:
+                    self._note(item, now)
+            case _:
+                pass
+        return []
+
+    def end(self, now: int) -> QueueLedger:
+        """The simulation is over."""
+        ledger = self.ledger
+        ledger.end_ns = now
+        for key in sorted(self._open):
+            self._close(key, now, (RUNNING, ""))
+        for item in self._seen.all(WORKLOAD):
+            key = workload_key(item.typed)
+            if key not in self._started:
+                ledger.answers[key] = _answer(item.typed)
+        return ledger
+
+    def _note(self, item: Item, now: int) -> None:
+        workload = item.typed
+        if not isinstance(workload, Workload):
+            return
+        key = workload_key(workload)
+        if key not in self.ledger.queued:
+            self.ledger.queued[key] = self._queued(workload, now)
+        if holds_quota(workload):
+            if key not in self._open:
+                self._started.add(key)
+                info = workload_info(workload, self._counting)
+                self._open[key] = _Open(now, info.cluster_queue, info.usage())
+        elif key in self._open:
+            evicted = true_condition(workload, "Evicted")
+            done = true_condition(workload, "Finished") is not None
+            reason = "" if evicted is None or done else given(evicted.reason, "")
+            self._close(key, now, (FINISHED if done else EVICTED, reason))
+
+    def _close(self, key: str, now: int, how: tuple[str, str]) -> None:
+        found = self._open.pop(key, None)
+        if found is None:
+            return
+        stay = Stay(
+            key=key,
+            cluster_queue=found.cluster_queue,
+            usage=found.usage,
+            start_ns=found.start,
+            end_ns=now,
+            ended=how[0],
+            reason=how[1],
+        )
+        self.ledger.stays.append(stay)
+
+    def _queued(self, workload: Workload, now: int) -> Queued:
+        namespace, queue = given(workload.metadata.namespace, ""), given(workload.spec.queue_name, "")
+        local = self._seen.get(LOCAL_QUEUE, namespace, queue)
+        owners = [one for one in given(workload.metadata.owner_references, ()) if given(one.controller, False)]
+        return Queued(
+            key=workload_key(workload),
+            job=f"{owners[0].kind}/{owners[0].name}" if owners else "",
+            local_queue=queue,
+            cluster_queue="" if local is None else given(local.typed.spec.cluster_queue, ""),
+            priority=given(workload.spec.priority, 0),
+            created_ns=now,
+        )
+
+
+def _answer(workload: Workload) -> str:
+    given(workload.status, WorkloadStatus())
+    found = (one for one in conditions_of(workload) if one.type == "QuotaReserved" and one.status == "False")
+    return next((given(one.message, "") for one in found), "")

@@ -1,0 +1,100 @@
+"""`play`: queues in simulation: Jobs arrive, wait as in Kueue, run, are preempted and finish, in virtual time.
+
+The controllers are those of a cluster; the Store is in memory, pods are simulated, and waiting is a jump.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from stellwerk.api.manifests import Manifest
+from stellwerk.control.queueing.controller import QueueController
+from stellwerk.control.queueing.events import Effect, Event, Put, Tick, WakeAt
+from stellwerk.control.queueing.queues import Timing
+from stellwerk.control.queueing.seen import Kind
+from stellwerk.engine.queueing.snapshot import Configuration
+from stellwerk.ports.clock import VirtualClock
+from stellwerk.runtime.controllers import Controllers, Told
+from stellwerk.runtime.loop import run
+from stellwerk.sim.queueing.api_server import ApiServer
+from stellwerk.sim.queueing.books import Books
+from stellwerk.sim.queueing.demand import Planned, QueueDemand, queue_demand
+from stellwerk.sim.queueing.ledger import QueueLedger
+from stellwerk.sim.queueing.pods import Pods
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """`timing`: Kueue's own waits. `grace`: pods that are stopped run on for their grace period.
+
+    `until_ns`: when (UTC, since 1970) to stop; None: at the end of the Period, else once all have finished.
+    """
+
+    timing: Timing = Timing()
+    grace: bool = False
+    until_ns: int | None = None
+
+
+class Arrivals:
+    """Creates Jobs when they arrive."""
+
+    kinds: tuple[Kind, ...] = ()
+
+    def __init__(self, jobs: Sequence[Planned]) -> None:
+        self._jobs, self._next = jobs, 0
+
+    def handle(self, event: Event, now: int) -> list[Effect]:
+        """Those that are due, and when the next one is."""
+        effects: list[Effect] = []
+        while self._next < len(self._jobs) and self._jobs[self._next].arrival_ns <= now:
+            effects.append(Put(self._jobs[self._next].object))
+            self._next += 1
+        if effects and self._next < len(self._jobs):
+            effects.append(WakeAt(self._jobs[self._next].arrival_ns))
+        return effects
+
+    def first(self) -> int | None:
+        """When the first one arrives."""
+        return self._jobs[0].arrival_ns if self._jobs else None
+
+
+def play(
+    manifests: Sequence[Manifest], configuration: Configuration, options: Options | None = None
+) -> QueueLedger:
+    """What becomes of the Jobs of valid manifests in the queues beside them; what is preempted starts anew.
+
+    A Job is created at its annotation `stellwerk.dev/arrival` (else creationTimestamp, else at the start) and
+    runs for `stellwerk.dev/duration` once it is not suspended. Raises InvalidInput for a Job without duration.
+    """
+    return simulate(queue_demand(manifests), configuration, options or Options())
+
+
+def simulate(demand: QueueDemand, configuration: Configuration, options: Options) -> QueueLedger:
+    """The same of a demand that was read."""
+    clock = VirtualClock(demand.start_ns)
+    store = ApiServer(clock)
+    for item in demand.objects:
+        store.put(item)
+    controllers = Controllers(store)
+    queues = QueueController(configuration, options.timing)
+    books = Books(demand.start_ns, configuration.counting)
+    arrivals = Arrivals(demand.jobs)
+    controllers.start(queues, demand.start_ns)
+    controllers.start(Pods({job.name: job for job in demand.jobs}, grace=options.grace), demand.start_ns)
+    controllers.start(books, demand.start_ns)
+    number = controllers.start(arrivals, demand.start_ns)
+    if (first := arrivals.first()) is not None:
+        controllers.wake(number, first)
+    end = demand.end_ns if options.until_ns is None else options.until_ns
+    if end is not None:
+        controllers.agenda.post(end, Told(to=-1, event=Tick()), rank=-1)  # To nobody: what is later is not seen.
+    run(
+        controllers.agenda,
+        clock,
+        controllers.handle,
+        controllers.perform,
+        lambda _, now: end is None or now < end,
+    )
+    ledger = books.end(clock.now() if end is None else end)
+    ledger.cycles = queues.cycles
+    ledger.unqueued = sum(not job.is_queued for job in demand.jobs)
+    return ledger
