@@ -9,7 +9,6 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from stellwerk.engine.queueing.course.run import Course
     from stellwerk.engine.queueing.course.verdict import Verdict
-    from stellwerk.engine.queueing.gates import FeatureGates
 
 ALL = "all"
 OPTIONS = (
@@ -87,15 +86,16 @@ def decide(settings: Settings) -> "tuple[Course, tuple[Verdict, ...]]":
     from stellwerk.api.errors import InvalidInput
     from stellwerk.engine.queueing.course.run import run_cycles
     from stellwerk.engine.queueing.course.verdict import verdicts
+    from stellwerk.engine.queueing.gates import feature_gates
     from stellwerk.engine.queueing.preemption.fair import FINAL, INITIAL
     from stellwerk.engine.queueing.requests.total import Counting
     from stellwerk.engine.queueing.snapshot import Configuration
     from stellwerk.sim.intake.manifests import read_all
     from stellwerk.sim.intake.queues import queued_objects
 
-    most, at = _cycles(settings.cycles), _time(settings.at)
+    most, at = _cycles(settings.cycles), time_of(settings.at)
     configuration = Configuration(
-        counting=Counting(gates=_gates(settings.gates)),
+        counting=Counting(gates=feature_gates(gates_of(settings.gates))),
         fair_sharing=(FINAL, INITIAL) if settings.fair_sharing else None,
     )
     queued = queued_objects(read_all(settings.paths, "manifests")[0], at)
@@ -124,7 +124,8 @@ def _cycles(text: str) -> int | None:
     return int(text)
 
 
-def _time(text: str | None) -> int | None:
+def time_of(text: str | None) -> int | None:
+    """Nanoseconds since 1970 of an option; None where it was not given. Raises InvalidInput."""
     from stellwerk.api.duration import parse_time
     from stellwerk.api.errors import InvalidInput
 
@@ -138,7 +139,8 @@ def _time(text: str | None) -> int | None:
         ) from None
 
 
-def _gates(texts: tuple[str, ...]) -> "FeatureGates":
+def gates_of(texts: tuple[str, ...]) -> dict[str, bool]:
+    """Kueue's feature gates that options turn on or off. Raises InvalidInput for one that there is not."""
     from stellwerk.api.errors import InvalidInput
     from stellwerk.engine.queueing.gates import feature_gates
 
@@ -151,8 +153,9 @@ def _gates(texts: tuple[str, ...]) -> "FeatureGates":
             )
         changes[name] = value == "true"
     try:
-        return feature_gates(changes)
+        feature_gates(changes)
     except ValueError as error:
         raise InvalidInput(
             "Kueue has no gate {gate}", fix="write one of Kueue's feature gates", gate=str(error)[:80]
         ) from None
+    return changes

@@ -20,6 +20,9 @@ from stellwerk.engine.snapshot import Fleet, FleetNode, NodeCost
 
 PRODUCT, INSTANCE = "nvidia.com/gpu.product", "node.kubernetes.io/instance-type"
 REGION, CAPACITY = "topology.kubernetes.io/region", "karpenter.sh/capacity-type"
+NO_FLEET = "a GPU-hour of flavor {name} has no price: add a Fleet, or Nodes of a known instance type"
+NO_NODE = "no node of the fleet has the labels of flavor {name}: {labels}"
+NO_PRICE = "a GPU-hour of flavor {name} has no price: set {option}"
 KNOWN = (PRODUCT, INSTANCE, REGION, CAPACITY)
 
 
@@ -70,19 +73,16 @@ def flavor_price(name: str, wanted: Mapping[str, str], nodes: Sequence[LabeledNo
     the Fleet's group of its name, else all nodes.
     """
     if not nodes:
-        text = "a GPU-hour of flavor {name} has no price: add a Fleet, or Nodes of a known instance type"
-        return FlavorPrice(per_gpu_hour=None, reason=Reason("NoFleet", text, {"name": name}))
+        return FlavorPrice(per_gpu_hour=None, reason=Reason("NoFleet", NO_FLEET, {"name": name}))
     selected = [node for node in nodes if _selects(wanted, node)]
     if not any(_is_known(label, node) for node in nodes for label in wanted):
         selected = [node for node in nodes if node.group == name] or selected
     if not selected:
         values = {"name": name, "labels": ", ".join(f"{key}={value}" for key, value in wanted.items())}
-        text = "no node of the fleet has the labels of flavor {name}: {labels}"
-        return FlavorPrice(per_gpu_hour=None, reason=Reason("NoNode", text, values))
+        return FlavorPrice(per_gpu_hour=None, reason=Reason("NoNode", NO_NODE, values))
     unknown = next((node.cost.unknown for node in selected if node.cost.unknown), "")
     if unknown:
-        text = "a GPU-hour of flavor {name} has no price: set {option}"
-        reason = Reason("UnknownPrice", text, {"name": name, "option": unknown})
+        reason = Reason("UnknownPrice", NO_PRICE, {"name": name, "option": unknown})
         return FlavorPrice(per_gpu_hour=None, nodes=len(selected), reason=reason)
     hourly = [fraction(term.per_hour) for node in selected for term in node.cost.terms]
     price = sum(hourly, Fraction(0)) / sum(node.gpus for node in selected)

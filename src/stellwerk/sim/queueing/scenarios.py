@@ -15,6 +15,7 @@ from stellwerk.api.groups.kueue import (
 from stellwerk.api.groups.meta import given
 from stellwerk.api.manifests import Manifest
 from stellwerk.catalog.prices import ExchangeRate
+from stellwerk.engine.decision import Reason
 from stellwerk.engine.queueing.snapshot import quotas_of
 from stellwerk.sim.queueing.changes import Changed, apply_changes
 from stellwerk.sim.queueing.ledger import QueueLedger
@@ -30,6 +31,8 @@ from stellwerk.sim.queueing.outcome.figures import (
 )
 from stellwerk.sim.queueing.outcome.result import BASE, Cost, Outcome, QueueFigures, Simulation
 from stellwerk.sim.queueing.outcome.use import held_of
+
+UNQUEUED = "Jobs without the label kueue.x-k8s.io/queue-name, which wait for nobody, left out: {count}"
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -99,9 +102,13 @@ def _outcome(asked: _Asked, ledger: QueueLedger, under: tuple[Period, Fleets]) -
         cluster_queues=cluster_queues,
         local_queues=local_queues,
         bill=costs.bill,
-        notes=costs.notes,
+        notes=(*_unqueued(ledger), *costs.notes),
         never_started=never_started(ledger),
     )
+
+
+def _unqueued(ledger: QueueLedger) -> list[Reason]:
+    return [Reason("Unqueued", UNQUEUED, {"count": ledger.unqueued})] if ledger.unqueued else []
 
 
 def _figures(
