@@ -115,8 +115,8 @@ def difference_text(before: Value, after: Value, unit: Unit, lang: Language) -> 
     """What changed, with its sign; "" for nothing that would be seen."""
     if before is None or after is None:
         return ""
-    change: int | Decimal = after - before
-    shown = _unsigned(abs(change), unit, lang)
+    change = after - before
+    shown = _unsigned(-change if change < 0 else change, unit, lang)
     return "" if shown == _unsigned(0, unit, lang) else ("-" if change < 0 else "+") + shown
 
 
