@@ -140,30 +140,29 @@ class Replay(Struct):
     cycles: int = 0
     cpu_ns: int = 0  # Thousandths of CPUs in use, times nanoseconds.
     now: int = START
-    work_at: int | None = None
     chance: random.Random = field(default_factory=lambda: random.Random(1))
     held_ms: int = 0
 
 
 def run(scenario: Scenario, held_ms: int = 0) -> Replay:
     """All of its Workloads, until they have finished."""
-    snapshot = snapshot_of(_objects(scenario), Configuration())
+    snapshot = snapshot_of(objects_of(scenario), Configuration())
     replay = Replay(Queues(snapshot, (), START), Agenda(), {}, held_ms=held_ms)
     for at, kind, queue, number in _arrivals(scenario):
         replay.agenda.post(at, ("create", (kind, queue, number)))
-    made = {kind.name: _workload(kind) for kind in scenario.kinds}
-    while (due := replay.agenda.due()) is not None:
-        replay.now = due
-        what, subject = replay.agenda.pop()
-        if what == "create":
-            kind, queue, number = subject
-            _create(replay, kind, made[kind.name], (queue, number))
-        elif what == "finish":
-            _finish(replay, *subject)
-        elif replay.work_at == due:
-            replay.work_at = None
-            _work(replay)
-        _plan_work(replay)
+    made = {kind.name: workload_of(kind) for kind in scenario.kinds}
+    while (now := _next(replay)) is not None:
+        replay.now, done = now, []
+        while replay.agenda.due() == now:
+            what, subject = replay.agenda.pop()
+            if what == "create":
+                kind, queue, number = subject
+                _create(replay, kind, made[kind.name], (queue, number))
+            else:
+                done += _finished(replay, *subject)
+        if done:
+            replay.queues.leave(done, now)
+        _work(replay)
     return replay
 
 
@@ -178,13 +177,20 @@ def _create(replay: Replay, kind: Kind, made: Workload, named: tuple[str, int]) 
     replay.queues.create(workload, replay.now)
 
 
-def _finish(replay: Replay, key: str, times: int) -> None:
-    """Unless it was preempted since it was admitted for the so many-th time."""
-    if replay.admitted.get(key, (0, 0))[1] == times:
-        kind = replay.kinds[key]
-        replay.cpu_ns += kind.cpu_m * kind.pods * (replay.now - replay.admitted[key][0])
-        replay.finished += 1
-        replay.queues.leave([key], replay.now)
+def _next(replay: Replay) -> int | None:
+    """When something happens next: to Workloads, or in the queues."""
+    times = [at for at in (replay.agenda.due(), replay.queues.due()) if at is not None]
+    return max(replay.now, min(times)) if times else None
+
+
+def _finished(replay: Replay, key: str, times: int) -> list[str]:
+    """The Workload, unless it was preempted since it was admitted for the so many-th time."""
+    if replay.admitted.get(key, (0, 0))[1] != times:
+        return []
+    kind = replay.kinds[key]
+    replay.cpu_ns += kind.cpu_m * kind.pods * (replay.now - replay.admitted[key][0])
+    replay.finished += 1
+    return [key]
 
 
 def _work(replay: Replay) -> None:
@@ -209,14 +215,6 @@ def _work(replay: Replay) -> None:
         replay.queues.release(stopped, replay.now)
 
 
-def _plan_work(replay: Replay) -> None:
-    """After all else that happens at that time."""
-    due = replay.queues.due()
-    if due is not None and (replay.work_at is None or due < replay.work_at):
-        replay.work_at = max(due, replay.now)
-        replay.agenda.post(replay.work_at, ("work", None), rank=1)
-
-
 def _arrivals(scenario: Scenario) -> Iterator[tuple[int, Kind, str, int]]:
     for queue in _names(scenario):
         for kind in scenario.kinds:
@@ -228,7 +226,8 @@ def _names(scenario: Scenario) -> list[str]:
     return [f"cq-{cohort}-{queue}" for cohort in range(scenario.cohorts) for queue in range(scenario.queues)]
 
 
-def _workload(kind: Kind) -> Workload:
+def workload_of(kind: Kind) -> Workload:
+    """One of its kind, without name and queue."""
     requests = {"cpu": f"{kind.cpu_m}m"}
     pod_set: Json = {
         "name": "main",
@@ -240,7 +239,8 @@ def _workload(kind: Kind) -> Workload:
     return _typed("Workload", "", {"priority": kind.priority, "podSets": [pod_set]}, Workload)
 
 
-def _objects(scenario: Scenario) -> Objects:
+def objects_of(scenario: Scenario) -> Objects:
+    """Its queues, and nodes."""
     quota = {"name": "cpu", "nominalQuota": str(QUOTA), "borrowingLimit": "100"}
     group = {"coveredResources": ["cpu"], "flavors": [{"name": "flavor", "resources": [quota]}]}
     spec = {

@@ -28,7 +28,7 @@ from stellwerk.control.queueing.events import (
     Tick,
     WakeAt,
 )
-from stellwerk.control.queueing.jobs import Surroundings, next_step
+from stellwerk.control.queueing.jobs import Subject, Surroundings, next_step, wanted_of
 from stellwerk.control.queueing.kinds import (
     FLAVOR,
     JOB,
@@ -67,6 +67,7 @@ class QueueController:
         self._dead: set[str] = set()  # UIDs of Jobs that are gone.
         self._times: list[tuple[int, Name]] = []  # When to look at a Workload again; a heap.
         self._wake: int | None = None
+        self._wanted: dict[Name, tuple[int, Workload | None]] = {}
 
     def handle(self, event: Event, now: int) -> list[Effect]:
         """What to do about `event` at `now` (ns)."""
@@ -150,6 +151,7 @@ class QueueController:
     def _rebuild(self, now: int) -> Iterator[Effect]:
         """Queues or what they refer to were changed: a new moment, in which everything is looked at again."""
         self._stale = False
+        self._wanted.clear()
         objects = objects_of(self._seen)
         flavors = {given(one.metadata.name, ""): one for one in self._seen.typed(FLAVOR, ResourceFlavor)}
         self._around = Surroundings(
@@ -178,7 +180,9 @@ class QueueController:
         keys += [one.key for one in decision.not_admitted if one.written]
         for key in keys:
             namespace, _, name = key.partition("/")
-            yield from self._write(self._seen.get(WORKLOAD, namespace, name), self.queues.state.workloads[key])
+            yield from self._write(
+                self._seen.get(WORKLOAD, namespace, name), self.queues.state.workloads[key]
+            )
 
     def _workload(self, name: Name, now: int) -> Iterator[Effect]:
         """The Workload was changed, by whomever, or its time has come."""
@@ -217,9 +221,17 @@ class QueueController:
         busy = (JOB, name) in self._writing
         if busy or self._around is None or any(_is_among(one, self._writing) for one in workloads):
             return
-        step = next_step(item, workloads, self._around, now)
+        wanted = self._wanted_of(name, item, self._around)
+        step = None if wanted is None else next_step(Subject(item, wanted, workloads), self._around, now)
         if step is not None:
             yield from self._issue(step)
+
+    def _wanted_of(self, name: Name, item: Item, around: Surroundings) -> Workload | None:
+        """Made once for each version of a Job: its Workload changes far more often."""
+        known = self._wanted.get(name)
+        if known is None or known[0] != item.version:
+            known = self._wanted[name] = item.version, wanted_of(item.typed, around.classes)
+        return known[1]
 
     def _write(self, item: Item | None, workload: Workload) -> Iterator[Effect]:
         """The Workload as it was decided, on top of what it was decided on."""

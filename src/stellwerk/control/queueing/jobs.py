@@ -44,15 +44,28 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     gates: FeatureGates
 
 
-def next_step(item: Item, workloads: Sequence[Item], around: Surroundings, now: int) -> Step:
-    """What to do about a Job and the Workloads that it owns, at `now` (ns)."""
-    job: Job = item.typed
+class Subject(Struct, frozen=True):
+    """A Job, the Workload that is to stand for it, and those that it owns."""
+
+    job: Item
+    wanted: Workload
+    workloads: Sequence[Item]
+
+
+def wanted_of(job: Job, classes: PriorityClasses) -> Workload | None:
+    """The Workload that is to stand for the Job; None: it has no queue, or refers to what is not there yet."""
     if not given(job.metadata.labels, {}).get(QUEUE_NAME):
         return None
     try:
-        wanted = workload_of(job, around.classes)
+        return workload_of(job, classes)
     except InvalidInput:
         return None  # Its priority class or annotations cannot be read; Kueue waits until they can, too.
+
+
+def next_step(subject: Subject, around: Surroundings, now: int) -> Step:
+    """What to do about a Job and the Workloads that it owns, at `now` (ns)."""
+    item, wanted, workloads = subject.job, subject.wanted, subject.workloads
+    job: Job = item.typed
     match = next((one for one in workloads if _stands_for(item, wanted, one)), None)
     others = [one for one in workloads if one is not match]
     if others:
@@ -165,9 +178,7 @@ def _finish(match: Item, end: tuple[str, str], now: int) -> Step:
     status = given(workload.status, WorkloadStatus())
     kept = tuple(one for one in given(status.conditions, ()) if one.type != "Finished")
     return Put(
-        patched(
-            match.raw, workload, replace(workload, status=replace(status, conditions=(*kept, finished)))
-        )
+        patched(match.raw, workload, replace(workload, status=replace(status, conditions=(*kept, finished))))
     )
 
 

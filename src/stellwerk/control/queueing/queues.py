@@ -54,13 +54,12 @@ class Queues:
         self._batches: dict[int, tuple[int, str]] = {}  # By root: when, and a ClusterQueue of the tree.
         self._next_cycle = now
         self._backoff = 0
-        # Equal moments lead to equal cycles: after two of them nothing is decided until something happens.
-        self._moment: object = None
-        self._quiet = False
+        self._heads: bool | None = None  # Whether anybody may be tried; None: it is to be looked up.
+        self._moment: object = None  # Who was to be tried after the last cycle, if that changed nothing.
 
     def create(self, workload: Workload, now: int) -> Workload:
         """A Workload was made; returns it as it is written then."""
-        self._quiet = False
+        self._heads = self._heads or None
         return arrive(self.state, workload, now)
 
     def update(self, workload: Workload, now: int) -> Workload | None:
@@ -68,25 +67,25 @@ class Queues:
 
         None for one that has neither quota nor a place in a queue any more: it has finished, or is inactive.
         """
-        self._quiet = False
+        self._heads = None
         self._free(change(self.state, workload, now), now)
         return self.state.workloads.get(workload_key(workload))
 
     def release(self, keys: Iterable[str], now: int) -> None:
         """The owners of these evicted workloads have stopped: they wait again."""
-        self._quiet = False
+        self._heads = self._heads or None
         self._free(release(self.state, keys, now), now)
 
     def leave(self, keys: Iterable[str], now: int) -> None:
         """These have finished or were deleted."""
-        self._quiet = False
+        self._heads = None  # One of them may have waited as the only one, or somebody for its quota.
         self._free(leave(self.state, keys), now)
 
     def due(self) -> int | None:
         """When something is to be done; None: only after something else happens."""
         times = [at for at, _ in self._batches.values()]
         times += [second.ready_at for second in self.state.backlog.second_pass.values()]
-        if not self._quiet and self._has_heads():
+        if self._has_heads():
             times.append(self._next_cycle)
         return min(times, default=None)
 
@@ -94,34 +93,39 @@ class Queues:
         """What is due: parked workloads are looked at again, and a cycle, if there is anybody to try."""
         ready = [root for root, (at, _) in self._batches.items() if at <= now]
         if ready:
-            self._quiet = False
+            self._heads = self._heads or None
             reconsider(self.state, [self._batches.pop(root)[1] for root in ready], now)
-        if now < self._next_cycle or not (
-            (self._has_heads() and not self._quiet) or self._has_second_pass(now)
-        ):
+        if now < self._next_cycle or not (self._has_heads() or self._has_second_pass(now)):
             return None
         decision = decide(self.state, now)
+        self._heads = None
         timing = self._timing
         if decision.admitted:
             self._backoff = 0
         else:
             self._backoff = min(max(timing.backoff, 2 * self._backoff), timing.most_backoff)
         self._next_cycle = now + timing.cycle + self._backoff
-        self._look_for_quiet(decision)
+        self._look_for_rest(decision)
         return decision
 
-    def _look_for_quiet(self, decision: Decision) -> None:
-        """Under admission fair sharing time alone changes the order."""
+    def _look_for_rest(self, decision: Decision) -> None:
+        """Equal moments lead to equal cycles: where one changed nothing, nobody is tried until something happens.
+
+        A queue in strict order whose head does not fit would be tried a hundred times a second otherwise.
+        Under admission fair sharing time alone changes the order.
+        """
         sharing = self.state.snapshot.configuration.admission_fair_sharing is not None
         if sharing or decision.admitted or any(not one.ongoing for one in decision.evicted):
-            self._moment, self._quiet = None, False
+            self._moment = None
             return
         moment = tuple(
             (name, one.info.key, None if one.progress is None else one.progress.last_tried)
             for name, pending in sorted(self.state.backlog.queues.items())
             for one in pending.active
         )
-        self._moment, self._quiet = moment, moment == self._moment
+        if moment == self._moment:
+            self._heads = False
+        self._moment = moment
 
     def _free(self, queues: Iterable[str], now: int) -> None:
         tree = self.state.snapshot.tree
@@ -129,11 +133,13 @@ class Queues:
             self._batches.setdefault(tree.root(tree.queues[name]), (now + self._timing.batch, name))
 
     def _has_heads(self) -> bool:
-        activity = self.state.snapshot.activity
-        return any(
-            pending.active and name in activity and activity[name].status == ACTIVE
-            for name, pending in self.state.backlog.queues.items()
-        )
+        if self._heads is None:
+            activity = self.state.snapshot.activity
+            self._heads = any(
+                pending.active and name in activity and activity[name].status == ACTIVE
+                for name, pending in self.state.backlog.queues.items()
+            )
+        return self._heads
 
     def _has_second_pass(self, now: int) -> bool:
         return any(one.ready_at <= now for one in self.state.backlog.second_pass.values())

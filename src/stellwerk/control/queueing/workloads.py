@@ -150,7 +150,10 @@ def _stopped(workload: Workload, place: Place) -> Evicted | None:
 
 def _overtime(workload: Workload, now: int) -> FollowUp:
     """Beyond spec.maximumExecutionTimeSeconds, all admissions together, it is deactivated."""
-    most, admitted = given(workload.spec.maximum_execution_time_seconds, None), true_condition(workload, "Admitted")
+    most, admitted = (
+        given(workload.spec.maximum_execution_time_seconds, None),
+        true_condition(workload, "Admitted"),
+    )
     if most is None or admitted is None or true_condition(workload, TARGET) is not None:
         return FollowUp()
     status = given(workload.status, WorkloadStatus())
@@ -161,9 +164,7 @@ def _overtime(workload: Workload, now: int) -> FollowUp:
     text = "exceeding the maximum execution time"
     targeted = _targeted(workload, "MaximumExecutionTimeExceeded", text, now)
     changed = given(targeted.status, WorkloadStatus())
-    return FollowUp(
-        replace(targeted, status=replace(changed, accumulated_past_execution_time_seconds=UNSET))
-    )
+    return FollowUp(replace(targeted, status=replace(changed, accumulated_past_execution_time_seconds=UNSET)))
 
 
 def _targeted(workload: Workload, reason: str, message: str, now: int) -> Workload:
@@ -204,9 +205,7 @@ def _requeue_at(workload: Workload) -> int | None:
 def _without_requeue_at(workload: Workload) -> Workload:
     status = given(workload.status, WorkloadStatus())
     state = given(status.requeue_state, RequeueState())
-    return replace(
-        workload, status=replace(status, requeue_state=replace(state, requeue_at=UNSET))
-    )
+    return replace(workload, status=replace(status, requeue_state=replace(state, requeue_at=UNSET)))
 
 
 def _policy(queue: ClusterQueue) -> str:

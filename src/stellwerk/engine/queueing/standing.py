@@ -18,7 +18,11 @@ _BEFORE_ALL = -(2**63)  # Kueue's zero time, for a creation timestamp that is mi
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """Times in ns; `reserved_at` None: it is not written yet. `holds`: the flavors and resources it has."""
+    """Times in ns; `reserved_at` None: it is not written yet. `holds`: the flavors and resources it has.
+
+    `rank`: among those who may be preempted, lower priority first, then who was admitted later, UID; None
+    while it is not written when it was admitted.
+    """
 
     priority: int
     queue_time: int
@@ -26,18 +30,22 @@ class Standing(Struct, frozen=True, kw_only=True):
     evicted: bool
     uid: str
     holds: frozenset[FlavorResource]
+    rank: tuple[int, int, str] | None
 
 
 def standing_of(info: WorkloadInfo, gates: FeatureGates) -> Standing:
     """The standing of a workload that holds what its `info` says."""
     workload = info.object
     reserved = true_condition(workload, "QuotaReserved")
+    reserved_at = None if reserved is None else _time(reserved)
+    priority, uid = effective_priority(workload, gates), given(workload.metadata.uid, "")
     return Standing(
-        priority=effective_priority(workload, gates),
+        priority=priority,
         queue_time=queue_time(workload, gates),
-        reserved_at=None if reserved is None else _time(reserved),
+        reserved_at=reserved_at,
         evicted=is_evicted(workload),
-        uid=given(workload.metadata.uid, ""),
+        uid=uid,
+        rank=None if reserved_at is None else (priority, -reserved_at, uid),
         holds=frozenset(
             FlavorResource(flavor, resource)
             for pod_set in info.pod_sets

@@ -2,13 +2,12 @@
 
 from msgspec import Struct
 
-from stellwerk.api.groups.kueue_workload import Workload, WorkloadStatus
+from stellwerk.api.groups.kueue_workload import Workload
 from stellwerk.api.groups.meta import given
-from stellwerk.control.queueing.events import Event, Listed, ObjectChanged, ObjectDeleted
+from stellwerk.control.queueing.events import Event, Json, Listed, ObjectChanged, ObjectDeleted
 from stellwerk.control.queueing.kinds import LOCAL_QUEUE, WORKLOAD
-from stellwerk.control.queueing.seen import Item, Kind, Seen
+from stellwerk.control.queueing.seen import Item, Kind, Seen, named
 from stellwerk.engine.queueing.amounts import FlavorResource
-from stellwerk.engine.queueing.cycle.backlog import conditions_of
 from stellwerk.engine.queueing.requests.total import Counting, workload_info, workload_key
 from stellwerk.engine.queueing.snapshot import holds_quota
 from stellwerk.engine.queueing.standing import true_condition
@@ -34,12 +33,13 @@ class Books:
         self._seen = Seen(self.kinds)
         self._open: dict[str, _Open] = {}
         self._started: set[str] = set()
+        self._latest: dict[str, Json] = {}
 
     def handle(self, event: Event, now: int) -> list[None]:
         """Write down what follows from a change."""
         match event:
             case ObjectChanged(raw):
-                if (item := self._seen.note(raw)) is not None:
+                if self._is_news(raw) and (item := self._seen.note(raw)) is not None:
                     self._note(item, now)
             case ObjectDeleted(raw):
                 if (item := self._seen.forget(raw)) is not None and isinstance(item.typed, Workload):
@@ -57,11 +57,20 @@ class Books:
         ledger.end_ns = now
         for key in sorted(self._open):
             self._close(key, now, (RUNNING, ""))
-        for item in self._seen.all(WORKLOAD):
-            key = workload_key(item.typed)
-            if key not in self._started:
-                ledger.answers[key] = _answer(item.typed)
+        for key in sorted(self.ledger.queued.keys() - self._started):
+            ledger.answers[key] = _answer(self._latest[key])
         return ledger
+
+    def _is_news(self, raw: Json) -> bool:
+        """Most changes of a Workload are none of its quota; its messages are read at the end."""
+        kind, name, _ = named(raw)
+        if kind != WORKLOAD:
+            return True
+        key = "/".join(name)
+        self._latest[key] = raw
+        reserved, finished = _is_true(raw, "QuotaReserved"), _is_true(raw, "Finished")
+        holds = reserved and not finished and raw["spec"].get("active", True)
+        return key not in self.ledger.queued or holds != (key in self._open)
 
     def _note(self, item: Item, now: int) -> None:
         workload = item.typed
@@ -99,7 +108,9 @@ class Books:
     def _queued(self, workload: Workload, now: int) -> Queued:
         namespace, queue = given(workload.metadata.namespace, ""), given(workload.spec.queue_name, "")
         local = self._seen.get(LOCAL_QUEUE, namespace, queue)
-        owners = [one for one in given(workload.metadata.owner_references, ()) if given(one.controller, False)]
+        owners = [
+            one for one in given(workload.metadata.owner_references, ()) if given(one.controller, False)
+        ]
         return Queued(
             key=workload_key(workload),
             job=f"{owners[0].kind}/{owners[0].name}" if owners else "",
@@ -110,7 +121,13 @@ class Books:
         )
 
 
-def _answer(workload: Workload) -> str:
-    given(workload.status, WorkloadStatus())
-    found = (one for one in conditions_of(workload) if one.type == "QuotaReserved" and one.status == "False")
-    return next((given(one.message, "") for one in found), "")
+def _is_true(raw: Json, kind: str) -> bool:
+    conditions = (raw.get("status") or {}).get("conditions") or ()
+    return any(one["type"] == kind and one["status"] == "True" for one in conditions)
+
+
+def _answer(raw: Json) -> str:
+    for one in (raw.get("status") or {}).get("conditions") or ():
+        if one["type"] == "QuotaReserved" and one["status"] == "False":
+            return str(one.get("message", ""))
+    return ""

@@ -180,7 +180,6 @@ def _surroundings(manifests: Sequence[Manifest], at: int) -> Iterator[Json]:
 
 def _stored(one: Struct) -> Json:
 
-
     plain: Json = msgspec.to_builtins(one, enc_hook=str)
     plain["metadata"].pop("resourceVersion", None)
     return plain

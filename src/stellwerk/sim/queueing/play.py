@@ -86,7 +86,9 @@ def simulate(demand: QueueDemand, configuration: Configuration, options: Options
         controllers.wake(number, first)
     end = demand.end_ns if options.until_ns is None else options.until_ns
     if end is not None:
-        controllers.agenda.post(end, Told(to=-1, event=Tick()), rank=-1)  # To nobody: what is later is not seen.
+        controllers.agenda.post(
+            end, Told(to=-1, event=Tick()), rank=-1
+        )  # To nobody: what is later is not seen.
     run(
         controllers.agenda,
         clock,

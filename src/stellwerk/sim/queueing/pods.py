@@ -159,7 +159,9 @@ def _is_over(job: Json) -> bool:
 
 
 def _status(old: Json, run: _Run | None) -> dict[str, Any]:
-    kept = {key: value for key, value in old.items() if key not in ("active", "ready", "succeeded", "startTime")}
+    kept = {
+        key: value for key, value in old.items() if key not in ("active", "ready", "succeeded", "startTime")
+    }
     if run is None:
         return kept
     kept |= {"active": run.active, "ready": run.active}

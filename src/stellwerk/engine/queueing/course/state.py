@@ -19,7 +19,6 @@ from stellwerk.engine.queueing.cycle.backlog import (
     Backlog,
     Pending,
     Waiting,
-    backoff_is_over,
     cluster_queue_of,
     is_admissible,
     is_parent,
@@ -35,7 +34,7 @@ from stellwerk.engine.queueing.cycle.status import (
     with_release,
     with_replacement,
 )
-from stellwerk.engine.queueing.requests.total import workload_info, workload_key
+from stellwerk.engine.queueing.requests.total import WorkloadInfo, workload_info, workload_key
 from stellwerk.engine.queueing.snapshot import Holding, Snapshot, holds_quota
 from stellwerk.engine.queueing.standing import true_condition
 
@@ -89,17 +88,17 @@ def decide(state: State, now: int) -> Decision:
     decision = admit(state.snapshot, state.backlog, now)
     state.backlog = decision.backlog
     gone: list[Holding] = []
-    new: list[Workload] = []
+    new: list[WorkloadInfo] = []
     for admitted in decision.admitted:
         gone += [*_held(state, admitted.key), *_replace_slice(state, admitted, now)]
-        new.append(_write_admission(state, admitted, now))
+        new.append(replace(admitted.info, object=_write_admission(state, admitted, now)))
     for evicted in decision.evicted:
         if not evicted.ongoing:
             held = _held(state, evicted.key)
             gone += held
             changed = with_eviction(state.workloads[evicted.key], evicted, now)
             state.workloads[evicted.key] = changed
-            new += [changed] if held else []
+            new += [replace(one.info, object=changed) for one in held]
     for answer in decision.not_admitted:
         workload = state.workloads[answer.key]
         state.workloads[answer.key] = with_pending(workload, answer, state.snapshot.gates, now)
@@ -181,7 +180,7 @@ def wait(state: State, workload: Workload, now: int) -> None:
         return
     waiting = waiting_of(workload, name, snapshot)
     pending = state.backlog.queues.get(name, Pending())
-    if backoff_is_over(workload, now) and not _is_hopeless(snapshot, name, pending, waiting):
+    if now >= waiting.not_before and not _is_hopeless(snapshot, name, pending, waiting):
         pending = pending.with_active(waiting)
     else:
         pending = replace(pending, inadmissible={**pending.inadmissible, waiting.info.key: waiting})
@@ -190,7 +189,9 @@ def wait(state: State, workload: Workload, now: int) -> None:
 
 def hold(state: State, workloads: Iterable[Workload]) -> None:
     """These hold the quota that their status says, of ClusterQueues that are there."""
-    _move(state, [], [one for one in workloads if _queue_of(one) in state.snapshot.queues])
+    counting = state.snapshot.configuration.counting
+    infos = [workload_info(one, counting) for one in workloads]
+    _move(state, [], [one for one in infos if one.cluster_queue in state.snapshot.queues])
 
 
 def checked(snapshot: Snapshot, workload: Workload, now: int) -> Workload:
@@ -211,7 +212,7 @@ def _hold_on(state: State, held: Holding, workload: Workload, now: int) -> list[
     """It holds quota as before; perhaps of fewer pods, with another priority, or it is being evicted."""
     key, queue = held.info.key, held.info.cluster_queue
     state.workloads[key] = workload
-    _move(state, [held], [workload])
+    _move(state, [held], [workload_info(workload, state.snapshot.configuration.counting)])
     if needs_second_pass(workload) and key not in state.backlog.second_pass:
         waiting = waiting_of(workload, queue, state.snapshot)
         state.backlog = with_second_pass(state.backlog, waiting, now - SECOND)
@@ -289,11 +290,6 @@ def _held(state: State, key: str) -> list[Holding]:
     return [] if found is None else [found]
 
 
-def _queue_of(workload: Workload) -> str:
-    admission = given(given(workload.status, WorkloadStatus()).admission, None)
-    return "" if admission is None else admission.cluster_queue
-
-
 def _free(state: State, holdings: list[Holding]) -> list[str]:
     """Without these; that quota came free is counted."""
     if not holdings:
@@ -307,11 +303,10 @@ def _free(state: State, holdings: list[Holding]) -> list[str]:
     return [one.info.cluster_queue for one in holdings]
 
 
-def _move(state: State, gone: list[Holding], new: list[Workload]) -> None:
+def _move(state: State, gone: list[Holding], new: list[WorkloadInfo]) -> None:
     """Others hold quota and places from now on."""
     snapshot = state.snapshot
-    counting = snapshot.configuration.counting
-    added = [snapshot.holding(workload_info(one, counting)) for one in new]
+    added = [snapshot.holding(one) for one in new]
     for one in gone:
         state.holders.pop(one.info.key, None)
     for one in added:

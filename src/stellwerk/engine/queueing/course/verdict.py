@@ -13,7 +13,7 @@ from stellwerk.engine.queueing.cycle.backlog import (
     STRICT_FIFO,
     Pending,
     Waiting,
-    backoff_is_over,
+    backoff_ends,
 )
 from stellwerk.engine.queueing.cycle.decision import (
     ADMISSION_GATED,
@@ -264,7 +264,7 @@ def _waiting(course: Course, workload: Workload, like: Mapping[str, NotAdmitted]
     key = workload_key(workload)
     queue = _queue_name(course.snapshot, workload)
     pending = course.backlog.queues.get(queue, Pending())
-    if not backoff_is_over(workload, course.now):
+    if course.now < backoff_ends(workload):
         return _Why(Reason("BackOff", "it was evicted and may not be tried again yet"))
     answer = course.answers.get(key) or like.get(key)
     if answer is not None:

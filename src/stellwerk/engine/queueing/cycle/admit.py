@@ -3,7 +3,7 @@
 Source: kueue pkg/scheduler/scheduler.go (schedule, requeueAndUpdate).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -48,24 +48,12 @@ def admit(snapshot: Snapshot, backlog: Backlog, now: int) -> Decision:
     Nothing is performed: admissions and evictions are effects, and the backlog counts as if all of them
     were written (`refused` takes one back). The snapshot stays as it is.
     """
-    heads, left = take_heads(backlog, snapshot, now)
-    world = World(snapshot, replace(left, cycle=backlog.cycle + 1), now, usages(backlog, snapshot))
-    entries, inadmissible = [], []
-    for entry in heads:
-        if is_passed_over(entry, snapshot):
-            continue
-        if refuse(entry, snapshot) or entry.queue is None:
-            inadmissible.append(entry)
-            continue
-        nominate(world, entry, entry.queue)
-        entries.append(entry)
+    world, entries, inadmissible = _nominated(snapshot, backlog, now)
     for entry in ordered(world, entries):
         if entry.queue is not None:
             process(world, entry, entry.queue)
     waiting = [one for one in entries if one.status not in (ASSUMED, EVICTED)] + inadmissible
-    after = world.backlog
-    for entry in waiting:
-        after = _back(world, after, entry)
+    after = _back(world, waiting)
     return Decision(
         admitted=tuple(world.admitted),
         evicted=tuple(world.evicted),
@@ -74,6 +62,28 @@ def admit(snapshot: Snapshot, backlog: Backlog, now: int) -> Decision:
         skipped_preemptions=world.skipped,
         recomputed_targets=world.recomputed,
     )
+
+
+def nominated(snapshot: Snapshot, backlog: Backlog, now: int) -> Sequence[Entry]:
+    """The first half of a cycle: the heads, each with the flavors and targets that it would have."""
+    return _nominated(snapshot, backlog, now)[1]
+
+
+def _nominated(snapshot: Snapshot, backlog: Backlog, now: int) -> tuple[World, list[Entry], list[Entry]]:
+    """The moment without its heads, those nominated, and those that something else speaks against."""
+    heads, left = take_heads(backlog, snapshot, now)
+    world = World(snapshot, replace(left, cycle=backlog.cycle + 1), now, usages(backlog, snapshot))
+    entries: list[Entry] = []
+    inadmissible: list[Entry] = []
+    for entry in heads:
+        if is_passed_over(entry, snapshot):
+            continue
+        if refuse(entry, snapshot) or entry.queue is None:
+            inadmissible.append(entry)
+            continue
+        nominate(world, entry, entry.queue)
+        entries.append(entry)
+    return world, entries, inadmissible
 
 
 def refused(
@@ -134,26 +144,40 @@ def with_second_pass(backlog: Backlog, waiting: Waiting, now: int) -> Backlog:
     return replace(backlog, second_pass={**backlog.second_pass, waiting.info.key: second})
 
 
-def _back(world: World, backlog: Backlog, entry: Entry) -> Backlog:
-    why = entry.why
-    if entry.status != NOT_NOMINATED and why == GENERIC:
-        why = FAILED_AFTER_NOMINATION
-    waiting = replace(entry.waiting, progress=progress_of(world, entry))
-    return _requeued(backlog, world.snapshot, waiting, why, world.now)
+def _back(world: World, entries: Iterable[Entry]) -> Backlog:
+    """The backlog with all of these, each where it belongs."""
+    backlog = world.backlog
+    queues = dict(backlog.queues)
+    for entry in entries:
+        why = entry.why
+        if entry.status != NOT_NOMINATED and why == GENERIC:
+            why = FAILED_AFTER_NOMINATION
+        waiting = replace(entry.waiting, progress=progress_of(world, entry))
+        if needs_second_pass(waiting.info.object):
+            backlog = with_second_pass(backlog, waiting, world.now)
+        else:
+            _put_back(queues, world.snapshot, waiting, why, world.now)
+    return replace(backlog, queues=queues)
 
 
 def _requeued(backlog: Backlog, snapshot: Snapshot, waiting: Waiting, why: Why, now: int) -> Backlog:
-    """Back to its queue, or to a second pass; what holds quota and needs none waits no longer."""
-    workload = waiting.info.object
-    if needs_second_pass(workload):
+    """Back to its queue, or to a second pass."""
+    if needs_second_pass(waiting.info.object):
         return with_second_pass(backlog, waiting, now)
+    queues = dict(backlog.queues)
+    _put_back(queues, snapshot, waiting, why, now)
+    return replace(backlog, queues=queues)
+
+
+def _put_back(queues: dict[str, Pending], snapshot: Snapshot, waiting: Waiting, why: Why, now: int) -> None:
+    """What holds quota waits no longer, nor what has no queue."""
+    workload = waiting.info.object
     name = cluster_queue_of(workload, snapshot)
     if name is None or not is_admissible(workload, snapshot.gates):
-        return backlog
+        return
     queue = snapshot.queues.get(name)
     strategy = BEST_EFFORT_FIFO if queue is None else given(queue.spec.queueing_strategy, BEST_EFFORT_FIFO)
-    pending = requeued(backlog.queues.get(name, Pending()), waiting, why, strategy, now)
-    return replace(backlog, queues={**backlog.queues, name: pending})
+    queues[name] = requeued(queues.get(name, Pending()), waiting, why, strategy, now)
 
 
 def _not_admitted(entry: Entry) -> NotAdmitted:
@@ -190,4 +214,4 @@ def _with_penalties(backlog: Backlog, snapshot: Snapshot, admitted: Iterable[Adm
     return replace(backlog, local_use=local_use)
 
 
-__all__ = ["admit", "refused", "waiting_of", "with_second_pass"]
+__all__ = ["admit", "nominated", "refused", "waiting_of", "with_second_pass"]

@@ -21,16 +21,17 @@ from stellwerk.engine.queueing.flavors.assignment import LastTried
 from stellwerk.engine.queueing.gates import FeatureGates
 from stellwerk.engine.queueing.local_usage import LocalUse
 from stellwerk.engine.queueing.priority import effective_priority
-from stellwerk.engine.queueing.requests.limits import adjusted
+from stellwerk.engine.queueing.requests.limits import Bounds, adjusted, excesses, out_of_bounds
 from stellwerk.engine.queueing.requests.total import WorkloadInfo, workload_info
 from stellwerk.engine.queueing.snapshot import Snapshot
-from stellwerk.engine.queueing.standing import queue_time
+from stellwerk.engine.queueing.standing import Standing, standing_of
 
 ADMISSION_GATED_BY = "kueue.x-k8s.io/admission-gated-by"
 ALLOWED_FLAVORS = "kueue.x-k8s.io/workload-allowed-resource-flavors"
 PARENT_LABEL = "kueue.x-k8s.io/concurrent-admission-parent"
 BEST_EFFORT_FIFO, STRICT_FIFO = "BestEffortFIFO", "StrictFIFO"
 SECOND_PASS_FIRST_NS, SECOND_PASS_MOST = 1_000_000_000, 30
+NEVER = 2**63 - 1
 Shape = bytes  # What decides which flavors a workload gets; equal ones get the same answer.
 
 
@@ -49,9 +50,16 @@ class Progress(Struct, frozen=True, kw_only=True):
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
-    """A workload that waits. `order` puts it in its queue; `passes`: how often a second pass was tried."""
+    """A workload that waits. `order` puts it in its queue; `passes`: how often a second pass was tried.
+
+    `problem`: why its requests are not valid, whatever the quota; mostly empty. `not_before`: when (ns) it
+    may be tried again; mostly 0.
+    """
 
     info: WorkloadInfo
+    standing: Standing
+    problem: str
+    not_before: int
     order: tuple[int, int, str, str]
     shape: Shape | None
     progress: Progress | None = None
@@ -147,16 +155,25 @@ def waiting_of(
     complete = adjusted(workload, bounds, overheads or {})
     info = workload_info(complete, snapshot.configuration.counting, queue)
     gates = snapshot.gates
+    standing = standing_of(info, gates)
     return Waiting(
         info=info,
-        order=(
-            -effective_priority(complete, gates),
-            queue_time(complete, gates),
-            given(complete.metadata.uid, ""),
-            info.key,
-        ),
+        standing=standing,
+        problem=_problem(complete, bounds),
+        not_before=backoff_ends(complete),
+        order=(-standing.priority, standing.queue_time, standing.uid, info.key),
         shape=shape_of(info, gates),
     )
+
+
+def _problem(workload: Workload, bounds: Mapping[str, Bounds]) -> str:
+    """Requests above limits, or out of the namespace's LimitRanges."""
+    pod_sets = pod_sets_of(workload)
+    above = [str(one) for one in excesses(pod_sets)]
+    if above:
+        return "resources validation failed: " + ", ".join(above)
+    outside = [str(one) for one in out_of_bounds(pod_sets, bounds)]
+    return "resources didn't satisfy LimitRange constraints: " + ", ".join(outside) if outside else ""
 
 
 def cluster_queue_of(workload: Workload, snapshot: Snapshot) -> str | None:
@@ -200,13 +217,13 @@ def is_parent(workload: Workload) -> bool:
     return given(workload.metadata.labels, {}).get(PARENT_LABEL) == "true"
 
 
-def backoff_is_over(workload: Workload, now: int) -> bool:
-    """Whether an evicted workload may be tried again at `now` (ns)."""
+def backoff_ends(workload: Workload) -> int:
+    """From when on (ns) an evicted workload may be tried again; NEVER: not before somebody says so."""
     if any(one.type == "Requeued" and one.status == "False" for one in conditions_of(workload)):
-        return False
+        return NEVER
     state = given(given(workload.status, WorkloadStatus()).requeue_state, RequeueState())
     at = given(state.requeue_at, "")
-    return not at or now >= parse_time(at)
+    return parse_time(at) if at else 0
 
 
 def shape_of(info: WorkloadInfo, gates: FeatureGates) -> Shape | None:

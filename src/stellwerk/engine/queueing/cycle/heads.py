@@ -12,14 +12,13 @@ from msgspec.structs import replace
 from stellwerk.api.groups.meta import given
 from stellwerk.api.selection import selects
 from stellwerk.engine.queueing.activity import ACTIVE
-from stellwerk.engine.queueing.cycle.backlog import Backlog, Pending, Waiting, pod_sets_of
+from stellwerk.engine.queueing.cycle.backlog import Backlog, Pending, Waiting
 from stellwerk.engine.queueing.cycle.decision import MISCONFIGURED, PENDING_EVALUATION, SUSPENDED
 from stellwerk.engine.queueing.cycle.requeue import NAMESPACE_MISMATCH
 from stellwerk.engine.queueing.cycle.status import check_states, needs_second_pass
 from stellwerk.engine.queueing.cycle.world import Entry
 from stellwerk.engine.queueing.local_usage import LocalUse, is_usage_based, local_usage
 from stellwerk.engine.queueing.preemption.candidate import local_queue
-from stellwerk.engine.queueing.requests.limits import excesses, out_of_bounds
 from stellwerk.engine.queueing.snapshot import Snapshot
 
 
@@ -98,14 +97,7 @@ def _misconfigured(entry: Entry, snapshot: Snapshot) -> str:
     if entry.queue is None or not selects(given(entry.queue.spec.namespace_selector, None), labels):
         entry.why = NAMESPACE_MISMATCH
         return "workload namespace doesn't match ClusterQueue selector"
-    pod_sets = pod_sets_of(entry.info.object)
-    above = [str(one) for one in excesses(pod_sets)]
-    if above:
-        return "resources validation failed: " + ", ".join(above)
-    outside = [str(one) for one in out_of_bounds(pod_sets, snapshot.bounds.get(namespace, {}))]
-    if outside:
-        return "resources didn't satisfy LimitRange constraints: " + ", ".join(outside)
-    return ""
+    return entry.waiting.problem
 
 
 def _head(pending: Pending, snapshot: Snapshot, name: str, usage: Mapping[str, float]) -> Waiting:
@@ -124,4 +116,5 @@ def _head(pending: Pending, snapshot: Snapshot, name: str, usage: Mapping[str, f
 
 
 def _without_head(pending: Pending, head: Waiting) -> Pending:
-    return replace(pending, active=tuple(one for one in pending.active if one is not head))
+    place = next(i for i, one in enumerate(pending.active) if one is head)
+    return replace(pending, active=(*pending.active[:place], *pending.active[place + 1 :]))

@@ -13,11 +13,11 @@ from stellwerk.engine.queueing.cycle.backlog import Progress, pod_sets_of
 from stellwerk.engine.queueing.cycle.placing import Places, asks_of, with_places
 from stellwerk.engine.queueing.cycle.world import Entry, World
 from stellwerk.engine.queueing.flavors.assign import assign_flavors
-from stellwerk.engine.queueing.flavors.assignment import Assignment, LastTried, Question
+from stellwerk.engine.queueing.flavors.assignment import Assignment, Cycle, LastTried, Question
 from stellwerk.engine.queueing.flavors.mode import FIT, PREEMPT
 from stellwerk.engine.queueing.flavors.reduce import reduce_pod_sets
 from stellwerk.engine.queueing.preemption.contest import Target
-from stellwerk.engine.queueing.preemption.preempt import preempt
+from stellwerk.engine.queueing.preemption.preempt import Preemptor, preempt
 from stellwerk.engine.queueing.queue import Queue
 from stellwerk.engine.queueing.requests.total import WorkloadInfo
 from stellwerk.engine.queueing.snapshot import Holding
@@ -32,6 +32,8 @@ class _Search(Struct, frozen=True):
     world: World
     queue: Queue
     question: Question
+    preemptor: Preemptor
+    cycle: Cycle
 
 
 def nominate(world: World, entry: Entry, queue: Queue) -> None:
@@ -43,8 +45,10 @@ def nominate(world: World, entry: Entry, queue: Queue) -> None:
         nominated=entry.nominated,
         replaced=None if sliced is None else sliced.info,
     )
-    answer = _answer(_Search(world, queue, question), sliced)
-    assignment = with_places(world, queue, question, answer)
+    preemptor = world.preemptor(entry.waiting.standing)
+    cycle = world.question_cycle(preemptor)
+    answer = _answer(_Search(world, queue, question, preemptor, cycle), sliced)
+    assignment = with_places(world, cycle, (queue, question), answer)
     entry.assignment, entry.targets = assignment, answer[1]
     entry.message = message_of(assignment)
     entry.starts_anew = False
@@ -133,14 +137,14 @@ def _partly(search: _Search, counts: tuple[int, ...]) -> Answer | None:
 
 def _assign(search: _Search, counts: tuple[int, ...]) -> Assignment:
     question = replace(search.question, counts=counts) if counts else search.question
-    return assign_flavors(search.world.question_cycle(), search.queue, question)
+    return assign_flavors(search.cycle, search.queue, question)
 
 
 def _targets(search: _Search, assignment: Assignment) -> tuple[Target, ...]:
     world, info = search.world, search.question.info
-    asks = asks_of(world.question_cycle(), search.queue, search.question, assignment)
+    asks = asks_of(search.cycle, search.queue, search.question, assignment)
     places = Places(world.topologies, info, asks) if asks else None
-    return tuple(preempt(world.preemptor(), info, assignment, places))
+    return tuple(preempt(search.preemptor, info, assignment, places))
 
 
 def nomination(assignment: Assignment) -> Mapping[str, Mapping[str, str]]:

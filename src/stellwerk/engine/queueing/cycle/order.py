@@ -11,9 +11,7 @@ from stellwerk.engine.queueing.amounts import Usage as Amounts
 from stellwerk.engine.queueing.cycle.placing import usage_of
 from stellwerk.engine.queueing.cycle.status import holds_reservation
 from stellwerk.engine.queueing.cycle.world import Entry, Usage, World
-from stellwerk.engine.queueing.priority import effective_priority
 from stellwerk.engine.queueing.quota.share import Share, dominant_resource_share
-from stellwerk.engine.queueing.standing import queue_time
 
 Key = tuple[object, ...]
 
@@ -38,9 +36,9 @@ def _classical(world: World, entry: Entry) -> Key:
 
 
 def _last(world: World, entry: Entry) -> Key:
-    gates, workload = world.snapshot.gates, entry.info.object
-    priority = effective_priority(workload, gates) if gates.priority_sorting_within_cohort else 0
-    return -priority, queue_time(workload, gates), entry.info.cluster_queue, entry.info.key
+    standing = entry.waiting.standing
+    priority = standing.priority if world.snapshot.gates.priority_sorting_within_cohort else 0
+    return -priority, standing.queue_time, entry.info.cluster_queue, entry.info.key
 
 
 class _Contestant(Struct):

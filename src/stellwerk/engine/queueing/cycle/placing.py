@@ -79,13 +79,16 @@ def asks_of(cycle: Cycle, queue: Queue, question: Question, assignment: Assignme
 
 
 def with_places(
-    world: World, queue: Queue, question: Question, answer: tuple[Assignment, tuple[Target, ...]]
+    world: World,
+    cycle: Cycle,
+    asked: tuple[Queue, Question],
+    answer: tuple[Assignment, tuple[Target, ...]],
 ) -> Assignment:
     """An assignment that preempts, with the places it will have, so that nobody takes them meanwhile.
 
     Without targets they are looked for as if no other workload was there.
     """
-    assignment, targets = answer
+    (queue, question), (assignment, targets) = asked, answer
     info = question.info
     asks_topology = queue.tas_only or any(map(_is_explicit, pod_sets_of(info.object)))
     if (
@@ -95,7 +98,7 @@ def with_places(
         or has_unhealthy_place(info.object)
     ):
         return assignment
-    asks = asks_of(world.question_cycle(), queue, question, assignment)
+    asks = asks_of(cycle, queue, question, assignment)
     holdings = [target.holding for target in targets]
     world.take(holdings)
     topologies = world.topologies

@@ -238,12 +238,10 @@ def _refreshed(world: World, entry: Entry, queue: Queue) -> tuple[bool, Usage]:
 
 def _nominate_without(world: World, entry: Entry, queue: Queue) -> None:
     """Nominate as if all who are preempted in this cycle were gone."""
-    victims, before = list(world.preempted.values()), world.snapshot
-    world.take(victims)
-    world.snapshot = before.changed(removed=victims)
+    before = world.snapshot, world.ledger, world.topologies
+    world.snapshot, world.ledger, world.topologies = world.after_preemptions()
     nominate(world, entry, queue)
-    world.snapshot = before
-    world.give_back(victims)
+    world.snapshot, world.ledger, world.topologies = before
     if _assignment(entry).mode == FIT:
         entry.assignment = replace(_assignment(entry), mode=DEFERRED)
 

@@ -18,7 +18,6 @@ from stellwerk.engine.queueing.cycle.backlog import (
     Pending,
     Preempting,
     Waiting,
-    backoff_is_over,
 )
 from stellwerk.engine.queueing.snapshot import Snapshot
 
@@ -46,7 +45,7 @@ def requeued(pending: Pending, waiting: Waiting, why: Why, strategy: str, now: i
         pending = replace(pending, preempting=Preempting(key, generation, best_effort))
     at_once = why != NAMESPACE_MISMATCH if strategy == STRICT_FIFO else why in _AT_ONCE
     flavors_left = waiting.progress is not None and waiting.progress.flavors_left
-    if (at_once or flavors_left) and backoff_is_over(waiting.info.object, now):
+    if (at_once or flavors_left) and now >= waiting.not_before:
         return pending.with_active(waiting)
     pending = replace(pending, inadmissible={**pending.inadmissible, key: waiting})
     if best_effort and waiting.shape is not None and why in _HOPELESS:
@@ -91,12 +90,11 @@ def _reconsidered(pending: Pending, snapshot: Snapshot, name: str, now: int) -> 
     selected: dict[str, bool] = {}
     staying, moved = {}, []
     for key, waiting in pending.inadmissible.items():
-        workload = waiting.info.object
-        namespace = given(workload.metadata.namespace, "")
+        namespace = given(waiting.info.object.metadata.namespace, "")
         if namespace not in selected:
             labels = snapshot.namespaces.get(namespace)
             selected[namespace] = labels is not None and selects(selector, labels)
-        if selected[namespace] and backoff_is_over(workload, now):
+        if selected[namespace] and now >= waiting.not_before:
             moved.append(waiting)
         else:
             staying[key] = waiting

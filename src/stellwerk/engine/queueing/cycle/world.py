@@ -15,6 +15,7 @@ from stellwerk.engine.queueing.queue import Queue
 from stellwerk.engine.queueing.quota.ledger import Charges, Ledger
 from stellwerk.engine.queueing.requests.total import WorkloadInfo
 from stellwerk.engine.queueing.snapshot import Holding, Snapshot
+from stellwerk.engine.queueing.standing import Standing
 from stellwerk.engine.topology.assignment.decision import DomainUsage
 
 NOT_NOMINATED, SKIPPED, GATED, EVICTED, ASSUMED = "", "skipped", "preemptionGated", "evicted", "assumed"
@@ -57,6 +58,7 @@ class World:
     """
 
     __slots__ = (
+        "_after",
         "admitted",
         "backlog",
         "evicted",
@@ -80,23 +82,28 @@ class World:
         self.topologies = Topologies(snapshot.places, snapshot.gates)
         self.later, self.places_later = self.ledger.copy(), self.topologies.copy()
         self.preempted: dict[str, Holding] = {}
+        self._after: tuple[Snapshot, int] = (snapshot, 0)  # Without so many of them.
         self.admitted: list[Admitted] = []
         self.evicted: list[Evicted] = []
         self.skipped: dict[str, int] = {}
         self.recomputed: dict[str, dict[str, int]] = {}
 
-    def preemptor(self) -> Preemptor:
-        """What searches for targets share now."""
+    def preemptor(self, standing: Standing | None = None) -> Preemptor:
+        """What searches for targets of a workload share now."""
         return Preemptor(
-            snapshot=self.snapshot, ledger=self.ledger, now=self.now, local_usage=self.local_usage or None
+            snapshot=self.snapshot,
+            ledger=self.ledger,
+            now=self.now,
+            local_usage=self.local_usage or None,
+            standing=standing,
         )
 
-    def question_cycle(self) -> Cycle:
+    def question_cycle(self, preemptor: Preemptor) -> Cycle:
         """What the flavor assigner needs now."""
         return Cycle(
             snapshot=self.snapshot,
             ledger=self.ledger,
-            oracle=oracle_of(self.preemptor()),
+            oracle=oracle_of(preemptor),
             find_topology=self.topologies.find,
         )
 
@@ -129,6 +136,14 @@ class World:
             if holding.info.key not in self.preempted:
                 self.preempted[holding.info.key] = holding
                 self._free(holding)
+
+    def after_preemptions(self) -> tuple[Snapshot, Ledger, Topologies]:
+        """The moment as it is once all who are preempted in this cycle are gone."""
+        snapshot, count = self._after
+        if count < len(self.preempted):
+            snapshot = snapshot.changed(removed=list(self.preempted.values())[count:])
+            self._after = snapshot, len(self.preempted)
+        return snapshot, self.later, self.places_later
 
     def fits(self, usage: Usage, targets: Iterable[Target]) -> tuple[bool, bool]:
         """Whether it fits once these and all who are preempted are gone; and whether only a place lacks."""

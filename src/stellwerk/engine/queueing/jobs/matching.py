@@ -53,5 +53,3 @@ def _same_pods(mine: Json, theirs: Json, admitted: bool) -> bool:
     first, second = mine.get("spec") or {}, theirs.get("spec") or {}
     fields = ("containers", "initContainers") if admitted else ("containers", "initContainers", "tolerations")
     return all((first.get(field) or []) == (second.get(field) or []) for field in fields)
-
-

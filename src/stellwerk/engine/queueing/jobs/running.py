@@ -18,12 +18,21 @@ from stellwerk.engine.queueing.gates import FeatureGates
 from stellwerk.engine.queueing.jobs.workload import MIN_PARALLELISM
 
 GROUP = "kueue.x-k8s.io"
-POD_SET, LOCAL_QUEUE, CLUSTER_QUEUE = f"{GROUP}/podset", f"{GROUP}/local-queue-name", f"{GROUP}/cluster-queue-name"
+POD_SET, LOCAL_QUEUE, CLUSTER_QUEUE = (
+    f"{GROUP}/podset",
+    f"{GROUP}/local-queue-name",
+    f"{GROUP}/cluster-queue-name",
+)
 WORKLOAD, TOPOLOGY_GATE = f"{GROUP}/workload", f"{GROUP}/topology"
 UNCONSTRAINED = f"{GROUP}/podset-unconstrained-topology"
 COMPLETIONS_TOO = f"{GROUP}/job-completions-equal-parallelism"
 # Labels that the Job controller of Kubernetes puts on a pod template itself.
-_ITS_OWN = ("job-name", "controller-uid", "batch.kubernetes.io/job-name", "batch.kubernetes.io/controller-uid")
+_ITS_OWN = (
+    "job-name",
+    "controller-uid",
+    "batch.kubernetes.io/job-name",
+    "batch.kubernetes.io/controller-uid",
+)
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _MOST_LABEL = 63
 Json = Mapping[str, Any]
@@ -40,7 +49,9 @@ class PodSetInfo(Struct, frozen=True, kw_only=True):
     scheduling_gates: tuple[Json, ...] = ()
 
 
-def pod_set_info(workload: Workload, flavors: Mapping[str, ResourceFlavor], gates: FeatureGates) -> PodSetInfo:
+def pod_set_info(
+    workload: Workload, flavors: Mapping[str, ResourceFlavor], gates: FeatureGates
+) -> PodSetInfo:
     """What the admission of a Job's Workload, and its AdmissionChecks, add to the pods.
 
     Raises KeyError for a flavor that is not there, ValueError where two of them say different things.

@@ -3,10 +3,11 @@
 Source: kueue pkg/scheduler/preemption/common, KEP-83, KEP-1714.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cmp_to_key
 
 from stellwerk.api.groups.meta import given
+from stellwerk.engine.queueing.amounts import FlavorResource
 from stellwerk.engine.queueing.requests.total import WorkloadInfo
 from stellwerk.engine.queueing.snapshot import Holding
 from stellwerk.engine.queueing.standing import Standing
@@ -24,6 +25,20 @@ def satisfies_policy(preemptor: Standing, candidate: Standing, policy: str) -> b
     return policy == ANY
 
 
+def preemptible(
+    preemptor: Standing, held: Iterable[Holding], needed: frozenset[FlavorResource], policy: str
+) -> list[Holding]:
+    """Of those that hold quota, whom the policy lets it preempt and who has something of what is needed."""
+    mine = preemptor.priority
+    if policy == LOWER:
+        found = [one for one in held if one.standing.priority < mine]
+    elif policy == ANY:
+        found = list(held)
+    else:
+        found = [one for one in held if satisfies_policy(preemptor, one.standing, policy)]
+    return [one for one in found if not needed.isdisjoint(one.standing.holds)]
+
+
 Order = Callable[[Holding], object]
 
 
@@ -36,13 +51,8 @@ def candidate_order(queue: str, now: int, usage: Mapping[str, float] | None = No
 
     def key(one: Holding) -> tuple[object, ...]:
         standing = one.standing
-        return (
-            not standing.evicted,
-            one.info.cluster_queue == queue,
-            standing.priority,
-            -(now if standing.reserved_at is None else standing.reserved_at),
-            standing.uid,
-        )
+        rank = standing.rank or (standing.priority, -now, standing.uid)
+        return not standing.evicted, one.info.cluster_queue == queue, rank
 
     if not usage:
         return key

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from stellwerk.engine.queueing.preemption.candidate import satisfies_policy
 from stellwerk.engine.queueing.preemption.contest import (
     IN_CLUSTER_QUEUE,
     IN_COHORT_RECLAIM_WHILE_BORROWING,
@@ -18,6 +17,7 @@ from stellwerk.engine.queueing.preemption.contest import (
     Target,
 )
 from stellwerk.engine.queueing.queue import NEVER
+from stellwerk.engine.queueing.quota.tree import COHORTS, QUEUES
 from stellwerk.engine.queueing.snapshot import Holding
 
 
@@ -76,28 +76,21 @@ def _is_under_nominal(contest: Contest) -> bool:
 
 
 def _candidates(contest: Contest) -> _Found:
-    own = [] if contest.queue.preemption.within_cluster_queue == NEVER else list(_of_own_queue(contest))
+    own = [] if contest.queue.preemption.within_cluster_queue == NEVER else _of_own_queue(contest)
     hierarchy, priority = _of_cohort(contest)
     evicted: list[_Candidate] = []
     others: list[_Candidate] = []
     for group in (hierarchy, priority, own):
-        group.sort(key=lambda one: contest.order(one.holding))  # type: ignore[arg-type,return-value]
-        evicted += [one for one in group if one.holding.standing.evicted]
-        others += [one for one in group if not one.holding.standing.evicted]
+        if len(group) > 1:
+            group.sort(key=lambda one: contest.order(one.holding))  # type: ignore[arg-type,return-value]
+        for one in group:
+            (evicted if one.holding.standing.evicted else others).append(one)
     return _Found((*evicted, *others), bool(hierarchy or priority), bool(hierarchy))
 
 
-def _of_own_queue(contest: Contest) -> Iterator[_Candidate]:
-    policy = contest.queue.preemption.within_cluster_queue
-    for holding in contest.holdings(contest.queue.node):
-        if _may_preempt(contest, holding, policy):
-            yield _Candidate(holding, -1, IN_CLUSTER_QUEUE)
-
-
-def _may_preempt(contest: Contest, holding: Holding, policy: str) -> bool:
-    standing = holding.standing
-    fits = satisfies_policy(contest.standing, standing, policy)
-    return fits and not standing.holds.isdisjoint(contest.needed)
+def _of_own_queue(contest: Contest) -> list[_Candidate]:
+    found = contest.preemptible(contest.queue.node, contest.queue.preemption.within_cluster_queue)
+    return [_Candidate(holding, -1, IN_CLUSTER_QUEUE) for holding in found]
 
 
 def _of_cohort(contest: Contest) -> tuple[list[_Candidate], list[_Candidate]]:
@@ -125,15 +118,13 @@ def _in_subtree(
     """Candidates of the queues under a Cohort that use more than their quota, but not where we came from."""
     tree, ledger = contest.snapshot.tree, contest.ledger
     top, skipped = top_and_skipped
-    for child in ledger.beyond_nominal(tree.child_cohorts[cohort], contest.needed):
+    for child in ledger.beyond_nominal(tree.cells_of(cohort, COHORTS, contest.needed)):
         if child != skipped:
             yield from _in_subtree(contest, child, top_and_skipped, has_right)
     policy = contest.queue.preemption.reclaim_within_cohort
-    for queue in ledger.beyond_nominal(tree.child_queues[cohort], contest.needed):
-        if queue == contest.queue.node:
-            continue
-        for holding in contest.holdings(queue):
-            if _may_preempt(contest, holding, policy):
+    for queue in ledger.beyond_nominal(tree.cells_of(cohort, QUEUES, contest.needed)):
+        if queue != contest.queue.node:
+            for holding in contest.preemptible(queue, policy):
                 yield _classified(contest, holding, top, has_right)
 
 

@@ -6,7 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from stellwerk.engine.queueing.amounts import FlavorResource
-from stellwerk.engine.queueing.preemption.candidate import Order
+from stellwerk.engine.queueing.preemption.candidate import Order, preemptible
 from stellwerk.engine.queueing.queue import Queue
 from stellwerk.engine.queueing.quota.ledger import Charges, Ledger
 from stellwerk.engine.queueing.requests.total import WorkloadInfo
@@ -63,6 +63,10 @@ class Contest(Struct, frozen=True, kw_only=True):
     def holdings(self, node: int) -> Iterable[Holding]:
         """Who holds quota of the ClusterQueue at a node."""
         return self.snapshot.held[self.snapshot.tree.names[node]].values()
+
+    def preemptible(self, node: int, policy: str) -> list[Holding]:
+        """Of these, whom the policy lets the workload preempt."""
+        return preemptible(self.standing, self.holdings(node), self.needed, policy)
 
     def take(self, holding: Holding) -> None:
         """As if the workload were gone."""

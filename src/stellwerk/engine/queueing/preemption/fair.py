@@ -6,7 +6,6 @@ Source: kueue pkg/scheduler/preemption (fairPreemptions), preemption/fairsharing
 from collections.abc import Callable, Iterator, Sequence
 from math import inf
 
-from stellwerk.engine.queueing.preemption.candidate import satisfies_policy
 from stellwerk.engine.queueing.preemption.contest import (
     IN_CLUSTER_QUEUE,
     IN_COHORT_FAIR_SHARING,
@@ -16,6 +15,7 @@ from stellwerk.engine.queueing.preemption.contest import (
 )
 from stellwerk.engine.queueing.queue import NEVER
 from stellwerk.engine.queueing.quota.share import Share, dominant_resource_share
+from stellwerk.engine.queueing.quota.tree import ALL_QUEUES
 from stellwerk.engine.queueing.snapshot import Holding
 
 FINAL, INITIAL = "LessThanOrEqualToFinalShare", "LessThanInitialShare"
@@ -48,21 +48,13 @@ def _candidates(contest: Contest) -> Iterator[Holding]:
     policy = contest.queue.preemption
     tree, node = contest.snapshot.tree, contest.queue.node
     if policy.within_cluster_queue != NEVER:
-        yield from _of_queue(contest, node, policy.within_cluster_queue)
+        yield from contest.preemptible(node, policy.within_cluster_queue)
     if tree.parent[node] < 0 or policy.reclaim_within_cohort == NEVER:
         return
-    queues = tree.subtree_queues(tree.root(node))
-    for queue in contest.ledger.beyond_nominal(queues, contest.needed):
+    cells = tree.cells_of(tree.root(node), ALL_QUEUES, contest.needed)
+    for queue in contest.ledger.beyond_nominal(cells):
         if queue != node:
-            yield from _of_queue(contest, queue, policy.reclaim_within_cohort)
-
-
-def _of_queue(contest: Contest, node: int, policy: str) -> Iterator[Holding]:
-    for holding in contest.holdings(node):
-        standing = holding.standing
-        fits = satisfies_policy(contest.standing, standing, policy)
-        if fits and not standing.holds.isdisjoint(contest.needed):
-            yield holding
+            yield from contest.preemptible(queue, policy.reclaim_within_cohort)
 
 
 class Tournament:

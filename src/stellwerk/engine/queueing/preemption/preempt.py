@@ -19,18 +19,25 @@ from stellwerk.engine.queueing.queue import Queue
 from stellwerk.engine.queueing.quota.ledger import Ledger
 from stellwerk.engine.queueing.requests.total import WorkloadInfo
 from stellwerk.engine.queueing.snapshot import Snapshot
-from stellwerk.engine.queueing.standing import standing_of
+from stellwerk.engine.queueing.standing import Standing, standing_of
 
 
 class Preemptor(Struct, frozen=True, kw_only=True):
-    """What all searches of a cycle share. `now` in ns; `local_usage`: of LocalQueues, with admission
-    fair sharing.
+    """What all searches of one moment share. `now` in ns; `local_usage`: of LocalQueues, with admission
+    fair sharing. `standing`: of the workload, where it is known.
+
+    `known`: what was found of this workload at this moment, by what it wants; it is asked twice, first by the
+    oracle.
     """
 
     snapshot: Snapshot
     ledger: Ledger
     now: int
     local_usage: Mapping[str, float] | None = None
+    standing: Standing | None = None
+    known: dict[
+        tuple[str, frozenset[tuple[FlavorResource, int]], frozenset[FlavorResource]], list[Target]
+    ] = {}
 
 
 def preempt(
@@ -56,13 +63,29 @@ def targets_for(
 ) -> list[Target]:
     """Whom to preempt for a usage, where others must give way in `needed`."""
     usage, needed = wanted
+    key = info.key, frozenset(usage.items()), needed
+    if topology is None and key in preemptor.known:
+        return preemptor.known[key]
+    targets = _search(preemptor, info, wanted, topology)
+    if topology is None:
+        preemptor.known[key] = targets
+    return targets
+
+
+def _search(
+    preemptor: Preemptor,
+    info: WorkloadInfo,
+    wanted: tuple[Usage, frozenset[FlavorResource]],
+    topology: Topology | None,
+) -> list[Target]:
+    usage, needed = wanted
     snapshot = preemptor.snapshot
     queue = snapshot.queues[info.cluster_queue]
     contest = Contest(
         snapshot=snapshot,
         ledger=preemptor.ledger,
         info=info,
-        standing=standing_of(info, snapshot.gates),
+        standing=preemptor.standing or standing_of(info, snapshot.gates),
         queue=queue,
         charges=snapshot.charges(queue.name, usage),
         needed=needed,

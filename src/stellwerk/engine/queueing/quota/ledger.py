@@ -8,7 +8,7 @@ Source: kueue pkg/cache/scheduler/resource_node.go, clusterqueue_snapshot.go; sc
 
 from collections.abc import Iterable
 
-from stellwerk.engine.queueing.amounts import LOWEST, FlavorResource, add, subtract
+from stellwerk.engine.queueing.amounts import LOWEST, add, subtract
 from stellwerk.engine.queueing.quota.tree import QuotaTree
 
 Charges = tuple[tuple[int, int], ...]  # (cell, amount), as `QuotaTree.charges` gives them.
@@ -111,18 +111,12 @@ class Ledger:
         """Whether the node uses none of these cells beyond its quota."""
         return not any(map(self.exceeds, cells))
 
-    def beyond_nominal(self, nodes: Iterable[int], what: Iterable[FlavorResource]) -> list[int]:
-        """Of these nodes those that use more than their quota of any of `what`."""
-        usage, subtree, cells_of = self._usage, self.tree.subtree, self.tree.cells
-        known, found = len(usage), []
-        for node in nodes:
-            cells = cells_of[node]
-            for one in what:
-                cell = cells.get(one)
-                if cell is not None and cell < known and usage[cell] > subtree[cell]:
-                    found.append(node)
-                    break
-        return found
+    def beyond_nominal(self, cells: Iterable[tuple[int, int]]) -> list[int]:
+        """Of the nodes of (node, cell) those that use more of a cell than its quota, each once."""
+        if len(self._usage) < len(self.tree.subtree):
+            self._extend()
+        usage, subtree = self._usage, self.tree.subtree
+        return list(dict.fromkeys([node for node, cell in cells if usage[cell] > subtree[cell]]))
 
     def fits_in_subtree(self, charges: Charges) -> tuple[bool, Charges]:
         """Whether one node's quota holds all of it, and what is left of each for its parent."""

@@ -21,6 +21,7 @@ class Quota(Struct, frozen=True):
 
 
 _NO_QUOTA = Quota(0)
+COHORTS, QUEUES, ALL_QUEUES = "cohorts", "queues", "all queues"
 LARGE = 2**44  # Half a million amounts below this can be summed without leaving int64.
 
 
@@ -46,6 +47,7 @@ class QuotaTree:
     """
 
     __slots__ = (
+        "_cells_of",
         "active",
         "borrowing_limit",
         "cell_parent",
@@ -99,6 +101,7 @@ class QuotaTree:
         self._sum_up(lending)
         self.declared = [tuple(cells.values()) for cells in self.cells]
         self.lendable_at: dict[int, dict[str, int]] = {}
+        self._cells_of.clear()
 
     def cell(self, node: int, flavor_resource: FlavorResource) -> int:
         """The cell of a flavor and resource at a node."""
@@ -124,6 +127,22 @@ class QuotaTree:
         for child in self.child_cohorts[cohort]:
             found += self.subtree_queues(child)
         return found
+
+    def cells_of(self, cohort: int, nodes: str, what: frozenset[FlavorResource]) -> list[tuple[int, int]]:
+        """(node, cell) of what is asked, of those under a Cohort: its COHORTS, its QUEUES, or ALL_QUEUES."""
+        key = cohort, nodes, what
+        known = self._cells_of.get(key)
+        if known is None:
+            among = self._under(cohort, nodes)
+            known = self._cells_of[key] = [
+                (node, self.cells[node][one]) for node in among for one in what if one in self.cells[node]
+            ]
+        return known
+
+    def _under(self, cohort: int, nodes: str) -> list[int]:
+        if nodes == ALL_QUEUES:
+            return self.subtree_queues(cohort)
+        return self.child_cohorts[cohort] if nodes == COHORTS else self.child_queues[cohort]
 
     def lendable(self, node: int) -> dict[str, int]:
         """By resource, all that a child of this Cohort could ever have, over all flavors of the tree."""
@@ -171,6 +190,7 @@ class QuotaTree:
         self.reach: list[int | None] = []  # What its parent may give it at most, nothing used.
         self.potential: list[int] = []
         self.wide = False
+        self._cells_of: dict[tuple[int, str, frozenset[FlavorResource]], list[tuple[int, int]]] = {}
 
     def _wanted(self, nodes: Sequence[QuotaNode]) -> list[dict[FlavorResource, None]]:
         """By node, what it or something under it has quota for."""
@@ -223,6 +243,7 @@ class QuotaTree:
         if self.parent[node] >= 0:
             self.cell(self.parent[node], flavor_resource)
         cell = self._declare(node, flavor_resource, _NO_QUOTA)
+        self._cells_of.clear()
         above = self.cell_parent[cell]
         self.potential[cell] = 0 if above < 0 else self.potential[above]
         return cell
