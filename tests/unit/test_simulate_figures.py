@@ -165,6 +165,8 @@ def test_a_course_that_ends_earlier_is_judged_over_the_same_time() -> None:
     after = found.outcomes[1]
     assert by_name(after.cluster_queues)["a"].hours["nvidia.com/gpu"].nominal == 30
     assert after.bill is not None and (after.bill.total, after.bill.held) == (120, 30)
+    note = "the quotas of flavor h100 are 4 GPUs, its nodes have 2: all 4 are billed"
+    assert note in [str(one) for one in after.notes]
 
 
 def test_who_runs_at_the_end_holds_and_does_not_wait() -> None:

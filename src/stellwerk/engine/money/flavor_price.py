@@ -40,13 +40,14 @@ class LabeledNode(Struct, frozen=True, kw_only=True):
 
 
 class FlavorPrice(Struct, frozen=True, kw_only=True):
-    """`per_gpu_hour` exact; None: unknown, and `reason` says what to add. `nodes`: how many were selected.
+    """`per_gpu_hour` exact; None: unknown, and `reason` says what to add. `nodes`, `gpus`: of those selected.
 
     `ignored`: labels of the flavor of which a Fleet says nothing.
     """
 
     per_gpu_hour: Fraction | None
     nodes: int = 0
+    gpus: int = 0
     reason: Reason | None = None
     ignored: tuple[str, ...] = ()
 
@@ -85,9 +86,10 @@ def flavor_price(name: str, wanted: Mapping[str, str], nodes: Sequence[LabeledNo
         reason = Reason("UnknownPrice", NO_PRICE, {"name": name, "option": unknown})
         return FlavorPrice(per_gpu_hour=None, nodes=len(selected), reason=reason)
     hourly = [fraction(term.per_hour) for node in selected for term in node.cost.terms]
-    price = sum(hourly, Fraction(0)) / sum(node.gpus for node in selected)
+    gpus = sum(node.gpus for node in selected)
     ignored = tuple(label for label in wanted if not any(_is_known(label, node) for node in selected))
-    return FlavorPrice(per_gpu_hour=price, nodes=len(selected), ignored=ignored)
+    price = sum(hourly, Fraction(0)) / gpus
+    return FlavorPrice(per_gpu_hour=price, nodes=len(selected), gpus=gpus, ignored=ignored)
 
 
 def _labeled(

@@ -33,6 +33,8 @@ from stellwerk.sim.queueing.outcome.result import Bill, Cost, QueueFigures
 from stellwerk.sim.queueing.outcome.use import held_of
 
 IGNORED = "{labels} of flavor {name} are not looked at for its price: a Fleet says nothing about them"
+NO_GPUS = "no quota is for nvidia.com/gpu: other resources have hours, and no price of their own"
+MORE_QUOTA = "the quotas of flavor {name} are {quota} GPUs, its nodes have {gpus}: all {quota} are billed"
 UNLIMITED_QUOTA = "the quota of flavor {name} has no limit: what of it is idle is not billed"
 
 
@@ -103,12 +105,13 @@ def costs_of(billed: Billed, labels: Mapping[str, Mapping[str, str]], fleets: Fl
     quota_ns, unlimited = _quota_ns(billed)
     flavors = sorted({line.flavor for line in held} | set(quota_ns))
     if not flavors:
-        return Costs()
+        return Costs(notes=(Reason("NoGpus", NO_GPUS),))
     priced = {name: flavor_price(name, labels.get(name, {}), fleets.nodes) for name in flavors}
     notes = (*fleets.notes, *_price_notes(priced))
     prices = {name: one.per_gpu_hour for name, one in priced.items() if one.per_gpu_hour is not None}
     if len(prices) < len(flavors):
         return Costs(notes=notes)
+    notes += _more_than_nodes(priced, quota_ns, billed.period)
     bill = quota_bill(held, quota_ns, prices)
     return Costs(
         bill=_bill(bill, fleets.currency, prices),
@@ -151,6 +154,18 @@ def _price_notes(priced: Mapping[str, FlavorPrice]) -> list[Reason]:
         if one.ignored
     ]
     return [*unpriced, *ignored]
+
+
+def _more_than_nodes(
+    priced: Mapping[str, FlavorPrice], quota_ns: Mapping[str, int], period: Period
+) -> tuple[Reason, ...]:
+    """Where quota is given for GPUs that are not there, these would have to be bought."""
+    quotas = {name: amount // period.length_ns for name, amount in quota_ns.items()}
+    return tuple(
+        Reason("MoreQuota", MORE_QUOTA, {"name": name, "quota": quotas[name], "gpus": one.gpus})
+        for name, one in priced.items()
+        if quotas.get(name, 0) > one.gpus
+    )
 
 
 def _bill(bill: QuotaBill, currency: str, prices: Mapping[str, Fraction]) -> Bill:
