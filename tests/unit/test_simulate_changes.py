@@ -91,6 +91,13 @@ def test_the_same_amount_in_another_form_is_no_change(tmp_path: Path) -> None:
     assert [edit.action for edit in found.edits] == [SAME] and has_no_effect(found.edits)
 
 
+def test_what_a_server_adds_to_a_copied_object_is_no_change(tmp_path: Path) -> None:
+    copied = named("cq", "spec: {cohortName: company}\nstatus: {pendingWorkloads: 3}\n")
+    metadata = '{name: cq, uid: x, resourceVersion: "7", generation: 2, annotations: {example.com/a: b}}'
+    found = changed(tmp_path, copied.replace("{name: cq}", metadata))
+    assert [(edit.action, edit.fields) for edit in found.edits] == [(SAME, ())]
+
+
 def test_an_object_that_is_not_there_is_added(tmp_path: Path) -> None:
     found = changed(tmp_path, named("other", "spec: {cohortName: company, namespaceSelector: null}"))
     assert [(edit.name, edit.action) for edit in found.edits] == [("other", ADDED)]

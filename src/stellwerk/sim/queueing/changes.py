@@ -190,9 +190,18 @@ def _new(change: Manifest) -> Manifest:
 
 def _fields(old: Manifest, new: Manifest) -> tuple[Difference, ...]:
     """What is read of the two and differs; equal quantities are equal, whatever their form."""
-    if old.object is not None and old.object == new.object:
+    before, after = _written(old), _written(new)
+    if old.object is not None and typed(before).object == typed(after).object:
         return ()
-    return tuple(differences(_plain(old), _plain(new)))
+    return tuple(differences(_plain(typed(before)), _plain(typed(after))))
+
+
+def _written(manifest: Manifest) -> Manifest:
+    """Without what a server adds: a copied object brings it along, and it changes nothing."""
+    raw = {key: value for key, value in manifest.raw.items() if key != "status"}
+    metadata = manifest.raw["metadata"]
+    raw["metadata"] = {key: metadata[key] for key in ("name", "namespace", "labels") if key in metadata}
+    return replace(manifest, raw=raw)
 
 
 def _plain(manifest: Manifest) -> Any:
