@@ -176,7 +176,7 @@ def test_who_runs_at_the_end_holds_and_does_not_wait() -> None:
     part = parts_of(books, {"a": {H100: 1}}, {}).cluster_queues[0]
     found = figures_of(part, Period(0, 5 * HOUR), held_of(books.stays))
     assert found.jobs.running == 1 and found.jobs.waiting == 0
-    assert (found.first.max_ns, found.last.max_ns, found.last_finish_ns) == (2 * HOUR, 2 * HOUR, None)
+    assert most(found) == (2 * HOUR, 2 * HOUR) and found.last_finish_ns is None
 
 
 def test_who_was_evicted_and_is_not_back_waits_up_to_the_end() -> None:
@@ -186,7 +186,7 @@ def test_who_was_evicted_and_is_not_back_waits_up_to_the_end() -> None:
     part = parts_of(books, {"a": {H100: 1}}, {}).cluster_queues[0]
     found = figures_of(part, Period(0, 5 * HOUR), held_of(books.stays))
     assert found.jobs == Jobs(arrived=1, started=1, finished=0, running=0, waiting=1, never_started=0)
-    assert (found.first.max_ns, found.last.max_ns) == (HOUR, 5 * HOUR)
+    assert most(found) == (HOUR, 5 * HOUR)
 
 
 def test_a_queue_that_leads_nowhere_and_one_without_work_have_figures_too() -> None:
@@ -196,7 +196,7 @@ def test_a_queue_that_leads_nowhere_and_one_without_work_have_figures_too() -> N
     assert [part.name for part in parts.cluster_queues] == ["", "a"]
     assert [part.name for part in parts.local_queues] == ["a/gpus", "c/gone"]
     idle = figures_of(parts.cluster_queues[1], Period(0, HOUR), {})
-    assert idle.hours["nvidia.com/gpu"].held == 0 and idle.first.max_ns == 0
+    assert idle.hours["nvidia.com/gpu"].held == 0 and idle.first is None
 
 
 def test_tables_show_gpus_else_other_devices_else_cpus() -> None:
@@ -212,3 +212,9 @@ def test_thousandths_of_cpus_are_hours_of_cpus_and_bytes_are_gibibytes() -> None
     part = parts_of(books, {"a": {FlavorResource("f", "cpu"): 3000}}, {}).cluster_queues[0]
     found = figures_of(part, Period(0, 2 * HOUR), held_of(books.stays)).hours
     assert (found["cpu"].held, found["cpu"].nominal, found["memory"].held) == (3, 6, 3)
+
+
+def most(found: QueueFigures) -> tuple[int, int]:
+    """The longest waits to the first and to the last admission."""
+    assert found.first is not None and found.last is not None
+    return found.first.max_ns, found.last.max_ns

@@ -2,12 +2,22 @@
 
 from collections.abc import Iterator
 
-from stellwerk.report.queueing.simulated.rows import difference_text, hours_text, value_text
-from stellwerk.report.text import Language, number, translator
+from msgspec import Struct
+
+from stellwerk.report.queueing.simulated.rows import difference_text, hours_text
+from stellwerk.report.text import Language, duration, number, translator
 from stellwerk.sim.queueing.changes import has_no_effect
-from stellwerk.sim.queueing.outcome.result import Outcome, QueueFigures, Simulation
+from stellwerk.sim.queueing.outcome.result import Outcome, Simulation
 
 MOST_NAMED = 4
+
+
+class Wait(Struct, frozen=True):
+    """The 95th percentile of a ClusterQueue's waits, in ns."""
+
+    name: str
+    before: int
+    after: int
 
 
 def course_name(found: Simulation, outcome: Outcome, lang: Language) -> str:
@@ -43,29 +53,33 @@ def _waits(base: Outcome, outcome: Outcome, lang: Language) -> str:
     """The largest change as from and to, the next ones as differences."""
     _ = translator(lang)
     before = {one.name: one for one in base.cluster_queues}
-    pairs = [(before[one.name], one) for one in outcome.cluster_queues if one.name in before]
-    changed = sorted((pair for pair in pairs if _change(*pair, lang)), key=_largest_first)
+    waits = [
+        Wait(one.name, old.first.p95_ns, one.first.p95_ns)
+        for one in outcome.cluster_queues
+        if one.first is not None and (old := before.get(one.name)) is not None and old.first is not None
+    ]
+    changed = sorted((wait for wait in waits if _change(wait, lang)), key=_largest_first)
     if not changed:
         return _("p95 waits as before")
     first, *others = changed
     text = _(
         "p95 wait of {name} {before} -> {after}",
-        name=first[1].name,
-        before=value_text(first[0].first.p95_ns, "duration", lang),
-        after=value_text(first[1].first.p95_ns, "duration", lang),
+        name=first.name,
+        before=duration(first.before, lang),
+        after=duration(first.after, lang),
     )
-    named = [f"{one[1].name} {_change(*one, lang)}" for one in others[: MOST_NAMED - 1]]
+    named = [f"{one.name} {_change(one, lang)}" for one in others[: MOST_NAMED - 1]]
     more = len(others) - len(named)
     named += [_("{count} more", count=number(more, lang))] if more > 0 else []
     return ", ".join([text, *named])
 
 
-def _change(before: QueueFigures, after: QueueFigures, lang: Language) -> str:
-    return difference_text(before.first.p95_ns, after.first.p95_ns, "duration", lang)
+def _change(wait: Wait, lang: Language) -> str:
+    return difference_text(wait.before, wait.after, "duration", lang)
 
 
-def _largest_first(pair: tuple[QueueFigures, QueueFigures]) -> tuple[int, str]:
-    return -abs(pair[1].first.p95_ns - pair[0].first.p95_ns), pair[1].name
+def _largest_first(wait: Wait) -> tuple[int, str]:
+    return -abs(wait.after - wait.before), wait.name
 
 
 def _others(found: Simulation, outcome: Outcome, lang: Language) -> Iterator[str]:

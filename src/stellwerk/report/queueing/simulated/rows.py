@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from stellwerk.report.text import Language, duration, moment, msg, number, translator
-from stellwerk.sim.queueing.outcome.result import Hours, QueueFigures
+from stellwerk.sim.queueing.outcome.result import Hours, QueueFigures, Waits
 
 Unit = Literal["duration", "count", "hours", "percent", "money", "moment"]
 Value = int | Decimal | None
@@ -32,18 +32,22 @@ def _of_hours(read: Callable[[Hours], Decimal | None]) -> Callable[[QueueFigures
     return lambda one, resource: read(one.hours[resource]) if resource in one.hours else None
 
 
+def _of_wait(read: Callable[[Waits], int]) -> Callable[[QueueFigures, str], Value]:
+    return lambda one, _: None if one.first is None else read(one.first)
+
+
 ROWS: tuple[Row, ...] = (
     Row(text=msg("Jobs"), unit="count", read=lambda one, _: one.jobs.arrived, adds=True, detail=True),
     Row(text=msg("Never started"), unit="count", read=lambda one, _: one.jobs.never_started, adds=True),
     Row(text=msg("Finished"), unit="count", read=lambda one, _: one.jobs.finished, adds=True, detail=True),
-    Row(text=msg("Wait mean"), unit="duration", read=lambda one, _: one.first.mean_ns),
-    Row(text=msg("Wait p50"), unit="duration", read=lambda one, _: one.first.p50_ns, detail=True),
-    Row(text=msg("Wait p95"), unit="duration", read=lambda one, _: one.first.p95_ns),
-    Row(text=msg("Wait max"), unit="duration", read=lambda one, _: one.first.max_ns, detail=True),
+    Row(text=msg("Wait mean"), unit="duration", read=_of_wait(lambda wait: wait.mean_ns)),
+    Row(text=msg("Wait p50"), unit="duration", read=_of_wait(lambda wait: wait.p50_ns), detail=True),
+    Row(text=msg("Wait p95"), unit="duration", read=_of_wait(lambda wait: wait.p95_ns)),
+    Row(text=msg("Wait max"), unit="duration", read=_of_wait(lambda wait: wait.max_ns), detail=True),
     Row(
         text=msg("Wait p95, to the last admission"),
         unit="duration",
-        read=lambda one, _: one.last.p95_ns,
+        read=lambda one, _: None if one.last is None else one.last.p95_ns,
         detail=True,
     ),
     Row(text=msg("Evicted"), unit="count", read=lambda one, _: one.evictions, adds=True),

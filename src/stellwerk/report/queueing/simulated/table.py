@@ -20,7 +20,7 @@ from stellwerk.report.queueing.simulated.rows import (
 )
 from stellwerk.report.text import Language, moment, number, reason_text, translator
 from stellwerk.sim.queueing.changes import ADDED, REMOVED, SAME, Edit
-from stellwerk.sim.queueing.outcome.result import Outcome, QueueFigures, Simulation
+from stellwerk.sim.queueing.outcome.result import NeverStarted, Outcome, QueueFigures, Simulation
 
 MOST_QUEUES, MOST_NEVER, MOST_FIELDS, LONGEST = 40, 5, 8, 60
 INDENT = "  "
@@ -213,10 +213,18 @@ def _never_in(outcome: Outcome, name: str, shown: Shown) -> Iterator[str]:
     most = len(never) if shown.detail else MOST_NEVER
     yield _("Never started, {name}:", name=name)
     for one in never[:most]:
-        text = f"{one.workload.partition('/')[0]}/{one.job.rpartition('/')[2]}: {one.answer}"
+        text = f"{one.workload.partition('/')[0]}/{one.job.rpartition('/')[2]}: {_answer(one, shown.lang)}"
         yield _wrapped(_printable(text), shown.width, 1)
     if len(never) > most:
         yield INDENT + _("... {count} more: -o json has all", count=number(len(never) - most, shown.lang))
+
+
+def _answer(one: NeverStarted, lang: Language) -> str:
+    """Kueue's words; without any it was not looked at: its queue leads nowhere, or the end came first."""
+    _ = translator(lang)
+    if one.answer:
+        return one.answer
+    return _("was not looked at") if one.cluster_queue else _("its queue leads to no ClusterQueue")
 
 
 def _notes(found: Simulation, shown: Shown) -> list[str]:

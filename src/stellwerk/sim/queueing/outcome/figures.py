@@ -151,10 +151,12 @@ def _last(one: Queued, stays: Mapping[str, Sequence[Stay]], period: Period) -> i
     return max(0, at - one.created_ns)
 
 
-def _waits(waits: Iterable[int]) -> Waits:
+def _waits(waits: Iterable[int]) -> Waits | None:
     ordered = sorted(waits)
+    if not ordered:
+        return None
     return Waits(
-        mean_ns=round(Fraction(sum(ordered), len(ordered))) if ordered else 0,
+        mean_ns=round(Fraction(sum(ordered), len(ordered))),
         p50_ns=nearest_rank(ordered, 50),
         p95_ns=nearest_rank(ordered, 95),
         max_ns=nearest_rank(ordered, 100),

@@ -59,14 +59,15 @@ class Cost(Struct, frozen=True, kw_only=True, rename="camel"):
 class QueueFigures(Struct, frozen=True, kw_only=True, rename="camel"):
     """A ClusterQueue, a LocalQueue (namespace/name, and the ClusterQueue that it leads to), or all.
 
-    `evictions`: how often Workloads lost their quota, also by reason. `last_finish_ns`: since 1970.
+    `first`, `last`: to the first and the last admission. `evictions`: how often Workloads lost their quota,
+    also by reason. `last_finish_ns`: since 1970.
     """
 
     name: str
     cluster_queue: str = ""
     jobs: Jobs
-    first: Waits
-    last: Waits
+    first: Waits | None
+    last: Waits | None
     evictions: int
     eviction_reasons: Mapping[str, int]
     hours: Mapping[str, Hours]
