@@ -133,6 +133,18 @@ def test_a_change_without_effect_is_told_so(folder: Path, capsys: pytest.Capture
     assert "idle has no effect on this demand" in out
 
 
+def test_what_is_not_played_is_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pod = """apiVersion: v1
+kind: Pod
+metadata: {name: notebook, labels: {kueue.x-k8s.io/queue-name: gpus}}
+spec: {containers: [{name: main, image: example/x:1}]}
+"""
+    free = job("free", "08:00").replace("labels: {kueue.x-k8s.io/queue-name: gpus}", "labels: {}")
+    (folder / "base" / "more.yaml").write_text(pod + "---\n" + free)
+    notes = [one["code"] for one in simulated(capsys, folder)["outcomes"][0]["notes"]]
+    assert notes == ["Unqueued", "NoJobs"]
+
+
 def test_without_a_fleet_there_are_hours_and_one_line_says_what_to_add(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,7 @@
 """`simulate`: the same demand as it is, and under each change, judged over the same time."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -16,6 +17,7 @@ from stellwerk.api.groups.meta import given
 from stellwerk.api.manifests import Manifest
 from stellwerk.catalog.prices import ExchangeRate
 from stellwerk.engine.decision import Reason
+from stellwerk.engine.queueing.jobs.workload import QUEUE_NAME
 from stellwerk.engine.queueing.snapshot import quotas_of
 from stellwerk.sim.queueing.changes import Changed, apply_changes
 from stellwerk.sim.queueing.ledger import QueueLedger
@@ -33,6 +35,8 @@ from stellwerk.sim.queueing.outcome.result import BASE, Cost, Outcome, QueueFigu
 from stellwerk.sim.queueing.outcome.use import held_of
 
 UNQUEUED = "Jobs without the label kueue.x-k8s.io/queue-name, which wait for nobody, left out: {count}"
+
+NO_JOBS = "Pods, Deployments and others with a queue are not played, only Jobs are; left out: {count}"
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -102,13 +106,25 @@ def _outcome(asked: _Asked, ledger: QueueLedger, under: tuple[Period, Fleets]) -
         cluster_queues=cluster_queues,
         local_queues=local_queues,
         bill=costs.bill,
-        notes=(*_unqueued(ledger), *costs.notes),
+        notes=(*_left_out(manifests, ledger), *costs.notes),
         never_started=never_started(ledger),
     )
 
 
-def _unqueued(ledger: QueueLedger) -> list[Reason]:
-    return [Reason("Unqueued", UNQUEUED, {"count": ledger.unqueued})] if ledger.unqueued else []
+def _left_out(manifests: Sequence[Manifest], ledger: QueueLedger) -> list[Reason]:
+    """What is no part of the simulation, counted."""
+    others = sum(one.kind not in ("Job", "Workload") and _has_queue(one.raw) for one in manifests)
+    found = (
+        Reason("Unqueued", UNQUEUED, {"count": ledger.unqueued}),
+        Reason("NoJobs", NO_JOBS, {"count": others}),
+    )
+    return [reason for reason in found if reason.values["count"]]
+
+
+def _has_queue(raw: Mapping[str, Any]) -> bool:
+    metadata = raw.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    return isinstance(labels, dict) and QUEUE_NAME in labels
 
 
 def _figures(
