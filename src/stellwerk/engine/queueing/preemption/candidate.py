@@ -5,6 +5,7 @@ Source: kueue pkg/scheduler/preemption/common, KEP-83, KEP-1714.
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cmp_to_key
+from operator import attrgetter
 
 from stellwerk.api.groups.meta import given
 from stellwerk.engine.queueing.amounts import FlavorResource
@@ -40,6 +41,7 @@ def preemptible(
 
 
 Order = Callable[[Holding], object]
+_RANK = attrgetter("standing.rank")
 
 
 def candidate_order(queue: str, now: int, usage: Mapping[str, float] | None = None) -> Order:
@@ -68,6 +70,14 @@ def candidate_order(queue: str, now: int, usage: Mapping[str, float] | None = No
         return (first > second) - (first < second)
 
     return cmp_to_key(compare)
+
+
+def sorted_by_rank(holdings: list[Holding]) -> bool:
+    """Sort those of one ClusterQueue, if nothing but their rank tells them apart; whether that is so."""
+    if any(one.standing.rank is None or one.standing.evicted for one in holdings):
+        return False
+    holdings.sort(key=_RANK)
+    return True
 
 
 def local_queue(info: WorkloadInfo) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from stellwerk.engine.queueing.preemption.candidate import sorted_by_rank
 from stellwerk.engine.queueing.preemption.contest import (
     IN_CLUSTER_QUEUE,
     IN_COHORT_RECLAIM_WHILE_BORROWING,
@@ -45,7 +46,7 @@ def classical_targets(contest: Contest) -> list[Target]:
     for borrowing in _attempts(contest, found):
         targets: list[Target] = []
         for candidate in found.ordered:
-            if not _is_valid(contest, candidate, borrowing):
+            if candidate.common >= 0 and not _is_valid(contest, candidate, borrowing):
                 continue
             contest.take(candidate.holding)
             targets.append(Target(candidate.holding, candidate.reason))
@@ -80,16 +81,18 @@ def _candidates(contest: Contest) -> _Found:
     hierarchy, priority = _of_cohort(contest)
     evicted: list[_Candidate] = []
     others: list[_Candidate] = []
-    for group in (hierarchy, priority, own):
+    for group in (hierarchy, priority):
         if len(group) > 1:
             group.sort(key=lambda one: contest.order(one.holding))  # type: ignore[arg-type,return-value]
-        for one in group:
-            (evicted if one.holding.standing.evicted else others).append(one)
+    for one in (*hierarchy, *priority, *own):
+        (evicted if one.holding.standing.evicted else others).append(one)
     return _Found((*evicted, *others), bool(hierarchy or priority), bool(hierarchy))
 
 
 def _of_own_queue(contest: Contest) -> list[_Candidate]:
     found = contest.preemptible(contest.queue.node, contest.queue.preemption.within_cluster_queue)
+    if not (contest.by_rank and sorted_by_rank(found)):
+        found.sort(key=contest.order)  # type: ignore[arg-type]
     return [_Candidate(holding, -1, IN_CLUSTER_QUEUE) for holding in found]
 
 
@@ -143,8 +146,6 @@ def _is_above_threshold(contest: Contest, holding: Holding) -> bool:
 
 def _is_valid(contest: Contest, candidate: _Candidate, borrowing: bool) -> bool:
     """Whether the candidate may still be taken: its queue, and all Cohorts below the common one, borrow."""
-    if candidate.common < 0:
-        return True
     if borrowing and candidate.never_borrowing:
         return False
     tree, ledger = contest.snapshot.tree, contest.ledger

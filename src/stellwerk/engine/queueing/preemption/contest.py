@@ -55,6 +55,7 @@ class Contest(Struct, frozen=True, kw_only=True):
     order: Order
     order_of_tournament: Order  # Of the heads of two queues with equal shares.
     topology: Topology | None = None
+    by_rank: bool = False  # Whether `order` looks at nothing but evictions, queues and ranks.
 
     def cells(self, node: int) -> list[int]:
         """The needed cells at a node."""

@@ -92,6 +92,7 @@ def _search(
         order=candidate_order(queue.name, preemptor.now, preemptor.local_usage),
         order_of_tournament=candidate_order(queue.name, preemptor.now),
         topology=topology,
+        by_rank=not preemptor.local_usage,
     )
     strategies = snapshot.configuration.fair_sharing
     return classical_targets(contest) if strategies is None else fair_targets(contest, strategies)

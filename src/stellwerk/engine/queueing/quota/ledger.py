@@ -38,11 +38,12 @@ class Ledger:
 
     def add(self, charges: Charges) -> None:
         """Usage of a ClusterQueue: what a node has no room for in what it keeps goes on to its parent."""
-        if len(self._usage) < len(self.tree.subtree):
+        tree, usage = self.tree, self._usage
+        if len(usage) < len(tree.subtree):
             self._extend()
-        if self.tree.wide:
+        if tree.wide:
             return self._add_wide(charges)
-        usage, kept, parent = self._usage, self.tree.kept, self.tree.cell_parent
+        kept, parent = tree.kept, tree.cell_parent
         for cell, amount in charges:
             while cell >= 0:
                 used = usage[cell]
@@ -57,11 +58,12 @@ class Ledger:
 
     def remove(self, charges: Charges) -> None:
         """The opposite of `add`: first what the parent holds of it, then what the node keeps."""
-        if len(self._usage) < len(self.tree.subtree):
+        tree, usage = self.tree, self._usage
+        if len(usage) < len(tree.subtree):
             self._extend()
-        if self.tree.wide:
+        if tree.wide:
             return self._remove_wide(charges)
-        usage, kept, parent = self._usage, self.tree.kept, self.tree.cell_parent
+        kept, parent = tree.kept, tree.cell_parent
         for cell, amount in charges:
             while cell >= 0:
                 used = usage[cell]
@@ -69,7 +71,8 @@ class Ledger:
                 above = used - kept[cell]
                 if above <= 0:
                     break
-                amount = min(amount, above)
+                if above < amount:
+                    amount = above
                 cell = parent[cell]
         return None
 
@@ -87,7 +90,8 @@ class Ledger:
             if most is not None:
                 if beyond > 0:
                     most -= beyond
-                left = min(left, most)
+                if most < left:
+                    left = most
             if beyond < 0:
                 left -= beyond
         return left
@@ -120,11 +124,16 @@ class Ledger:
 
     def fits_in_subtree(self, charges: Charges) -> tuple[bool, Charges]:
         """Whether one node's quota holds all of it, and what is left of each for its parent."""
-        fits = not any(self.exceeds(cell, amount) for cell, amount in charges)
-        parent = self.tree.cell_parent
-        return fits, tuple(
-            (parent[cell], max(0, subtract(amount, self.kept_room(cell)))) for cell, amount in charges
-        )
+        tree, usage = self.tree, self._usage
+        if tree.wide or len(usage) < len(tree.subtree):
+            return self._fits_in_subtree_wide(charges)
+        fits, left = True, []
+        for cell, amount in charges:
+            used = usage[cell]
+            fits = fits and used + amount <= tree.subtree[cell]
+            amount -= max(0, tree.kept[cell] - used)
+            left.append((tree.cell_parent[cell], max(0, amount)))
+        return fits, tuple(left)
 
     def borrowing_level(self, cell: int, amount: int) -> tuple[int, bool]:
         """Height of the smallest subtree around a ClusterQueue whose quota holds so much more; 0: its own
@@ -149,6 +158,13 @@ class Ledger:
     def _extend(self) -> None:
         """Room for the cells that came after this ledger; they are unused."""
         self._usage += [0] * (len(self.tree.subtree) - len(self._usage))
+
+    def _fits_in_subtree_wide(self, charges: Charges) -> tuple[bool, Charges]:
+        fits = not any(self.exceeds(cell, amount) for cell, amount in charges)
+        parent = self.tree.cell_parent
+        return fits, tuple(
+            (parent[cell], max(0, subtract(amount, self.kept_room(cell)))) for cell, amount in charges
+        )
 
     def _add_wide(self, charges: Charges) -> None:
         for cell, amount in charges:
