@@ -91,7 +91,9 @@ class Controllers:
         return [Asked(told.to, effect) for effect in controller.handle(told.event, now)]
 
     def perform(self, asked: Asked, now: int) -> None:
-        """Do what was asked for, and tell who is to know."""
+        """Do what was asked for, and tell who is to know; a controller that is gone gets nothing done."""
+        if asked.by not in self._controllers:
+            return
         if isinstance(asked.effect, WakeAt):
             self.wake(asked.by, asked.effect.at)
             return

@@ -28,7 +28,7 @@ from stellwerk.control.queueing.events import (
     Tick,
     WakeAt,
 )
-from stellwerk.control.queueing.jobs import Subject, Surroundings, next_step, wanted_of
+from stellwerk.control.queueing.jobs import Subject, Surroundings, discarded, next_step, wanted_of
 from stellwerk.control.queueing.kinds import (
     FLAVOR,
     JOB,
@@ -66,22 +66,26 @@ class QueueController:
         self._writing: set[tuple[Kind, Name]] = set()
         self._dead: set[str] = set()  # UIDs of Jobs that are gone.
         self._times: list[tuple[int, Name]] = []  # When to look at a Workload again; a heap.
-        self._wake: int | None = None
+        self._wakes: set[int] = set()
+        self._answers: set[Name] = set()  # Workloads whose "no" is being written: nothing follows from that.
+        self._missed: set[Name] = set()  # Jobs that were to be looked at while something was being written.
         self._wanted: dict[Name, tuple[int, Workload | None]] = {}
 
     def handle(self, event: Event, now: int) -> list[Effect]:
         """What to do about `event` at `now` (ns)."""
+        if isinstance(event, ObjectChanged) and not self._seen.is_news(event.object):
+            return []  # Mostly the echo of an own write.
         effects = list(self._effects(event, now))
         due = self._due(now)
-        if due is not None and (self._wake is None or due < self._wake):
-            self._wake = due
+        if due is not None and due < min(self._wakes, default=due + 1):
+            self._wakes.add(due)
             effects.append(WakeAt(due))
         return effects
 
     def _effects(self, event: Event, now: int) -> Iterator[Effect]:
         match event:
             case Tick():
-                self._wake = None
+                self._wakes = {at for at in self._wakes if at > now}
                 yield from self._tick(now)
             case Listed():
                 yield from self._listed(event, now)
@@ -92,12 +96,20 @@ class QueueController:
                 if self._forget(raw):
                     yield from self._changed(raw, now)
             case Applied(effect, raw) | Refused(effect, raw):
-                self._writing.discard(named(effect.object)[:2])
-                if raw is not None:
-                    self._seen.note(raw)
-                else:
-                    self._forget(effect.object)
-                yield from self._changed(effect.object, now)
+                yield from self._ended(event, effect, raw, now)
+
+    def _ended(self, event: Event, effect: Put | Delete, raw: Json | None, now: int) -> Iterator[Effect]:
+        kind, name, _ = named(effect.object)
+        self._writing.discard((kind, name))
+        if raw is not None:
+            self._seen.note(raw)
+        else:
+            self._forget(effect.object)
+        answered = kind == WORKLOAD and name in self._answers
+        self._answers.discard(name)
+        item = self._seen.get(WORKLOAD, *name) if answered and isinstance(event, Applied) else None
+        if item is None or (name[0], owner_of(item.raw)[0]) in self._missed:
+            yield from self._changed(effect.object, now)
 
     def _forget(self, raw: Json) -> bool:
         item = self._seen.forget(raw)
@@ -118,15 +130,17 @@ class QueueController:
             self._bury_owners(event.version)
         for raw in (*(one.raw for one in gone), *(one.raw for one in news)):
             yield from self._changed(raw, now)
-        if (event.group, event.kind) == JOB:
-            for item in self._seen.all(WORKLOAD):
-                yield from self._owner(item, now)
+        if (event.group, event.kind) == JOB:  # The last one: now everything is known, and looked at again.
+            for name in self._seen.names(WORKLOAD):
+                yield from self._workload(name, now)
+            for name in self._seen.names(JOB):
+                yield from self._job(name, now)
 
     def _bury_owners(self, version: int) -> None:
         there = {given(item.typed.metadata.uid, "") for item in self._seen.all(JOB)}
         for item in self._seen.all(WORKLOAD):
             if item.version <= version:
-                self._dead |= {uid for uid in (_owner_of(item)[1],) if uid and uid not in there}
+                self._dead |= {uid for uid in (owner_of(item.raw)[1],) if uid and uid not in there}
 
     def _changed(self, raw: Json, now: int) -> Iterator[Effect]:
         kind, name, _ = named(raw)
@@ -134,6 +148,8 @@ class QueueController:
             yield from self._job(name, now)
         elif kind == WORKLOAD:
             yield from self._workload(name, now)
+            if self._seen.get(WORKLOAD, *name) is None and (owner := owner_of(raw)[0]):
+                yield from self._job((name[0], owner), now)
         elif is_configuration(kind):
             self._stale = True
 
@@ -204,9 +220,9 @@ class QueueController:
 
     def _owner(self, item: Item, now: int) -> Iterator[Effect]:
         """The Job of the Workload looks at it; without its Job it goes, too."""
-        owner, uid = _owner_of(item)
+        owner, uid = owner_of(item.raw)
         if uid in self._dead:
-            yield from self._issue(Delete(item.raw))
+            yield from self._discard(item)
         elif owner:
             yield from self._job((named(item.raw)[1][0], owner), now)
 
@@ -215,12 +231,15 @@ class QueueController:
         item = self._seen.get(JOB, *name)
         if item is None:
             for one in workloads:
-                if _owner_of(one)[1] in self._dead:
-                    yield from self._issue(Delete(one.raw))
+                if owner_of(one.raw)[1] in self._dead:
+                    yield from self._discard(one)
             return
-        busy = (JOB, name) in self._writing
-        if busy or self._around is None or any(_is_among(one, self._writing) for one in workloads):
+        busy = (JOB, name) in self._writing or any(_is_among(one, self._writing) for one in workloads)
+        if busy:
+            self._missed.add(name)
+        if busy or self._around is None:
             return
+        self._missed.discard(name)
         wanted = self._wanted_of(name, item, self._around)
         step = None if wanted is None else next_step(Subject(item, wanted, workloads), self._around, now)
         if step is not None:
@@ -237,6 +256,11 @@ class QueueController:
         """The Workload as it was decided, on top of what it was decided on."""
         if item is not None and workload != item.typed:
             yield from self._issue(Put(patched(item.raw, item.typed, workload)))
+
+    def _discard(self, item: Item) -> Iterator[Effect]:
+        step = discarded(item)
+        if step is not None:
+            yield from self._issue(step)
 
     def _issue(self, effect: Put | Delete) -> Iterator[Effect]:
         """At most one write of an object at a time; the event that ends it is the reason to look again."""
@@ -255,11 +279,11 @@ class QueueController:
         return min((max(at, now) for at in times if at is not None), default=None)
 
 
-def _owner_of(item: Item) -> tuple[str, str]:
+def owner_of(raw: Json) -> tuple[str, str]:
     """Name and UID of the Job to which a Workload belongs; empty without one."""
-    for owner in given(item.typed.metadata.owner_references, ()):
-        if owner.kind == JOB[1] and given(owner.controller, False):
-            return owner.name, owner.uid
+    for owner in raw["metadata"].get("ownerReferences") or ():
+        if owner["kind"] == JOB[1] and owner.get("controller"):
+            return owner["name"], owner["uid"]
     return "", ""
 
 

@@ -34,6 +34,7 @@ from stellwerk.engine.queueing.jobs.workload import (
 from stellwerk.engine.queueing.standing import is_evicted, true_condition
 
 Step = Put | Delete | None
+FINALIZER = f"{GROUP}/resource-in-use"  # Whoever deletes a Workload waits until its Job is stopped.
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):
@@ -67,6 +68,9 @@ def next_step(subject: Subject, around: Surroundings, now: int) -> Step:
     item, wanted, workloads = subject.job, subject.wanted, subject.workloads
     job: Job = item.typed
     match = next((one for one in workloads if _stands_for(item, wanted, one)), None)
+    leaving = [one for one in workloads if one.raw["metadata"].get("deletionTimestamp")]
+    if leaving:
+        return _leaving(item, leaving[0])
     others = [one for one in workloads if one is not match]
     if others:
         return _other_workloads(item, match, others, wanted)
@@ -74,6 +78,9 @@ def next_step(subject: Subject, around: Surroundings, now: int) -> Step:
         return Put(stopped(item.raw, None))
     if match is not None and (changed := _follow(item, match, wanted)) is not None:
         return changed
+    if match is not None and true_condition(match.typed, "Finished") is not None:
+        needed = FINALIZER in (match.raw["metadata"].get("finalizers") or ())
+        return Put(_released(match.raw)) if needed else None
     if (end := _end_of(job)) is not None:
         return None if match is None else _finish(match, end, now)
     if match is None:
@@ -98,7 +105,30 @@ def _other_workloads(item: Item, match: Item | None, others: list[Item], wanted:
         raw = others[0].raw
         spec = {**_plain(item, wanted)["spec"], "active": raw["spec"].get("active", True)}
         return Put({**raw, "spec": spec})
-    return Delete(others[-1].raw)
+    return discarded(others[-1])
+
+
+def _leaving(item: Item, workload: Item) -> Step:
+    """Somebody deletes the Workload: it goes once its Job is stopped, with its pod template as it was."""
+    if not _is_suspended(item.typed) and _end_of(item.typed) is None:
+        return Put(stopped(item.raw, workload.raw))
+    return discarded(workload)
+
+
+def discarded(workload: Item) -> Step:
+    """What lets a Workload go: first nobody needs it any more, then it is deleted, if it is not already."""
+    if FINALIZER in (workload.raw["metadata"].get("finalizers") or ()):
+        return Put(_released(workload.raw))
+    return None if workload.raw["metadata"].get("deletionTimestamp") else Delete(workload.raw)
+
+
+def _released(raw: Json) -> dict[str, Any]:
+    """Without Kueue's finalizer."""
+    metadata = dict(raw["metadata"])
+    left = [one for one in metadata.pop("finalizers", None) or () if one != FINALIZER]
+    if left:
+        metadata["finalizers"] = left
+    return {**raw, "metadata": metadata}
 
 
 def _follow(item: Item, match: Item, wanted: Workload) -> Step:
@@ -129,8 +159,6 @@ def _follow(item: Item, match: Item, wanted: Workload) -> Step:
 def _with_workload(item: Item, match: Item, around: Surroundings, now: int) -> Step:
     job: Job = item.typed
     workload: Workload = match.typed
-    if true_condition(workload, "Finished") is not None:
-        return None
     reclaimable = _reclaimable(job) if around.gates.reclaimable_pods else ()
     status = given(workload.status, WorkloadStatus())
     if reclaimable != given(status.reclaimable_pods, ()):
@@ -165,8 +193,6 @@ def _start(item: Item, match: Item, around: Surroundings, now: int) -> Step:
 
 def _finish(match: Item, end: tuple[str, str], now: int) -> Step:
     workload: Workload = match.typed
-    if true_condition(workload, "Finished") is not None:
-        return None
     finished = Condition(
         type="Finished",
         status="True",
@@ -186,7 +212,8 @@ def _made(item: Item, wanted: Workload, now: int) -> dict[str, Any]:
     """The Workload, to be made; UID and the like are the API server's to give."""
     plain = _plain(item, wanted)
     metadata = {key: value for key, value in plain["metadata"].items() if key not in ("uid", "generation")}
-    return {**plain, "metadata": {**metadata, "creationTimestamp": time_text(now)}}
+    metadata |= {"creationTimestamp": time_text(now), "finalizers": [FINALIZER]}
+    return {**plain, "metadata": metadata}
 
 
 def _plain(item: Item, wanted: Workload) -> dict[str, Any]:

@@ -36,22 +36,27 @@ class Seen:
         self._gone: dict[tuple[Kind, Name], int] = {}
         self._owned: dict[tuple[str, str, Name], set[Name]] = {}  # Owner's kind and name -> Workloads etc.
 
-    def note(self, raw: Json) -> Item | None:
-        """The object is like that; None if that is no news."""
+    def is_news(self, raw: Json) -> bool:
+        """Whether it is newer than what is known of the object."""
         kind, name, version = named(raw)
         of_kind = self._items.get(kind)
         if of_kind is None:
-            return None
+            return False
         old = of_kind.get(name)
-        if version <= max(self._gone.get((kind, name), 0), 0 if old is None else old.version):
+        return version > max(self._gone.get((kind, name), 0), 0 if old is None else old.version)
+
+    def note(self, raw: Json) -> Item | None:
+        """The object is like that; None if that is no news."""
+        if not self.is_news(raw):
             return None
+        kind, name, version = named(raw)
         try:
             typed = view(raw)
         except msgspec.ValidationError:
             return None
-        if old is not None:
+        if name in self._items[kind]:
             self._removed(kind, name)
-        item = of_kind[name] = Item(raw, typed, version)
+        item = self._items[kind][name] = Item(raw, typed, version)
         for owner in _owners(kind, item):
             self._owned.setdefault(owner, set()).add(name)
         return item

@@ -1,4 +1,4 @@
-"""A Store that does what an API server does on each write: UID, creationTimestamp, generation.
+"""A Store that does what an API server does on each write: UID, creationTimestamp, generation, finalizers.
 
 UIDs count up: of Workloads that were made in the same second the one that was made first is tried first.
 (On a cluster UIDs are random, and so is that order.)
@@ -9,7 +9,7 @@ from typing import Any
 
 from stellwerk.engine.queueing.cycle.status import time_text
 from stellwerk.ports.clock import Clock
-from stellwerk.ports.store import Change, Key, MemoryStore, Object, key_of
+from stellwerk.ports.store import Change, Conflict, Key, MemoryStore, Object, key_of
 
 
 class ApiServer:
@@ -33,7 +33,10 @@ class ApiServer:
             old = self._store.get(key_of(item))
             if old is not None and old.get("spec") != item.get("spec"):
                 metadata["generation"] = int(old["metadata"].get("generation", 1)) + 1
-            return self._store.put({**item, "metadata": metadata})
+            stored = self._store.put({**item, "metadata": metadata})
+            if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
+                self._store.delete(key_of(item))
+            return stored
         self._made += 1
         metadata.setdefault("uid", f"00000000-0000-4000-8000-{self._made:012}")
         metadata.setdefault("creationTimestamp", time_text(self._clock.now()))
@@ -41,8 +44,17 @@ class ApiServer:
         return self._store.put({**item, "metadata": metadata})
 
     def delete(self, key: Key, version: int | None = None) -> None:
-        """Delete; raises Conflict where it is not there, or not at `version`."""
-        self._store.delete(key, version)
+        """Delete, or mark as such what has finalizers; raises Conflict where it is not there at `version`."""
+        found = self._store.get(key)
+        if found is None or not found["metadata"].get("finalizers"):
+            self._store.delete(key, version)
+            return
+        there = found["metadata"]["resourceVersion"]
+        if version is not None and there != str(version):
+            raise Conflict(f"{key.kind} {key.name} is at {there}, not at {version}")
+        if not found["metadata"].get("deletionTimestamp"):
+            metadata = {**found["metadata"], "deletionTimestamp": time_text(self._clock.now())}
+            self._store.put({**found, "metadata": metadata})
 
     def watch(self, since: int) -> Iterator[Change]:
         """Every change after version `since`, in order; raises Expired."""

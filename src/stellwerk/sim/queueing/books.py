@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from stellwerk.api.groups.kueue_workload import Workload
 from stellwerk.api.groups.meta import given
-from stellwerk.control.queueing.events import Event, Json, Listed, ObjectChanged, ObjectDeleted
+from stellwerk.control.queueing.events import Effect, Event, Json, Listed, ObjectChanged, ObjectDeleted
 from stellwerk.control.queueing.kinds import LOCAL_QUEUE, WORKLOAD
 from stellwerk.control.queueing.seen import Item, Kind, Seen, named
 from stellwerk.engine.queueing.amounts import FlavorResource
@@ -35,7 +35,7 @@ class Books:
         self._started: set[str] = set()
         self._latest: dict[str, Json] = {}
 
-    def handle(self, event: Event, now: int) -> list[None]:
+    def handle(self, event: Event, now: int) -> list[Effect]:
         """Write down what follows from a change."""
         match event:
             case ObjectChanged(raw):

@@ -18,6 +18,7 @@ from stellwerk.runtime.controllers import Controllers, Told
 from stellwerk.runtime.loop import run
 from stellwerk.sim.queueing.api_server import ApiServer
 from stellwerk.sim.queueing.books import Books
+from stellwerk.sim.queueing.checks import Checks
 from stellwerk.sim.queueing.demand import Planned, QueueDemand, queue_demand
 from stellwerk.sim.queueing.ledger import QueueLedger
 from stellwerk.sim.queueing.pods import Pods
@@ -26,11 +27,14 @@ from stellwerk.sim.queueing.pods import Pods
 class Options(Struct, frozen=True, kw_only=True):
     """`timing`: Kueue's own waits. `grace`: pods that are stopped run on for their grace period.
 
+    `checks_ns`: how long AdmissionChecks take, from the reservation of quota until all are Ready.
+
     `until_ns`: when (UTC, since 1970) to stop; None: at the end of the Period, else once all have finished.
     """
 
     timing: Timing = Timing()
     grace: bool = False
+    checks_ns: int = 0
     until_ns: int | None = None
 
 
@@ -81,6 +85,8 @@ def simulate(demand: QueueDemand, configuration: Configuration, options: Options
     controllers.start(queues, demand.start_ns)
     controllers.start(Pods({job.name: job for job in demand.jobs}, grace=options.grace), demand.start_ns)
     controllers.start(books, demand.start_ns)
+    if any(item["kind"] == "AdmissionCheck" for item in demand.objects):
+        controllers.start(Checks(options.checks_ns), demand.start_ns)
     number = controllers.start(arrivals, demand.start_ns)
     if (first := arrivals.first()) is not None:
         controllers.wake(number, first)

@@ -1,7 +1,7 @@
 """`Pods`: what Kubernetes does with Jobs, in simulation: pods run for the Job's duration, end, or are stopped.
 
-A Job that is suspended loses its work. One that runs with fewer pods than it was written with takes as much
-longer as its completions need more rounds.
+A Job's duration is that of all its completions, round after round, with as many pods as it was written with;
+with fewer pods there are more rounds. A Job that is suspended loses the work of the pods that had not ended.
 """
 
 import heapq
@@ -34,14 +34,31 @@ GRACE_S = 30  # terminationGracePeriodSeconds where a pod does not say.
 
 
 class _Run(Struct, frozen=True):
-    """Pods of a Job since `start`; at `end` they have done their work, or, `stopping`, are gone."""
+    """Pods of a Job since `start`, `pods` at a time, a round after the other; `todo` completions are left.
+
+    `done`: completions before. `stopping`: when (ns) the pods of a suspended Job are gone.
+    """
 
     start: int
-    end: int
-    active: int
-    succeeded: int
-    stopping: bool = False
-    last_round: tuple[int, int, int] | None = None  # From when (ns) on how many run, how many are done.
+    pods: int
+    round_ns: int
+    todo: int
+    done: int
+    stopping: int | None = None
+
+    @property
+    def end(self) -> int:
+        """When all has been done."""
+        return self.start + self.round_ns * -(-self.todo // max(1, self.pods))
+
+    def finished(self, now: int) -> int:
+        """Completions in the rounds that are over."""
+        return min(self.todo, self.pods * ((now - self.start) // self.round_ns))
+
+    def last_round(self) -> int | None:
+        """When fewer pods are left than run at a time; None: they all end at once."""
+        rounds = -(-self.todo // max(1, self.pods))
+        return self.start + self.round_ns * (rounds - 1) if rounds > 1 and self.todo % self.pods else None
 
 
 class Pods:
@@ -99,54 +116,46 @@ class Pods:
         if item is None or name in self._writing or _is_over(item.raw):
             return []
         suspended = bool(item.raw["spec"].get("suspend"))
-        run, wake = self._runs.get(name), None
+        run, wakes = self._runs.get(name), []
         if run is None and not suspended:
             run = self._runs[name] = self._started(item, now)
-            wake = run.end if run.last_round is None else run.last_round[0]
-        elif run is not None and suspended and not run.stopping:
-            run = replace(run, stopping=True, end=now + self._grace_ns(item.raw))
-            self._runs[name], wake = run, run.end
-        if run is not None and run.last_round is not None and not run.stopping and now >= run.last_round[0]:
-            _, active, succeeded = run.last_round
-            run = replace(run, active=active, succeeded=succeeded, last_round=None)
-            self._runs[name], wake = run, run.end
-        if run is not None and run.stopping and now >= run.end:
-            run, wake = None, None
-            del self._runs[name]
+            wakes = [run.end, run.last_round()]
+        elif run is not None and suspended and run.stopping is None:
+            # Pods that are done stay done; those that were not begin anew.
+            done = run.done + (run.finished(now) if "completions" in item.raw["spec"] else 0)
+            run = replace(run, stopping=now + self._grace_ns(item.raw), done=done)
+            self._runs[name], wakes = run, [run.stopping]
         effects: list[Effect] = []
-        if wake is not None:
-            heapq.heappush(self._times, (wake, name))
-            effects.append(WakeAt(wake))
+        for at in wakes:
+            if at is not None and at > now:
+                heapq.heappush(self._times, (at, name))
+                effects.append(WakeAt(at))
         return [*effects, *self._report(item, run, now)]
 
     def _report(self, item: Item, run: _Run | None, now: int) -> list[Effect]:
         """The Job's status, if it says something else."""
         name, old = named(item.raw)[1], item.raw.get("status") or {}
-        if run is not None and not run.stopping and now >= run.end:
-            status = _complete(item.raw, run, now)
+        status = _status(old, run, now)
+        if run is not None and run.stopping is None and now >= run.end:
+            status = _complete(run, now)
+        if run is not None and now >= (run.end if run.stopping is None else run.stopping):
             del self._runs[name]
-        else:
-            status = _status(old, run)
         if status == old:
             return []
         self._writing.add(name)
         return [Put({**item.raw, "status": status})]
 
     def _started(self, item: Item, now: int) -> _Run:
-        name, spec = named(item.raw)[1], item.raw["spec"]
-        planned = self._planned[name]
+        """Without `completions` all pods do one piece of work together."""
+        spec, planned = item.raw["spec"], self._planned[named(item.raw)[1]]
         pods, completions = int(spec.get("parallelism", 1)), spec.get("completions")
         if completions is None or pods < 1:
-            return _Run(now, now + planned.duration_ns, pods, 0)
+            return _Run(now, pods, planned.duration_ns, pods, 0)
         wanted = planned.object["spec"]
-        rounds = -(-int(completions) // pods)
-        before = -(-int(wanted.get("completions", completions)) // max(1, int(wanted.get("parallelism", 1))))
-        duration = planned.duration_ns * rounds // max(1, before)
-        rest = int(completions) - (rounds - 1) * pods
-        last = None
-        if rounds > 1 and rest < pods:
-            last = now + duration * (rounds - 1) // rounds, rest, (rounds - 1) * pods
-        return _Run(now, now + duration, min(pods, int(completions)), 0, last_round=last)
+        rounds = -(-int(wanted.get("completions", completions)) // max(1, int(wanted.get("parallelism", 1))))
+        done = int((item.raw.get("status") or {}).get("succeeded", 0))
+        round_ns = max(1, planned.duration_ns // max(1, rounds))
+        return _Run(now, pods, round_ns, max(1, int(completions) - done), done)
 
     def _grace_ns(self, job: Json) -> int:
         spec: Any = job["spec"]["template"].get("spec") or {}
@@ -158,19 +167,22 @@ def _is_over(job: Json) -> bool:
     return any(one["type"] in ("Complete", "Failed") and one["status"] == "True" for one in conditions)
 
 
-def _status(old: Json, run: _Run | None) -> dict[str, Any]:
-    kept = {
-        key: value for key, value in old.items() if key not in ("active", "ready", "succeeded", "startTime")
-    }
+def _status(old: Json, run: _Run | None, now: int) -> dict[str, Any]:
+    """While pods are stopped they are active, and ended as far as they had come."""
+    kept = {key: value for key, value in old.items() if key not in ("active", "ready", "startTime")}
     if run is None:
         return kept
-    kept |= {"active": run.active, "ready": run.active}
-    if run.succeeded:
-        kept["succeeded"] = run.succeeded
-    return kept if run.stopping else {**kept, "startTime": time_text(run.start)}
+    done = run.done + (run.finished(now) if run.stopping is None and run.todo > run.pods else 0)
+    if done:
+        kept["succeeded"] = done
+    if run.stopping is not None and now >= run.stopping:
+        return kept
+    active = min(run.pods, run.todo - (0 if run.stopping is not None else run.finished(now)))
+    kept |= {"active": active, "ready": active}
+    return kept if run.stopping is not None else {**kept, "startTime": time_text(run.start)}
 
 
-def _complete(job: Json, run: _Run, now: int) -> dict[str, Any]:
+def _complete(run: _Run, now: int) -> dict[str, Any]:
     condition = {
         "type": "Complete",
         "status": "True",
@@ -181,6 +193,6 @@ def _complete(job: Json, run: _Run, now: int) -> dict[str, Any]:
     return {
         "startTime": time_text(run.start),
         "completionTime": time_text(now),
-        "succeeded": int(job["spec"].get("completions") or max(1, run.active)),
+        "succeeded": run.done + run.todo,
         "conditions": [condition],
     }
