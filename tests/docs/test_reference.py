@@ -218,3 +218,21 @@ def test_every_level_of_a_link_is_there_and_no_other() -> None:
     from stellwerk.engine.topology.link import LEVELS
 
     assert first_column(sections(REFERENCE / "network.md")["The link of a gang"]) == set(LEVELS)
+
+
+def test_every_figure_of_a_simulation_is_there() -> None:
+    from stellwerk.sim.queueing.changes import KINDS, REMOVE
+    from stellwerk.sim.queueing.outcome import result
+
+    text = whole("simulate.md")
+    named = set(code(text))
+    written = {part for name in named for part in name.split(".")}
+    assert fields(result.Jobs, result.Waits, result.Hours, result.Bill) - {"currency"} <= written
+    shown = {"clusterQueue", "lastFinishNs", "name"}
+    assert fields(result.QueueFigures) - shown <= written
+    assert REMOVE in (REFERENCE / "simulate.md").read_text(encoding="utf-8")
+    assert all(
+        kind in sections(REFERENCE / "simulate.md")["Change files"]
+        for kinds in KINDS.values()
+        for kind in kinds
+    )

@@ -49,11 +49,15 @@ def load_manifests(text: bytes, source: str) -> list[Manifest]:
     Takes bounded time and memory whatever the bytes are. Raises InvalidInput for what is not readable, not an
     object, of an unknown kind or of a wrong type; what types alone do not say is checked by api/validation.
     """
-    return [
-        _manifest(Manifest(raw=raw, object=None, source=source, document=document, path_prefix=prefix))
-        for document, value in read_documents(text, source)
-        for raw, prefix in _objects(value, source, document)
-    ]
+    return [typed(manifest) for manifest in _untyped(text, source)]
+
+
+def load_untyped(text: bytes, source: str) -> list[Manifest]:
+    """The objects of a file as raw data only, for who changes them before they have to be whole (`typed`).
+
+    Raises InvalidInput for what is not readable or not an object.
+    """
+    return list(_untyped(text, source))
 
 
 def read_as(manifest: Manifest, wanted: type[Kind]) -> Kind:
@@ -66,6 +70,12 @@ def read_as(manifest: Manifest, wanted: type[Kind]) -> Kind:
 def encode(value: Any) -> bytes:
     """JSON of raw data or of a typed object: a Decimal as a number, a Quantity as its canonical text."""
     return _ENCODER.encode(value)
+
+
+def _untyped(text: bytes, source: str) -> Iterator[Manifest]:
+    for document, value in read_documents(text, source):
+        for raw, prefix in _objects(value, source, document):
+            yield _named(Manifest(raw=raw, object=None, source=source, document=document, path_prefix=prefix))
 
 
 def _joined(prefix: str, path: str) -> str:
@@ -111,7 +121,17 @@ def _implied(item: Any) -> dict[str, str]:
     return {"apiVersion": str(item.get("apiVersion")), "kind": item["kind"].removesuffix("List")}
 
 
-def _manifest(manifest: Manifest) -> Manifest:
+def typed(manifest: Manifest) -> Manifest:
+    """With the typed view of its raw data. Raises InvalidInput for an unknown kind or a wrong type."""
+    wanted = type_of(manifest.api_version, manifest.kind)
+    if wanted is None:
+        if is_carried(manifest.api_version, manifest.kind):
+            return manifest
+        raise _unknown(manifest)
+    return msgspec.structs.replace(manifest, object=_typed(manifest, wanted))
+
+
+def _named(manifest: Manifest) -> Manifest:
     for field in ("apiVersion", "kind"):
         found = manifest.raw.get(field)
         if not isinstance(found, str) or not found:
@@ -122,12 +142,7 @@ def _manifest(manifest: Manifest) -> Manifest:
                 field=field,
                 example="apiVersion: batch/v1" if field == "apiVersion" else "kind: Job",
             )
-    wanted = type_of(manifest.api_version, manifest.kind)
-    if wanted is None:
-        if is_carried(manifest.api_version, manifest.kind):
-            return manifest
-        raise _unknown(manifest)
-    return msgspec.structs.replace(manifest, object=_typed(manifest, wanted))
+    return manifest
 
 
 def _typed(manifest: Manifest, wanted: type[Struct]) -> Struct:

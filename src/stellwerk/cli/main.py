@@ -29,6 +29,7 @@ VERBS = {
     "allocate": "Say which devices each claim gets, on which node, or why not and what would help.",
     "admit": "Who may start, with which flavors, whom that preempts, and why others wait.",
     "why": "Why a job waits: one reason, its place in the queue, what it waits for.",
+    "simulate": "The same Jobs under another quota, cohort or weight: waits, shares, EUR.",
     "generate": "Write a built-in demand as Kubernetes manifests.",
     "anonymize": "Write a case without names that gives the same figures.",
     "catalog": "List GPU models, MIG profiles, node types with prices, fleets, rates.",
@@ -40,7 +41,7 @@ ROOMS = {
     **{verb: f"replays.{verb}" for verb in ("up", "replay", "whatif", "verify", "anonymize", "generate")},
     **{verb: f"partition.{verb}" for verb in ("partition", "export")},
     **{verb: f"allocation.{verb}" for verb in ("allocate", "check")},
-    **{verb: f"queueing.{verb}" for verb in ("admit", "why")},
+    **{verb: f"queueing.{verb}" for verb in ("admit", "why", "simulate")},
     **{verb: f"advice.{verb}" for verb in ("usage", "advise", "bill", "fit", "compare")},
 }
 

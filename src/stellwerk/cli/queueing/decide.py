@@ -93,8 +93,8 @@ def decide(settings: Settings) -> "tuple[Course, tuple[Verdict, ...]]":
     from stellwerk.sim.intake.manifests import read_all
     from stellwerk.sim.intake.queues import queued_objects
 
-    most, at = _cycles(settings.cycles), _time(settings.at)
-    changes = _gates(settings.gates)
+    most, at = _cycles(settings.cycles), time_of(settings.at)
+    changes = gates_of(settings.gates)
     manifests = read_all(settings.paths, "manifests")[0]
     configuration = kueue_configuration(manifests, changes)
     if settings.fair_sharing:
@@ -125,7 +125,8 @@ def _cycles(text: str) -> int | None:
     return int(text)
 
 
-def _time(text: str | None) -> int | None:
+def time_of(text: str | None) -> int | None:
+    """Nanoseconds since 1970 of an option; None where it was not given. Raises InvalidInput."""
     from stellwerk.api.duration import parse_time
     from stellwerk.api.errors import InvalidInput
 
@@ -139,7 +140,8 @@ def _time(text: str | None) -> int | None:
         ) from None
 
 
-def _gates(texts: tuple[str, ...]) -> dict[str, bool]:
+def gates_of(texts: tuple[str, ...]) -> dict[str, bool]:
+    """Kueue's feature gates that options turn on or off. Raises InvalidInput for one that there is not."""
     from stellwerk.api.errors import InvalidInput
     from stellwerk.engine.queueing.gates import feature_gates
 

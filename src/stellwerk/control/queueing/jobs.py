@@ -27,8 +27,8 @@ from stellwerk.engine.queueing.jobs.running import pod_set_info, started, stoppe
 from stellwerk.engine.queueing.jobs.workload import (
     ADMISSION_GATED_BY,
     GROUP,
-    QUEUE_NAME,
     PriorityClasses,
+    queue_name,
     workload_of,
 )
 from stellwerk.engine.queueing.standing import is_evicted, true_condition
@@ -55,10 +55,11 @@ class Subject(Struct, frozen=True):
 
 def wanted_of(job: Job, classes: PriorityClasses) -> Workload | None:
     """The Workload that is to stand for the Job; None: it has no queue, or refers to what is not there."""
-    if not given(job.metadata.labels, {}).get(QUEUE_NAME):
+    queue = queue_name(job)
+    if not queue:
         return None
     try:
-        return workload_of(job, classes)
+        return workload_of(job, classes, queue)
     except InvalidInput:
         return None  # Its priority class or annotations cannot be read; Kueue waits until they can, too.
 
@@ -175,7 +176,7 @@ def _with_workload(item: Item, match: Item, around: Surroundings, now: int) -> S
         return None if admitted else Put(stopped(item.raw, match.raw))
     if admitted:
         return _start(item, match, around, now)
-    queue = given(job.metadata.labels, {})[QUEUE_NAME]
+    queue = queue_name(job)
     if given(workload.spec.queue_name, "") != queue:
         return Put({**match.raw, "spec": {**match.raw["spec"], "queueName": queue}})
     return None

@@ -7,6 +7,7 @@ has 730 hours: 8,760 / 12, the convention of the cloud providers' price lists.
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -15,6 +16,7 @@ from stellwerk.engine.money.exact import fraction, rounded
 from stellwerk.engine.snapshot import Fleet
 
 HOURS_PER_MONTH = 730
+Key = TypeVar("Key", str, tuple[str, str])
 MONTH_NS = HOURS_PER_MONTH * NS_PER_HOUR
 
 
@@ -43,7 +45,7 @@ def month_cost_cents(fleet: Fleet) -> int | None:
     return period_cost_cents(fleet, MONTH_NS)
 
 
-def share_out(total_cents: int, weights: Mapping[str, int]) -> dict[str, int]:
+def share_out(total_cents: int, weights: Mapping[Key, int]) -> dict[Key, int]:
     """`total_cents` by weight, in whole cents that add up to the total; sorted by name.
 
     Largest remainder; of equal remainders the first name gets the cent. Where all weights are 0, all shares
