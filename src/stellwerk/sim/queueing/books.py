@@ -1,5 +1,7 @@
 """`Books`: watches Workloads, and writes down who waited, and who held which quota from when to when."""
 
+from collections import Counter
+
 from msgspec import Struct
 
 from stellwerk.api.groups.kueue_workload import Workload
@@ -23,7 +25,7 @@ class _Open(Struct, frozen=True):
 
 
 class Books:
-    """A controller that asks for nothing."""
+    """A controller that asks for nothing. `most_evicted`: who was evicted most often, and how often."""
 
     kinds: tuple[Kind, ...] = (LOCAL_QUEUE, WORKLOAD)
 
@@ -34,6 +36,8 @@ class Books:
         self._open: dict[str, _Open] = {}
         self._started: set[str] = set()
         self._latest: dict[str, Json] = {}
+        self._evicted: Counter[str] = Counter()
+        self.most_evicted = "", 0
 
     def handle(self, event: Event, now: int) -> list[Effect]:
         """Write down what follows from a change."""
@@ -104,6 +108,10 @@ class Books:
             reason=how[1],
         )
         self.ledger.stays.append(stay)
+        if stay.ended == EVICTED:
+            self._evicted[key] += 1
+            if self._evicted[key] > self.most_evicted[1]:
+                self.most_evicted = key, self._evicted[key]
 
     def _queued(self, workload: Workload, now: int) -> Queued:
         namespace, queue = given(workload.metadata.namespace, ""), given(workload.spec.queue_name, "")
