@@ -9,6 +9,7 @@ from stellwerk.api.groups.meta import given
 from stellwerk.control.queueing.events import Effect, Event, Json, Listed, ObjectChanged, ObjectDeleted
 from stellwerk.control.queueing.kinds import LOCAL_QUEUE, WORKLOAD
 from stellwerk.control.queueing.seen import Item, Kind, Seen, named
+from stellwerk.control.queueing.workloads import DEACTIVATED
 from stellwerk.engine.queueing.amounts import FlavorResource
 from stellwerk.engine.queueing.requests.total import Counting, workload_info, workload_key
 from stellwerk.engine.queueing.snapshot import holds_quota
@@ -91,8 +92,9 @@ class Books:
         elif key in self._open:
             evicted = true_condition(workload, "Evicted")
             done = true_condition(workload, "Finished") is not None
-            reason = "" if evicted is None or done else given(evicted.reason, "")
-            self._close(key, now, (FINISHED if done else EVICTED, reason))
+            # Who is deactivated counts no more, even before that is written as an eviction.
+            reason = DEACTIVATED if evicted is None else given(evicted.reason, "")
+            self._close(key, now, (FINISHED, "") if done else (EVICTED, reason))
 
     def _close(self, key: str, now: int, how: tuple[str, str]) -> None:
         found = self._open.pop(key, None)
