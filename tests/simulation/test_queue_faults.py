@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from stellwerk.api.groups.kueue_workload import Workload
-from stellwerk.control.queueing import controller, jobs
+from stellwerk.control.queueing import controller, jobs, seen
 from stellwerk.control.queueing.controller import QueueController
 from stellwerk.control.queueing.events import Refused
-from stellwerk.control.queueing.seen import Seen
 from stellwerk.engine.queueing.course import state
 from stellwerk.engine.queueing.cycle.backlog import backoff_ends
 from stellwerk.sim.queueing.ledger import EVICTED
@@ -75,7 +74,7 @@ def starts_before_the_checks_are_ready(patch: pytest.MonkeyPatch) -> None:
 
 
 def believes_old_news(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Seen, "is_news", lambda self, raw: True)
+    patch.setattr(seen, "_is_newer", lambda version, old, gone: True)
 
 
 def waits_for_a_write_that_was_refused(patch: pytest.MonkeyPatch) -> None:

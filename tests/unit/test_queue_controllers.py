@@ -272,6 +272,18 @@ def test_a_queue_that_is_drained_stops_its_jobs_until_it_is_opened() -> None:
     assert cluster.job("a")["spec"]["suspend"] is False
 
 
+def test_a_job_may_say_how_long_it_may_run() -> None:
+    item = job("a", "n")
+    item["metadata"]["labels"]["kueue.x-k8s.io/max-exec-time-seconds"] = "90"
+    cluster = Cluster(queues(), [(item, 60)])
+    cluster.apply("a")
+    cluster.until(89)
+    assert cluster.job("a")["spec"]["suspend"] is False
+    cluster.until(90)
+    assert cluster.conditions("a")["Evicted"] == ("True", "Deactivated")
+    assert cluster.job("a")["spec"]["suspend"] is True
+
+
 def test_a_workload_that_ran_too_long_is_deactivated_at_that_second() -> None:
     raw = {
         "apiVersion": "kueue.x-k8s.io/v1beta2",

@@ -128,6 +128,13 @@ def test_a_job_of_which_too_little_is_known_is_refused(change: Json, path: str) 
     assert (error.value.source, error.value.path) == ("jobs.yaml", path)
 
 
+def test_workloads_that_preempt_one_another_without_end_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stellwerk.sim.queueing.play.MOST_EVICTIONS", 1)
+    low, high = job("low", "n"), job("high", "n", priority="high")
+    with pytest.raises(InvalidInput, match=r"n/job-low-.* was evicted 1 times"):
+        played(*quota(1), timed(low, 0, "20m"), timed(high, 10, "5m"))
+
+
 def test_a_workload_without_its_job_is_refused() -> None:
     workload = kueue("Workload", "w", {"queueName": "main", "podSets": []}, "n")
     with pytest.raises(InvalidInput, match="nothing says how long it runs"):

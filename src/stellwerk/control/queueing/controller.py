@@ -73,7 +73,7 @@ class QueueController:
 
     def handle(self, event: Event, now: int) -> list[Effect]:
         """What to do about `event` at `now` (ns)."""
-        if isinstance(event, ObjectChanged) and not self._seen.is_news(event.object):
+        if isinstance(event, ObjectChanged) and self._seen.observe(event.object) is None:
             return []  # Mostly the echo of an own write.
         effects = list(self._effects(event, now))
         due = self._due(now)
@@ -90,8 +90,7 @@ class QueueController:
             case Listed():
                 yield from self._listed(event, now)
             case ObjectChanged(raw):
-                if (item := self._seen.observe(raw)) is not None:
-                    yield from self._changed(item.raw, now)
+                yield from self._changed(raw, now)
             case ObjectDeleted(raw):
                 if self._forget(raw):
                     yield from self._changed(raw, now)

@@ -36,27 +36,22 @@ class Seen:
         self._gone: dict[tuple[Kind, Name], int] = {}
         self._owned: dict[tuple[str, str, Name], set[Name]] = {}  # Owner's kind and name -> Workloads etc.
 
-    def is_news(self, raw: Json) -> bool:
-        """Whether it is newer than what is known of the object."""
+    def observe(self, raw: Json) -> Item | None:
+        """The object is like that; None if that is no news."""
         kind, name, version = named(raw)
         of_kind = self._items.get(kind)
         if of_kind is None:
-            return False
-        old = of_kind.get(name)
-        return version > max(self._gone.get((kind, name), 0), 0 if old is None else old.version)
-
-    def observe(self, raw: Json) -> Item | None:
-        """The object is like that; None if that is no news."""
-        if not self.is_news(raw):
             return None
-        kind, name, version = named(raw)
+        old = of_kind.get(name)
+        if not _is_newer(version, old, self._gone.get((kind, name), 0)):
+            return None
         try:
             typed = view(raw)
         except msgspec.ValidationError:
             return None
-        if name in self._items[kind]:
+        if old is not None:
             self._removed(kind, name)
-        item = self._items[kind][name] = Item(raw, typed, version)
+        item = of_kind[name] = Item(raw, typed, version)
         for owner in _owners(kind, item):
             self._owned.setdefault(owner, set()).add(name)
         return item
@@ -112,6 +107,11 @@ class Seen:
         for owner in _owners(kind, item):
             self._owned[owner].discard(name)
         return item
+
+
+def _is_newer(version: int, old: Item | None, gone: int) -> bool:
+    """Than what is known, and than its last deletion."""
+    return version > gone and (old is None or version > old.version)
 
 
 def named(raw: Json) -> tuple[Kind, Name, int]:

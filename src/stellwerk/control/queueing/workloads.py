@@ -130,7 +130,7 @@ def _with_quota(workload: Workload, place: Place, now: int) -> FollowUp:
     stopped = _stopped(workload, place)
     if stopped is not None:
         return FollowUp(with_eviction(workload, stopped, now))
-    return _overtime(workload, now)
+    return FollowUp() if is_evicted(workload) else _overtime(workload, now)
 
 
 def _stopped(workload: Workload, place: Place) -> Evicted | None:

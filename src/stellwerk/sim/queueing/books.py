@@ -1,5 +1,7 @@
 """`Books`: watches Workloads, and writes down who waited, and who held which quota from when to when."""
 
+from collections import Counter
+
 from msgspec import Struct
 
 from stellwerk.api.groups.kueue_workload import Workload
@@ -7,6 +9,7 @@ from stellwerk.api.groups.meta import given
 from stellwerk.control.queueing.events import Effect, Event, Json, Listed, ObjectChanged, ObjectDeleted
 from stellwerk.control.queueing.kinds import LOCAL_QUEUE, WORKLOAD
 from stellwerk.control.queueing.seen import Item, Kind, Seen, named
+from stellwerk.control.queueing.workloads import DEACTIVATED
 from stellwerk.engine.queueing.amounts import FlavorResource
 from stellwerk.engine.queueing.requests.total import Counting, workload_info, workload_key
 from stellwerk.engine.queueing.snapshot import holds_quota
@@ -23,7 +26,7 @@ class _Open(Struct, frozen=True):
 
 
 class Books:
-    """A controller that asks for nothing."""
+    """A controller that asks for nothing. `most_evicted`: who was evicted most often, and how often."""
 
     kinds: tuple[Kind, ...] = (LOCAL_QUEUE, WORKLOAD)
 
@@ -34,6 +37,8 @@ class Books:
         self._open: dict[str, _Open] = {}
         self._started: set[str] = set()
         self._latest: dict[str, Json] = {}
+        self._evicted: Counter[str] = Counter()
+        self.most_evicted = "", 0
 
     def handle(self, event: Event, now: int) -> list[Effect]:
         """Write down what follows from a change."""
@@ -87,8 +92,9 @@ class Books:
         elif key in self._open:
             evicted = true_condition(workload, "Evicted")
             done = true_condition(workload, "Finished") is not None
-            reason = "" if evicted is None or done else given(evicted.reason, "")
-            self._close(key, now, (FINISHED if done else EVICTED, reason))
+            # Who is deactivated counts no more, even before that is written as an eviction.
+            reason = DEACTIVATED if evicted is None else given(evicted.reason, "")
+            self._close(key, now, (FINISHED, "") if done else (EVICTED, reason))
 
     def _close(self, key: str, now: int, how: tuple[str, str]) -> None:
         found = self._open.pop(key, None)
@@ -104,6 +110,10 @@ class Books:
             reason=how[1],
         )
         self.ledger.stays.append(stay)
+        if stay.ended == EVICTED:
+            self._evicted[key] += 1
+            if self._evicted[key] > self.most_evicted[1]:
+                self.most_evicted = key, self._evicted[key]
 
     def _queued(self, workload: Workload, now: int) -> Queued:
         namespace, queue = given(workload.metadata.namespace, ""), given(workload.spec.queue_name, "")

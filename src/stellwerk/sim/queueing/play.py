@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from stellwerk.api.errors import InvalidInput
 from stellwerk.api.manifests import Manifest
 from stellwerk.control.queueing.controller import QueueController
 from stellwerk.control.queueing.events import Effect, Event, Put, Tick, WakeAt
@@ -22,6 +23,8 @@ from stellwerk.sim.queueing.checks import Checks
 from stellwerk.sim.queueing.demand import Planned, QueueDemand, queue_demand
 from stellwerk.sim.queueing.ledger import QueueLedger
 from stellwerk.sim.queueing.pods import Pods
+
+MOST_EVICTIONS = 10_000  # Of one Workload.
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -100,9 +103,21 @@ def simulate(demand: QueueDemand, configuration: Configuration, options: Options
         clock,
         controllers.handle,
         controllers.perform,
-        lambda _, now: end is None or now < end,
+        lambda _, now: (end is None or now < end) and books.most_evicted[1] < MOST_EVICTIONS,
     )
+    _check_circle(books)
     ledger = books.end(clock.now() if end is None else end)
     ledger.cycles = queues.cycles
     ledger.unqueued = sum(not job.is_queued for job in demand.jobs)
     return ledger
+
+
+def _check_circle(books: Books) -> None:
+    key, count = books.most_evicted
+    if count >= MOST_EVICTIONS:
+        raise InvalidInput(
+            "the Workload {key} was evicted {count} times: Workloads preempt one another without end",
+            fix="change the preemption of the ClusterQueues, or add a Period that ends before",
+            key=key,
+            count=count,
+        )

@@ -26,6 +26,8 @@ def is_equivalent(job: Json, wanted: Workload, found: Json, workload: Workload) 
     mine, theirs = given(wanted.spec.pod_sets, ()), given(workload.spec.pod_sets, ())
     if len(mine) != len(theirs) or len(mine) != 1:
         return False
+    if wanted.spec.maximum_execution_time_seconds != workload.spec.maximum_execution_time_seconds:
+        return False
     admitted = true_condition(workload, "Admitted") is not None
     if not _same_pods(job["spec"]["template"], found["spec"]["podSets"][0]["template"], admitted):
         return False

@@ -28,6 +28,7 @@ from stellwerk.api.yaml_events import key_path
 GROUP = "kueue.x-k8s.io"
 QUEUE_NAME, PRIORITY_CLASS = f"{GROUP}/queue-name", f"{GROUP}/priority-class"
 MIN_PARALLELISM, JOB_UID = f"{GROUP}/job-min-parallelism", f"{GROUP}/job-uid"
+MAX_SECONDS = f"{GROUP}/max-exec-time-seconds"
 ADMISSION_GATED_BY = f"{GROUP}/admission-gated-by"
 COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
 _REQUIRED, _PREFERRED = f"{GROUP}/podset-required-topology", f"{GROUP}/podset-preferred-topology"
@@ -105,8 +106,13 @@ def workload_of(job: Job, classes: PriorityClasses, queue: str) -> Workload:
             priority_class_ref=UNSET if reference is None else reference,
             priority=priority,
             active=True,
+            maximum_execution_time_seconds=_most_seconds(labels.get(MAX_SECONDS, "")),
         ),
     )
+
+
+def _most_seconds(text: str) -> int | UnsetType:
+    return int(text) if _is_integer(text) and int(text) > 0 else UNSET
 
 
 def _pod_set(job: Job) -> PodSet:
