@@ -79,7 +79,7 @@ def admission_check(name: str) -> Json:
 def demand_of(objects: list[Json], jobs: list[tuple[Json, int, int]]) -> QueueDemand:
     """`jobs`: with arrival and duration in minutes."""
     planned = [
-        Planned(object=item, arrival_ns=START + at * MINUTE, duration_ns=minutes * MINUTE)
+        Planned(object=item, arrival_ns=START + at * MINUTE, duration_ns=minutes * MINUTE, is_queued=True)
         for item, at, minutes in jobs
     ]
     ordered = sorted(planned, key=lambda one: (one.arrival_ns, one.name))

@@ -44,6 +44,7 @@ from stellwerk.control.queueing.queues import Queues, Timing
 from stellwerk.control.queueing.seen import Item, Kind, Name, Seen, named
 from stellwerk.control.queueing.workloads import follow_up
 from stellwerk.engine.queueing.cycle.decision import Decision
+from stellwerk.engine.queueing.jobs.managed import labels_of, with_default_queue
 from stellwerk.engine.queueing.requests.total import workload_key
 from stellwerk.engine.queueing.snapshot import Configuration, snapshot_of
 
@@ -170,7 +171,12 @@ class QueueController:
         objects = objects_of(self._seen)
         flavors = {given(one.metadata.name, ""): one for one in self._seen.typed(FLAVOR, ResourceFlavor)}
         self._around = Surroundings(
-            classes=classes_of(self._seen), flavors=flavors, gates=self._configuration.gates
+            classes=classes_of(self._seen),
+            flavors=flavors,
+            gates=self._configuration.gates,
+            managed=self._configuration.jobs,
+            namespaces=labels_of(objects.namespaces),
+            with_default=with_default_queue(objects.local_queues),
         )
         # Who is being written counts as it was decided: what is stored may be older.
         known = {} if self.queues is None else self.queues.state.workloads
@@ -248,7 +254,7 @@ class QueueController:
         """Made once for each version of a Job: its Workload changes far more often."""
         known = self._wanted.get(name)
         if known is None or known[0] != item.version:
-            known = self._wanted[name] = item.version, wanted_of(item.typed, around.classes)
+            known = self._wanted[name] = item.version, wanted_of(item.typed, around)
         return known[1]
 
     def _write(self, item: Item | None, workload: Workload) -> Iterator[Effect]:

@@ -6,10 +6,13 @@ from stellwerk.api.groups import kueue
 from stellwerk.api.groups.core import LimitRange, Namespace, Node, Pod
 from stellwerk.api.groups.kueue_workload import Admission, Workload, WorkloadStatus
 from stellwerk.api.groups.meta import given
+from stellwerk.api.groups.node import RuntimeClass
+from stellwerk.api.groups.resource import DeviceClass, ResourceClaimTemplate, ResourceSlice
 from stellwerk.control.queueing.seen import Kind, Seen
 from stellwerk.control.queueing.workloads import Place
 from stellwerk.engine.queueing.cycle.backlog import cluster_queue_of
 from stellwerk.engine.queueing.jobs.workload import GROUP, PriorityClasses
+from stellwerk.engine.queueing.requests.devices.cluster import devices_of
 from stellwerk.engine.queueing.snapshot import Objects, Snapshot
 
 JOB: Kind = ("batch", "Job")
@@ -26,6 +29,10 @@ NODE: Kind = ("", "Node")
 POD: Kind = ("", "Pod")
 NAMESPACE: Kind = ("", "Namespace")
 LIMITS: Kind = ("", "LimitRange")
+RUNTIME: Kind = ("node.k8s.io", "RuntimeClass")
+DEVICE_CLASS: Kind = ("resource.k8s.io", "DeviceClass")
+CLAIM_TEMPLATE: Kind = ("resource.k8s.io", "ResourceClaimTemplate")
+SLICE: Kind = ("resource.k8s.io", "ResourceSlice")
 # In the order of listing: a Job that is not there is gone if its Workload was seen before.
 KINDS: tuple[Kind, ...] = (
     FLAVOR,
@@ -40,6 +47,10 @@ KINDS: tuple[Kind, ...] = (
     POD,
     NAMESPACE,
     LIMITS,
+    RUNTIME,
+    DEVICE_CLASS,
+    CLAIM_TEMPLATE,
+    SLICE,
     WORKLOAD,
     JOB,
 )
@@ -65,6 +76,12 @@ def objects_of(seen: Seen) -> Objects:
         pods=seen.typed(POD, Pod),
         namespaces=seen.typed(NAMESPACE, Namespace),
         limit_ranges=seen.typed(LIMITS, LimitRange),
+        runtime_classes=seen.typed(RUNTIME, RuntimeClass),
+        devices=devices_of(
+            seen.typed(CLAIM_TEMPLATE, ResourceClaimTemplate),
+            seen.typed(DEVICE_CLASS, DeviceClass),
+            seen.typed(SLICE, ResourceSlice),
+        ),
     )
 
 

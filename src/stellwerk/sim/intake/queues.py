@@ -23,7 +23,13 @@ from stellwerk.api.groups.node import RuntimeClass
 from stellwerk.api.groups.resource import DeviceClass, ResourceClaimTemplate, ResourceSlice
 from stellwerk.api.manifests import Manifest
 from stellwerk.engine.queueing.cycle.status import time_text
-from stellwerk.engine.queueing.jobs.managed import DEFAULT_QUEUE, NAMESPACE_NAME, ManagedJobs, queue_of_job
+from stellwerk.engine.queueing.jobs.managed import (
+    NAMESPACE_NAME,
+    ManagedJobs,
+    labels_of,
+    queue_of_job,
+    with_default_queue,
+)
 from stellwerk.engine.queueing.jobs.workload import PriorityClasses, is_over, queue_name, workload_of
 from stellwerk.engine.queueing.requests.devices.cluster import devices_of
 from stellwerk.engine.queueing.snapshot import Objects
@@ -100,12 +106,8 @@ def _of_jobs(manifests: Sequence[Manifest], written: Sequence[Workload], jobs: M
         if owner.kind == "Job"
     }
     classes, objects = _classes(manifests), [one.object for one in manifests]
-    labels = _labels(_of(objects, Namespace))
-    defaults = {
-        given(one.metadata.namespace, "default")
-        for one in _of(objects, kueue.LocalQueue)
-        if one.metadata.name == DEFAULT_QUEUE
-    }
+    labels = labels_of(_of(objects, Namespace))
+    defaults = with_default_queue(_of(objects, kueue.LocalQueue))
     found = []
     for manifest in manifests:
         job = manifest.object
@@ -185,22 +187,11 @@ def _active(check: kueue.AdmissionCheck) -> kueue.AdmissionCheck:
 def _namespaces(written: Sequence[Namespace], workloads: Sequence[Workload]) -> list[Namespace]:
     """Those of the files and those that are only named, each with the label that the API server gives."""
     named = [given(one.metadata.namespace, "") for one in workloads]
-    labels = {name: {NAMESPACE_NAME: name} for name in named} | _labels(written)
+    labels = {name: {NAMESPACE_NAME: name} for name in named} | labels_of(written)
     return [
         Namespace(api_version="v1", kind="Namespace", metadata=ObjectMeta(name=name, labels=found))
         for name, found in labels.items()
     ]
-
-
-def _labels(namespaces: Sequence[Namespace]) -> dict[str, dict[str, str]]:
-    """By namespace, with the label that the API server gives."""
-    return {
-        given(one.metadata.name, ""): {
-            **given(one.metadata.labels, {}),
-            NAMESPACE_NAME: given(one.metadata.name, ""),
-        }
-        for one in namespaces
-    }
 
 
 def _latest(objects: Sequence[Workload | Job]) -> int:

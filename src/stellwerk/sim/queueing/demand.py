@@ -1,6 +1,6 @@
 """The Jobs of manifests as a demand for queues: when each is created, and how long it runs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -8,34 +8,50 @@ from msgspec import Struct
 
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.batch import Job
+from stellwerk.api.groups.core import Namespace
+from stellwerk.api.groups.kueue import LocalQueue
 from stellwerk.api.groups.kueue_workload import Workload
 from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.stellwerk import Period
 from stellwerk.api.manifests import Manifest
 from stellwerk.engine.annotations import ARRIVAL, DURATION, arrival, moment, positive_duration
-from stellwerk.engine.queueing.jobs.workload import QUEUE_NAME
+from stellwerk.engine.queueing.jobs.managed import (
+    NAMESPACE_NAME,
+    ManagedJobs,
+    labels_of,
+    queue_of_job,
+    with_default_queue,
+)
+from stellwerk.engine.queueing.jobs.workload import queue_name
 from stellwerk.sim.intake.queues import queued_objects
 
 Json = dict[str, Any]
+# By group and kind, what is stored as it is written.
+_CARRIED = {
+    ("scheduling.k8s.io", "PriorityClass"),
+    ("node.k8s.io", "RuntimeClass"),
+    ("resource.k8s.io", "DeviceClass"),
+    ("resource.k8s.io", "ResourceClaimTemplate"),
+    ("resource.k8s.io", "ResourceSlice"),
+}
 
 
 class Planned(Struct, frozen=True, kw_only=True):
-    """A Job as it is created at `arrival_ns` (UTC, since 1970); it runs for `duration_ns`, undisturbed."""
+    """A Job as it is created at `arrival_ns` (UTC, since 1970); it runs for `duration_ns`, undisturbed.
+
+    `is_queued`: whether Kueue manages it.
+    """
 
     object: Json
     arrival_ns: int
     duration_ns: int
+    is_queued: bool
 
     @property
     def name(self) -> tuple[str, str]:
         """Namespace and name."""
         metadata = self.object["metadata"]
         return metadata["namespace"], metadata["name"]
-
-    @property
-    def is_queued(self) -> bool:
-        """Whether it goes through a queue."""
-        return bool((self.object["metadata"].get("labels") or {}).get(QUEUE_NAME))
 
 
 class QueueDemand(Struct, frozen=True, kw_only=True):
@@ -47,8 +63,10 @@ class QueueDemand(Struct, frozen=True, kw_only=True):
     objects: tuple[Json, ...]
 
 
-def queue_demand(manifests: Sequence[Manifest]) -> QueueDemand:
+def queue_demand(manifests: Sequence[Manifest], managed: ManagedJobs | None = None) -> QueueDemand:
     """The Jobs of valid manifests, and queues, quota and nodes as they are from the start.
+
+    `managed`: what Kueue's Configuration says of Jobs.
 
     Raises InvalidInput for a Job without duration, one that arrives outside of the Period, and a Workload
     whose Job is not there: nothing says how long it runs.
@@ -58,7 +76,8 @@ def queue_demand(manifests: Sequence[Manifest]) -> QueueDemand:
     times = [(one, _arrival(one)) for one in jobs]
     if start is None:
         start = min((at for _, at in times if at is not None), default=0)
-    planned = [_planned(one, start if at is None else at) for one, at in times]
+    queued = _queued(manifests, managed or ManagedJobs())
+    planned = [_planned(one, start if at is None else at, queued) for one, at in times]
     for one, job in zip(jobs, planned, strict=True):
         if job.arrival_ns < start or (end is not None and job.arrival_ns >= end):
             raise InvalidInput(
@@ -101,7 +120,21 @@ def _arrival(manifest: Manifest) -> int | None:
     return arrival(manifest, metadata)[0] if known else None
 
 
-def _planned(manifest: Manifest, at: int) -> Planned:
+def _queued(manifests: Sequence[Manifest], managed: ManagedJobs) -> Callable[[Job], bool]:
+    """Whether a Job waits in a queue, or for one."""
+    objects = [one.object for one in manifests]
+    labels = labels_of(one for one in objects if isinstance(one, Namespace))
+    defaults = with_default_queue(one for one in objects if isinstance(one, LocalQueue))
+
+    def is_queued(job: Job) -> bool:
+        namespace = given(job.metadata.namespace, "default")
+        known = labels.get(namespace, {NAMESPACE_NAME: namespace})
+        return queue_of_job(queue_name(job), known, namespace in defaults, managed) is not None
+
+    return is_queued
+
+
+def _planned(manifest: Manifest, at: int, queued: Callable[[Job], bool]) -> Planned:
     job = manifest.object
     assert isinstance(job, Job)
     notes = given(job.metadata.annotations, {})
@@ -113,16 +146,18 @@ def _planned(manifest: Manifest, at: int) -> Planned:
             **manifest.at("metadata.annotations"),
         )
     duration = positive_duration(manifest, notes[DURATION], f"metadata.annotations[{DURATION}]")
-    return Planned(object=_created(manifest.raw), arrival_ns=at, duration_ns=duration)
+    is_queued = queued(job)
+    created = _created(manifest.raw, is_queued)
+    return Planned(object=created, arrival_ns=at, duration_ns=duration, is_queued=is_queued)
 
 
-def _created(raw: Mapping[str, Any]) -> Json:
+def _created(raw: Mapping[str, Any], is_queued: bool) -> Json:
     """The Job as the API server and Kueue's webhook let it in: with defaults, suspended if it has a queue."""
     left_out = ("resourceVersion", "generation", "creationTimestamp", "managedFields")
     metadata = {key: value for key, value in raw["metadata"].items() if key not in left_out}
     metadata.setdefault("namespace", "default")
     spec = {"parallelism": 1, **raw["spec"]}
-    spec["suspend"] = bool((metadata.get("labels") or {}).get(QUEUE_NAME)) or bool(spec.get("suspend"))
+    spec["suspend"] = is_queued or bool(spec.get("suspend"))
     rest = {key: value for key, value in raw.items() if key not in ("metadata", "spec", "status")}
     return {**rest, "metadata": metadata, "spec": spec}
 
@@ -178,7 +213,17 @@ def _surroundings(manifests: Sequence[Manifest], at: int) -> Iterator[Json]:
         objects.pods,
     ):
         yield from (_stored(one) for one in group)
-    yield from (dict(one.raw) for one in manifests if one.kind == "PriorityClass")
+    yield from (
+        _placed(one) for one in manifests if (one.api_version.partition("/")[0], one.kind) in _CARRIED
+    )
+
+
+def _placed(manifest: Manifest) -> Json:
+    """The object as it is written; a template without namespace is in `default`."""
+    metadata = {key: value for key, value in manifest.raw["metadata"].items() if key != "resourceVersion"}
+    if manifest.kind == "ResourceClaimTemplate":
+        metadata.setdefault("namespace", "default")
+    return {**manifest.raw, "metadata": metadata}
 
 
 def _stored(one: Struct) -> Json:

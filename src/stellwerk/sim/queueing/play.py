@@ -72,7 +72,7 @@ def play(
     A Job is created at its annotation `stellwerk.dev/arrival` (else creationTimestamp, else at the start) and
     runs for `stellwerk.dev/duration` once it is not suspended. Raises InvalidInput, as `queue_demand` does.
     """
-    return simulate(queue_demand(manifests), configuration, options or Options())
+    return simulate(queue_demand(manifests, configuration.jobs), configuration, options or Options())
 
 
 def simulate(demand: QueueDemand, configuration: Configuration, options: Options) -> QueueLedger:

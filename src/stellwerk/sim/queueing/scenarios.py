@@ -34,7 +34,9 @@ from stellwerk.sim.queueing.outcome.figures import (
 from stellwerk.sim.queueing.outcome.result import BASE, Cost, Outcome, QueueFigures, Simulation
 from stellwerk.sim.queueing.outcome.use import held_of
 
-UNQUEUED = "Jobs without the label kueue.x-k8s.io/queue-name, which wait for nobody, left out: {count}"
+UNQUEUED = (
+    "Jobs that Kueue does not manage, mostly without the label kueue.x-k8s.io/queue-name, left out: {count}"
+)
 
 NO_JOBS = "Pods, Deployments and others with a queue are not played, only Jobs are; left out: {count}"
 

@@ -3,11 +3,13 @@
 Source: kueue pkg/controller/jobframework/reconciler.go, defaults.go (ApplyDefaultLocalQueue).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from stellwerk.api.groups.meta import LabelSelector, LabelSelectorRequirement
+from stellwerk.api.groups.core import Namespace
+from stellwerk.api.groups.kueue import LocalQueue
+from stellwerk.api.groups.meta import LabelSelector, LabelSelectorRequirement, given
 from stellwerk.api.selection import selects
 
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
@@ -49,6 +51,19 @@ class ManagedJobs(Struct, frozen=True, kw_only=True):
     frameworks: tuple[str, ...] = (JOB,)
     without_queue_name: bool = False
     namespaces: LabelSelector = not_in(KUBE_SYSTEM, KUEUE_SYSTEM)
+
+
+def labels_of(namespaces: Iterable[Namespace]) -> dict[str, dict[str, str]]:
+    """By namespace, with the label that the API server gives."""
+    names = {given(one.metadata.name, ""): given(one.metadata.labels, {}) for one in namespaces}
+    return {name: {**labels, NAMESPACE_NAME: name} for name, labels in names.items()}
+
+
+def with_default_queue(queues: Iterable[LocalQueue]) -> frozenset[str]:
+    """The namespaces with a LocalQueue `default`; one that is not written is `default`."""
+    return frozenset(
+        given(one.metadata.namespace, "default") for one in queues if one.metadata.name == DEFAULT_QUEUE
+    )
 
 
 def queue_of_job(written: str, labels: Mapping[str, str], has_default: bool, jobs: ManagedJobs) -> str | None:

@@ -106,7 +106,7 @@ def workload_of(job: Job, classes: PriorityClasses, queue: str) -> Workload:
             priority_class_ref=UNSET if reference is None else reference,
             priority=priority,
             active=True,
-            maximum_execution_time_seconds=_most_seconds(labels.get(MAX_SECONDS, "")),
+            maximum_execution_time_seconds=_most_seconds(given(metadata.labels, {}).get(MAX_SECONDS, "")),
         ),
     )
 
