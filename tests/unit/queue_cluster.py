@@ -28,7 +28,8 @@ class Cluster:
             self.store.put(item)
         self.jobs = {item["metadata"]["name"]: item for item, _ in jobs}
         planned = [
-            Planned(object=item, arrival_ns=START, duration_ns=minutes * MINUTE) for item, minutes in jobs
+            Planned(object=item, arrival_ns=START, duration_ns=minutes * MINUTE, is_queued=True)
+            for item, minutes in jobs
         ]
         self.controllers = Controllers(self.store)
         self.controller = QueueController(Configuration())

@@ -52,7 +52,9 @@ def preempt(
         for resource, one in pod_set.flavors.items()
         if shown(one.mode) == PREEMPT
     )
-    return targets_for(preemptor, info, (assignment.usage, needed), topology)
+    # Of what nothing is asked there may be too much in use already.
+    usage = {what: amount for what, amount in assignment.usage.items() if amount}
+    return targets_for(preemptor, info, (usage, needed), topology)
 
 
 def targets_for(
