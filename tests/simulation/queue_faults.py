@@ -15,7 +15,7 @@ from stellwerk.control.queueing.kinds import CLUSTER_QUEUE, JOB, LOCAL_QUEUE, WO
 from stellwerk.engine.queueing.snapshot import Configuration
 from stellwerk.ports.clock import VirtualClock
 from stellwerk.ports.entropy import SeededEntropy
-from stellwerk.ports.store import key_of
+from stellwerk.ports.store import Key, key_of
 from stellwerk.runtime.controllers import Asked, Controllers, Told
 from stellwerk.runtime.loop import run
 from stellwerk.sim.queueing.api_server import ApiServer
@@ -48,11 +48,13 @@ class Somebody:
         self._chance = SeededEntropy(world.seed).fork("somebody")
         self._store, self._excused = store, excused
         self._deeds = list(world.deeds)
+        self._now = START
         self.back: list[tuple[int, Callable[[], list[Effect]]]] = []
         self.deleted_jobs: set[tuple[str, str]] = set()
 
     def handle(self, event: Event, now: int) -> list[Effect]:
         effects: list[Effect] = []
+        self._now = now
         if not isinstance(event, Tick):
             return effects
         while self._deeds and self._deeds[0][0] <= now:
@@ -111,6 +113,11 @@ class Somebody:
         return [Put(queue)]
 
     def _reactivated(self, name: tuple[str, str]) -> list[Effect]:
+        """Once it has given its quota back: before, it would hold quota that was given away (as in Kueue)."""
+        item = self._store.get(Key(*WORKLOAD, *name))
+        if item is not None and is_true(item, "QuotaReserved") and not is_true(item, "Finished"):
+            self.back.append((self._now + 10 * MINUTE, lambda: self._reactivated(name)))
+            return []
         return self._changed(WORKLOAD, name, lambda spec: spec.__setitem__("active", True))
 
     def _changed(
