@@ -117,6 +117,7 @@ def decide(state: State, now: int) -> Decision:
     if gone or new:
         _move(state, gone, new)
         _count(state, [one.cluster_queue for one in new])
+        _let_go(state, decision.admitted)
     return decision
 
 
@@ -270,6 +271,17 @@ def _free(state: State, holdings: list[Holding]) -> list[str]:
     _move(state, holdings, [])
     _count(state, queues)
     return queues
+
+
+def _let_go(state: State, admitted: Iterable[Admitted]) -> None:
+    """Who is admitted leaves its queue: it is not the one any more for whom others are preempted."""
+    queues = dict(state.backlog.queues)
+    for one in admitted:
+        name = one.waiting.info.cluster_queue
+        pending = queues.get(name)
+        if pending is not None and pending.preempting is not None and pending.preempting.key == one.key:
+            queues[name] = replace(pending, preempting=None)
+    state.backlog = replace(state.backlog, queues=queues)
 
 
 def _count(state: State, queues: Iterable[str]) -> None:
