@@ -115,6 +115,20 @@ def test_the_bill_adds_up_and_a_gpu_more_costs_more(folder: Path, capsys: pytest
     assert (after["total"], after["idle"], after["difference"]["total"]) == ("60.00", "48.00", "30.00")
 
 
+def test_pods_that_ended_hold_no_quota_any_more(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three completions, two at a time: in the second hour one pod is left, and another Job gets its GPU."""
+    pods = "spec:\n  parallelism: 2\n  completions: 3\n  template"
+    rounds = job("rounds", "08:00").replace("spec:\n  template", pods, 1)
+    next_one = job("next", "08:30", duration="1h")
+    queues = QUEUES.replace("nominalQuota: 1", "nominalQuota: 2")
+    (folder / "base" / "all.yaml").write_text("---\n".join([queues, FLEET, rounds, next_one]))
+    (base,) = simulated(capsys, folder, "--until", "2026-11-02T11:00:00Z")["outcomes"]
+    hours = base["clusterQueues"][0]["hours"]["nvidia.com/gpu"]
+    assert (hours["held"], hours["borrowed"], hours["nominal"]) == ("4.000", "0.000", "6.000")
+    # 2 GPUs x 3 hours x 3 EUR.
+    assert (base["bill"]["total"], base["bill"]["held"], base["bill"]["idle"]) == ("18.00", "12.00", "6.00")
+
+
 def test_the_table_says_it_in_one_sentence_and_who_never_started(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stellwerk.api.groups.kueue_workload import Workload
 from stellwerk.api.groups.meta import given
@@ -14,7 +15,7 @@ from stellwerk.engine.queueing.amounts import FlavorResource
 from stellwerk.engine.queueing.requests.total import Counting, workload_info, workload_key
 from stellwerk.engine.queueing.snapshot import holds_quota
 from stellwerk.engine.queueing.standing import true_condition
-from stellwerk.sim.queueing.ledger import EVICTED, FINISHED, RUNNING, Queued, QueueLedger, Stay
+from stellwerk.sim.queueing.ledger import EVICTED, FINISHED, RUNNING, Queued, QueueLedger, Stay, Step
 
 
 class _Open(Struct, frozen=True):
@@ -23,6 +24,12 @@ class _Open(Struct, frozen=True):
     start: int
     cluster_queue: str
     usage: dict[FlavorResource, int]
+    steps: tuple[Step, ...] = ()
+
+    def now_holding(self, usage: dict[FlavorResource, int], now: int) -> "_Open":
+        """The same stay, with so much from now on."""
+        latest = self.steps[-1].usage if self.steps else self.usage
+        return self if usage == latest else replace(self, steps=(*self.steps, Step(now, usage)))
 
 
 class Books:
@@ -72,10 +79,12 @@ class Books:
         if kind != WORKLOAD:
             return True
         key = "/".join(name)
-        self._latest[key] = raw
+        before, self._latest[key] = self._latest.get(key, {}), raw
         reserved, finished = _is_true(raw, "QuotaReserved"), _is_true(raw, "Finished")
         holds = reserved and not finished and raw["spec"].get("active", True)
-        return key not in self.ledger.queued or holds != (key in self._open)
+        if key not in self.ledger.queued or holds != (key in self._open):
+            return True
+        return holds and _reclaimable(before) != _reclaimable(raw)
 
     def _note(self, item: Item, now: int) -> None:
         workload = item.typed
@@ -85,10 +94,10 @@ class Books:
         if key not in self.ledger.queued:
             self.ledger.queued[key] = self._queued(workload, now)
         if holds_quota(workload):
-            if key not in self._open:
-                self._started.add(key)
-                info = workload_info(workload, self._counting)
-                self._open[key] = _Open(now, info.cluster_queue, info.usage())
+            self._started.add(key)
+            info = workload_info(workload, self._counting)
+            found = self._open.get(key) or _Open(now, info.cluster_queue, info.usage())
+            self._open[key] = found.now_holding(info.usage(), now)
         elif key in self._open:
             evicted = true_condition(workload, "Evicted")
             done = true_condition(workload, "Finished") is not None
@@ -108,6 +117,7 @@ class Books:
             end_ns=now,
             ended=how[0],
             reason=how[1],
+            steps=found.steps,
         )
         self.ledger.stays.append(stay)
         if stay.ended == EVICTED:
@@ -134,6 +144,11 @@ class Books:
 def _is_true(raw: Json, kind: str) -> bool:
     conditions = (raw.get("status") or {}).get("conditions") or ()
     return any(one["type"] == kind and one["status"] == "True" for one in conditions)
+
+
+def _reclaimable(raw: Json) -> object:
+    """Pods that ended, and whose quota is free although others of the Workload run."""
+    return (raw.get("status") or {}).get("reclaimablePods") or ()
 
 
 def _answer(raw: Json) -> str:

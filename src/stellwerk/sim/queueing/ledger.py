@@ -9,8 +9,17 @@ from stellwerk.engine.queueing.amounts import FlavorResource
 FINISHED, EVICTED, RUNNING = "finished", "evicted", "running"
 
 
+class Step(Struct, frozen=True):
+    """From this time (ns) on a Workload holds so much: of some of its pods the quota is free already."""
+
+    at_ns: int
+    usage: Mapping[FlavorResource, int]
+
+
 class Stay(Struct, frozen=True, kw_only=True):
     """A Workload between an admission and its end (ns). `usage` in Kueue's amounts (thousandths of CPUs).
+
+    `steps`: what it held later, in order of time, where that was not the same up to the end.
 
     `ended`: `finished`, `evicted` (what it did is lost, it waits again), or `running` when the simulation
     ended. `reason`: of the eviction.
@@ -23,6 +32,7 @@ class Stay(Struct, frozen=True, kw_only=True):
     end_ns: int
     ended: str
     reason: str = ""
+    steps: tuple[Step, ...] = ()
 
 
 class Queued(Struct, frozen=True, kw_only=True):

@@ -1,12 +1,13 @@
 """Who held how much of what for how long, from the stays of a ledger: amounts times nanoseconds."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 
 from msgspec import Struct
 
 from stellwerk.engine.queueing.amounts import UNLIMITED, FlavorResource
-from stellwerk.sim.queueing.ledger import EVICTED, Stay
+from stellwerk.sim.queueing.ledger import EVICTED, Stay, Step
 
 
 class Use(Struct, frozen=True):
@@ -22,10 +23,9 @@ def held_of(stays: Iterable[Stay]) -> dict[FlavorResource, Use]:
     held: dict[FlavorResource, int] = defaultdict(int)
     lost: dict[FlavorResource, int] = defaultdict(int)
     for stay in stays:
-        length = stay.end_ns - stay.start_ns
-        for flavor_resource, amount in stay.usage.items():
-            held[flavor_resource] += amount * length
-            lost[flavor_resource] += amount * length if stay.ended == EVICTED else 0
+        for flavor_resource, amount in _amounts(stay):
+            held[flavor_resource] += amount
+            lost[flavor_resource] += amount if stay.ended == EVICTED else 0
     return {flavor_resource: Use(held[flavor_resource], lost[flavor_resource]) for flavor_resource in held}
 
 
@@ -44,12 +44,23 @@ def _within(stays: list[Stay], of: FlavorResource, nominal: Mapping[FlavorResour
     limit = nominal.get(of, 0)
     changes: dict[int, int] = defaultdict(int)
     for stay in stays:
-        amount = stay.usage.get(of, 0)
-        changes[stay.start_ns] += amount
-        changes[stay.end_ns] -= amount
+        for old, new in pairwise((Step(stay.start_ns, {}), *_steps(stay))):
+            changes[new.at_ns] += new.usage.get(of, 0) - old.usage.get(of, 0)
     total = level = before = 0
     for at in sorted(changes):
         total += (level if limit == UNLIMITED else min(level, limit)) * (at - before)
         level += changes[at]
         before = at
     return total
+
+
+def _amounts(stay: Stay) -> Iterator[tuple[FlavorResource, int]]:
+    """What it held of each, times how long, from one step to the next."""
+    for now, then in pairwise(_steps(stay)):
+        for flavor_resource, amount in now.usage.items():
+            yield flavor_resource, amount * (then.at_ns - now.at_ns)
+
+
+def _steps(stay: Stay) -> tuple[Step, ...]:
+    """What it held from when on; at its end nothing."""
+    return (Step(stay.start_ns, stay.usage), *stay.steps, Step(stay.end_ns, {}))
