@@ -193,7 +193,8 @@ def test_a_flavor_or_local_queue_that_is_not_there_is_the_reason(
     }
 
 
-def test_topology_gives_the_job_nodes_of_one_rack(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def racks() -> list[str]:
+    """Three nodes with a GPU each, the second and third in one rack; a flavor with their Topology."""
     topology = (
         "apiVersion: kueue.x-k8s.io/v1beta2\nkind: Topology\nmetadata: {name: racks}\n"
         "spec: {levels: [{nodeLabel: rack}, {nodeLabel: kubernetes.io/hostname}]}\n"
@@ -205,14 +206,36 @@ def test_topology_gives_the_job_nodes_of_one_rack(capsys: pytest.CaptureFixture[
         'status: {allocatable: {nvidia.com/gpu: 1, pods: 10}, conditions: [{type: Ready, status: "True"}]}\n'
         for i, rack in enumerate(("r1", "r2", "r2"))
     ]
-    asked = "metadata: {annotations: {kueue.x-k8s.io/podset-required-topology: rack}}"
-    path = write(tmp_path, topology, flavor, queue(), *nodes, job("a", 2, annotations=asked))
+    return [topology, flavor, *nodes]
+
+
+IN_ONE_RACK = "metadata: {annotations: {kueue.x-k8s.io/podset-required-topology: rack}}"
+
+
+def test_topology_gives_the_job_nodes_of_one_rack(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = write(tmp_path, *racks(), queue(), job("a", 2, annotations=IN_ONE_RACK))
     code, found = answers(capsys, path)
     assert code == 0
     assert found["a"]["podSets"][0]["topology"] == [
         {"values": ["n1"], "count": 1},
         {"values": ["n2"], "count": 1},
     ]
+
+
+def test_gpus_that_are_only_limits_are_taken_for_who_comes_later(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    jobs = [job(name, annotations=IN_ONE_RACK) for name in ("a", "b")]
+    path = write(tmp_path, *racks(), queue(), *jobs)
+    code, found = answers(capsys, path)
+    nodes = {name: one["podSets"][0]["topology"][0]["values"][0] for name, one in found.items()}
+    assert code == 0 and nodes["a"] != nodes["b"]
+    # The first one as it was written to a cluster, before the second comes.
+    _, out, _ = run(capsys, "admit", "-f", str(path), "--cycles", "1", "-o", "json")
+    first = next(json.dumps(one) for one in json.loads(out)["items"] if "-a-" in one["metadata"]["name"])
+    path.write_text("---\n".join([*racks(), queue(), *jobs, first]))
+    _, again = answers(capsys, path)
+    assert again["b"]["podSets"] == found["b"]["podSets"]
 
 
 def test_why_names_the_reason_the_place_and_who_holds_the_quota(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ holds the usage of all admitted workloads.
 Source: kueue pkg/cache/scheduler/snapshot.go, cache.go.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -165,6 +165,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
     def holding(self, info: WorkloadInfo) -> Holding:
         """A workload as one that holds what its `info` says, of its ClusterQueue."""
+        info = _complete(info, self.adjusted)
         charges = self.tree.charges(self.queues[info.cluster_queue].node, info.usage())
         standing = standing_of(info, self.gates, self.configuration.requeuing_timestamp)
         return Holding(info, charges, standing)
@@ -231,7 +232,13 @@ def snapshot_of(objects: Objects, configuration: Configuration) -> Snapshot:
         for queue in objects.cluster_queues
         if _name(queue.metadata) in tree.queues
     }
-    held = _held(objects.workloads, queues, tree, configuration)
+    bounds, overheads = _bounds(objects.limit_ranges), overheads_of(objects.runtime_classes)
+
+    def complete(workload: Workload) -> Workload:
+        return adjusted(workload, bounds.get(given(workload.metadata.namespace, ""), {}), overheads)
+
+    infos = [workload_info(one, configuration.counting) for one in objects.workloads if holds_quota(one)]
+    held = _held([_complete(info, complete) for info in infos], queues, tree, configuration)
     holders = [one.info for holdings in held.values() for one in holdings.values()]
     return Snapshot(
         configuration=configuration,
@@ -247,8 +254,8 @@ def snapshot_of(objects: Objects, configuration: Configuration) -> Snapshot:
         places=flavor_snapshots(flavors.values(), objects.nodes, objects.pods, holders, configuration.gates),
         shared_places=overlapping(flavors.values(), configuration.gates),
         namespaces={_name(one.metadata): given(one.metadata.labels, {}) for one in objects.namespaces},
-        bounds=_bounds(objects.limit_ranges),
-        overheads=overheads_of(objects.runtime_classes),
+        bounds=bounds,
+        overheads=overheads,
         devices=objects.devices,
     )
 
@@ -295,14 +302,21 @@ def _bounds(ranges: Iterable[LimitRange]) -> dict[str, dict[str, Bounds]]:
     return {namespace: bounds_of(of_namespace) for namespace, of_namespace in by_namespace.items()}
 
 
+def _complete(info: WorkloadInfo, adjust: Callable[[Workload], Workload]) -> WorkloadInfo:
+    """With requests that are not written, such as limits: pods take them in a topology.
+
+    Source: kueue pkg/controller/core/workload_controller.go (AdjustResources before the cache sees it).
+    """
+    if all(one.topology is None for one in info.pod_sets):
+        return info
+    return replace(info, object=adjust(info.object))
+
+
 def _held(
-    workloads: Iterable[Workload], queues: Mapping[str, Queue], tree: QuotaTree, configuration: Configuration
+    infos: Iterable[WorkloadInfo], queues: Mapping[str, Queue], tree: QuotaTree, configuration: Configuration
 ) -> dict[str, dict[str, Holding]]:
     held: dict[str, dict[str, Holding]] = {name: {} for name in queues}
-    for workload in workloads:
-        if not holds_quota(workload):
-            continue
-        info = workload_info(workload, configuration.counting)
+    for info in infos:
         queue = queues.get(info.cluster_queue)
         if queue is not None:
             charges = tree.charges(queue.node, info.usage())
