@@ -139,6 +139,39 @@ def test_the_table_says_it_in_one_sentence_and_who_never_started(
     assert "  ClusterQueue cq: spec.resourceGroups[0].flavors[0].resources[0].nominalQuota 1 -> 2" in out
 
 
+def test_where_nobody_ever_starts_the_reason_is_told_and_a_change_may_help(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first moment is the last one then: no time passes in which anything happens."""
+    large = job("large", "10:00", gpus=2)
+    (folder / "base" / "all.yaml").write_text("---\n".join([QUEUES, FLEET, large]))
+    (alone,) = simulated(capsys, folder)["outcomes"]
+    assert "maximum capacity (1)" in alone["neverStarted"][0]["answer"]
+    assert (alone["bill"]["total"], alone["total"]["first"]["maxNs"]) == ("0.00", 0)
+    before, after = simulated(capsys, folder, "--with", str(folder / "more.yaml"))["outcomes"]
+    assert (before["total"]["jobs"]["started"], after["total"]["jobs"]["finished"]) == (0, 1)
+    assert (before["bill"]["total"], after["bill"]["total"]) == ("6.00", "12.00")
+
+
+def test_jobs_of_a_default_queue_only_are_played(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    queues = QUEUES.replace("metadata: {name: gpus}", "metadata: {name: default}")
+    unlabelled = job("first", "08:00").replace("  labels: {kueue.x-k8s.io/queue-name: gpus}\n", "")
+    (folder / "base" / "all.yaml").write_text("---\n".join([queues, unlabelled]))
+    (base,) = simulated(capsys, folder)["outcomes"]
+    assert base["total"]["jobs"]["finished"] == 1 and base["notes"][0]["code"] != "Unqueued"
+
+
+def test_fair_sharing_of_the_configuration_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "base" / "kueue.yaml").write_text(
+        "apiVersion: config.kueue.x-k8s.io/v1beta2\nkind: Configuration\n"
+        "fairSharing: {preemptionStrategies: [LessThanInitialShare]}\n"
+    )
+    (folder / "weight.yaml").write_text(MORE.partition("spec:")[0] + 'spec: {fairSharing: {weight: "2"}}\n')
+    assert simulated(capsys, folder)["fairSharing"] is True
+    code, out, _ = run(capsys, "simulate", "-f", str(folder / "base"), "--with", str(folder / "weight.yaml"))
+    assert code == 0 and "weights count for nothing" not in out
+
+
 def test_a_change_without_effect_is_told_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "idle.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n")
     changes = [part for name in ("same", "idle") for part in ("--with", str(folder / f"{name}.yaml"))]

@@ -8,12 +8,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stellwerk.api.errors import InvalidInput
-from stellwerk.api.groups.batch import Job as BatchJob
 from stellwerk.api.manifests import Manifest
 from stellwerk.engine.money.exchange import parse_rate
 from stellwerk.engine.queueing.cycle.status import time_text
-from stellwerk.engine.queueing.jobs.workload import queue_name
 from stellwerk.engine.queueing.preemption.fair import FINAL, INITIAL
+from stellwerk.engine.queueing.snapshot import Configuration
 from stellwerk.report.export import to_plain
 from stellwerk.report.queueing.simulated.document import simulation_document
 from stellwerk.report.receipt import Evidence, Job, input_files, receipt_of_result, sha256_of
@@ -21,6 +20,7 @@ from stellwerk.sim.demand.load import Input
 from stellwerk.sim.intake.kueue import kueue_configuration
 from stellwerk.sim.intake.manifests import read_all
 from stellwerk.sim.queueing.changes import read_changes
+from stellwerk.sim.queueing.demand import queue_demand
 from stellwerk.sim.queueing.ledger import QueueLedger
 from stellwerk.sim.queueing.outcome.result import BASE, Simulation
 from stellwerk.sim.queueing.play import Options, play
@@ -49,21 +49,17 @@ class PreparedSimulation(Struct, frozen=True, kw_only=True):
 
     def simulation(self) -> Simulation:
         """The base and each change. Raises InvalidInput."""
-        arguments = self.arguments
         rules = Rules(
             play=self._play,
-            rates=[parse_rate(text) for text in arguments.rates],
-            fair_sharing=arguments.fair_sharing,
+            rates=[parse_rate(text) for text in self.arguments.rates],
+            fair_sharing=_configuration(self.manifests, self.arguments).fair_sharing is not None,
         )
         return simulate(self.manifests, self.changes, rules)
 
     def _play(self, manifests: Sequence[Manifest]) -> QueueLedger:
-        arguments = self.arguments
-        configuration = kueue_configuration(manifests, arguments.gates)
-        if arguments.fair_sharing:
-            configuration = replace(configuration, fair_sharing=(FINAL, INITIAL))
-        ledger = play(manifests, configuration, Options(until_ns=arguments.until_ns))
-        if ledger.end_ns <= ledger.start_ns:
+        until = self.arguments.until_ns
+        ledger = play(manifests, _configuration(manifests, self.arguments), Options(until_ns=until))
+        if until is not None and until <= ledger.start_ns:
             raise InvalidInput(
                 "the simulation would end before it begins, at {start}",
                 fix="write a later --until",
@@ -76,7 +72,8 @@ class PreparedSimulation(Struct, frozen=True, kw_only=True):
 def prepare_simulation(arguments: SimulateArguments) -> PreparedSimulation:
     """All files read and checked. Raises InvalidInput."""
     manifests, inputs = read_all(arguments.paths, "manifests")
-    if not any(isinstance(one.object, BatchJob) and queue_name(one.object) for one in manifests):
+    managed = _configuration(manifests, arguments).jobs
+    if not any(job.is_queued for job in queue_demand(manifests, managed).jobs):
         names = ", ".join(arguments.paths)[:200]
         raise InvalidInput(
             "{name} has no Job with a queue",
@@ -93,6 +90,13 @@ def prepare_simulation(arguments: SimulateArguments) -> PreparedSimulation:
     return PreparedSimulation(
         arguments=arguments, manifests=manifests, changes=changes, inputs=(*inputs, *files)
     )
+
+
+def _configuration(manifests: Sequence[Manifest], arguments: SimulateArguments) -> Configuration:
+    configuration = kueue_configuration(manifests, arguments.gates)
+    if arguments.fair_sharing:
+        configuration = replace(configuration, fair_sharing=(FINAL, INITIAL))
+    return configuration
 
 
 def simulation_receipt(prepared: PreparedSimulation, found: Simulation) -> dict[str, Any]:

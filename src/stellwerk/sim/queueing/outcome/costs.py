@@ -160,7 +160,8 @@ def _more_than_nodes(
     priced: Mapping[str, FlavorPrice], quota_ns: Mapping[str, int], period: Period
 ) -> tuple[Reason, ...]:
     """Where quota is given for GPUs that are not there, these would have to be bought."""
-    quotas = {name: amount // period.length_ns for name, amount in quota_ns.items()}
+    length = max(1, period.length_ns)  # Where nobody ever started no time passes.
+    quotas = {name: amount // length for name, amount in quota_ns.items()}
     return tuple(
         Reason("MoreQuota", MORE_QUOTA, {"name": name, "quota": quotas[name], "gpus": one.gpus})
         for name, one in priced.items()
