@@ -246,6 +246,19 @@ def test_wrong_options_are_bad_input(
     assert (code, out, err.count("\n")) == (2, "", 1)
 
 
+def test_a_change_that_leaves_a_job_without_its_priority_class_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    urgent = "apiVersion: kueue.x-k8s.io/v1beta2\nkind: WorkloadPriorityClass\nmetadata: {name: urgent}\n"
+    named = job("first", "08:00", queue="gpus, kueue.x-k8s.io/priority-class: urgent")
+    (folder / "base" / "all.yaml").write_text("---\n".join([QUEUES, urgent + "value: 1\n", named]))
+    gone = folder / "gone.yaml"
+    gone.write_text(urgent.replace("urgent}", 'urgent, annotations: {stellwerk.dev/remove: "true"}}'))
+    code, out, err = run(capsys, "simulate", "-f", str(folder / "base"), "--with", str(gone))
+    assert (code, out) == (2, "")
+    assert "there is no WorkloadPriorityClass urgent" in err and f"all.yaml ({gone}), document 5" in err
+
+
 def test_a_change_that_is_given_twice_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change = ("--with", str(folder / "more.yaml"))
     assert run(capsys, "simulate", "-f", str(folder / "base"), *change, *change)[0] == 2

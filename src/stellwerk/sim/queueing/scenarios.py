@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.kueue import (
     ClusterQueue,
     ClusterQueueSpec,
@@ -72,7 +73,7 @@ def simulate(manifests: Sequence[Manifest], changes: Sequence[Change], rules: Ru
     """
     asked = [_Asked(BASE, "", Changed(tuple(manifests), ())), *(_asked(manifests, one) for one in changes)]
     fleets = [fleets_of(one.changed.manifests, rules.rates) for one in asked]
-    ledgers = [rules.play(one.changed.manifests) for one in asked]
+    ledgers = [_played(one, rules) for one in asked]
     period = Period(min(one.start_ns for one in ledgers), max(one.end_ns for one in ledgers))
     outcomes = tuple(
         _outcome(one, ledger, (period, fleet))
@@ -85,6 +86,16 @@ def simulate(manifests: Sequence[Manifest], changes: Sequence[Change], rules: Ru
         fair_sharing=rules.fair_sharing,
         outcomes=outcomes,
     )
+
+
+def _played(asked: _Asked, rules: Rules) -> QueueLedger:
+    """Without the change all could be played: what cannot be under it is an error of the change, and says so."""
+    try:
+        return rules.play(asked.changed.manifests)
+    except InvalidInput as error:
+        if asked.source and error.source:
+            error.source = f"{error.source} ({asked.source})"
+        raise
 
 
 def _asked(manifests: Sequence[Manifest], change: Change) -> _Asked:
