@@ -272,6 +272,24 @@ def test_a_queue_that_is_drained_stops_its_jobs_until_it_is_opened() -> None:
     assert cluster.job("a")["spec"]["suspend"] is False
 
 
+def test_who_has_quota_and_may_not_start_yet_loses_it_when_its_queue_is_stopped() -> None:
+    """Also with Hold: only what is admitted may go on."""
+    cluster = checked()
+    assert cluster.conditions("a")["QuotaReserved"][0] == "True"
+    queue = cluster.store.list("kueue.x-k8s.io", "ClusterQueue")[0][0]
+    queue["spec"]["stopPolicy"] = "Hold"
+    cluster.change(queue)
+    assert cluster.conditions("a")["QuotaReserved"] == ("False", "Suspended")
+    assert "admission" not in cluster.workload("a")["status"]
+    cluster.until(2)
+    queue = cluster.store.list("kueue.x-k8s.io", "ClusterQueue")[0][0]
+    del queue["spec"]["stopPolicy"]
+    cluster.change(queue)
+    cluster.until(4)
+    assert cluster.conditions("a")["QuotaReserved"][0] == "True"
+    assert "Evicted" not in cluster.conditions("a")
+
+
 def test_a_job_may_say_how_long_it_may_run() -> None:
     item = job("a", "n")
     item["metadata"]["labels"]["kueue.x-k8s.io/max-exec-time-seconds"] = "90"

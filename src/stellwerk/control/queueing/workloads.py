@@ -18,6 +18,7 @@ from stellwerk.engine.queueing.cycle.status import (
     time_text,
     with_admitted,
     with_eviction,
+    without_quota,
 )
 from stellwerk.engine.queueing.gates import FeatureGates
 from stellwerk.engine.queueing.retries import (
@@ -130,6 +131,9 @@ def _with_quota(workload: Workload, place: Place, now: int) -> FollowUp:
     stopped = _stopped(workload, place)
     if stopped is not None:
         return FollowUp(with_eviction(workload, stopped, now))
+    closed = _closed(workload, place)
+    if closed:
+        return FollowUp(without_quota(workload, closed, place.gates, now))
     return FollowUp() if is_evicted(workload) else _overtime(workload, now)
 
 
@@ -141,6 +145,18 @@ def _stopped(workload: Workload, place: Place) -> Evicted | None:
     if place.cluster_queue is not None and _policy(place.cluster_queue) == DRAIN:
         return Evicted(key="", reason="ClusterQueueStopped", message="The ClusterQueue is stopped")
     return None
+
+
+def _closed(workload: Workload, place: Place) -> str:
+    """Which queue is stopped, however, of a Workload that has quota and may not start yet; "" for none."""
+    if true_condition(workload, "Admitted") is not None or is_evicted(workload):
+        return ""
+    local, queue = place.local_queue, place.cluster_queue
+    if local is not None and _local_policy(local) not in NO_STOP:
+        return f"LocalQueue {given(local.metadata.name, '')} is stopped"
+    if queue is not None and _policy(queue) not in NO_STOP:
+        return f"ClusterQueue {given(queue.metadata.name, '')} is stopped"
+    return ""
 
 
 def _overtime(workload: Workload, now: int) -> FollowUp:

@@ -89,7 +89,7 @@ def simulate(manifests: Sequence[Manifest], changes: Sequence[Change], rules: Ru
 
 
 def _played(asked: _Asked, rules: Rules) -> QueueLedger:
-    """Without the change all could be played: what cannot be under it is an error of the change, and says so."""
+    """Without the change all could be played: what cannot be under it is its error too, and says so."""
     try:
         return rules.play(asked.changed.manifests)
     except InvalidInput as error:

@@ -204,6 +204,24 @@ def with_release(workload: Workload, gates: FeatureGates, now: int) -> Workload:
     return with_admitted(replace(workload, status=status), gates, now)
 
 
+def without_quota(workload: Workload, message: str, gates: FeatureGates, now: int) -> Workload:
+    """The Workload, which has not started, without its quota, since its queue is stopped. `now` in ns.
+
+    Source: kueue pkg/workload/workload.go (UnsetQuotaReservationWithCondition).
+    """
+    reserved = Condition(
+        type="QuotaReserved",
+        status="False",
+        reason="Suspended" if gates.unadmitted_workloads_observability else "Inadmissible",
+        message=message,
+        last_transition_time=time_text(now),
+        observed_generation=workload.metadata.generation,
+    )
+    conditions = _changed(conditions_of(workload), [reserved])
+    status = replace(_status(workload), admission=UNSET, conditions=conditions)
+    return with_admitted(replace(workload, status=status), gates, now)
+
+
 def with_checks(workload: Workload, names: Iterable[str], now: int) -> Workload:
     """The Workload with the states of just these AdmissionChecks; one that it had no state for is Pending.
 
