@@ -148,6 +148,7 @@ def test_where_nobody_ever_starts_the_reason_is_told_and_a_change_may_help(
     (alone,) = simulated(capsys, folder)["outcomes"]
     assert "maximum capacity (1)" in alone["neverStarted"][0]["answer"]
     assert (alone["bill"]["total"], alone["total"]["first"]["maxNs"]) == ("0.00", 0)
+    assert alone["total"]["hours"]["nvidia.com/gpu"]["held"] == "0.000"
     before, after = simulated(capsys, folder, "--with", str(folder / "more.yaml"))["outcomes"]
     assert (before["total"]["jobs"]["started"], after["total"]["jobs"]["finished"]) == (0, 1)
     assert (before["bill"]["total"], after["bill"]["total"]) == ("6.00", "12.00")

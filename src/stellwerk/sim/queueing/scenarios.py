@@ -33,7 +33,7 @@ from stellwerk.sim.queueing.outcome.figures import (
     shown_resource,
 )
 from stellwerk.sim.queueing.outcome.result import BASE, Cost, Outcome, QueueFigures, Simulation
-from stellwerk.sim.queueing.outcome.use import held_of
+from stellwerk.sim.queueing.outcome.use import Use, held_of
 
 UNQUEUED = (
     "Jobs that Kueue does not manage, mostly without the label kueue.x-k8s.io/queue-name, left out: {count}"
@@ -143,7 +143,8 @@ def _has_queue(raw: Mapping[str, Any]) -> bool:
 def _figures(
     parts: Parts, period: Period, costs: Costs
 ) -> tuple[QueueFigures, tuple[QueueFigures, ...], tuple[QueueFigures, ...]]:
-    whole = held_of(parts.total.stays)
+    known = {of: Use() for part in parts.cluster_queues for of in part.nominal or ()}
+    whole = known | held_of(parts.total.stays)  # Of what nobody held: 0 hours, not none.
     total = figures_of(parts.total, period, whole)
     if costs.bill is not None:
         total = costs.of(total, {"": Cost(held=costs.bill.held, lost=costs.bill.lost)})
