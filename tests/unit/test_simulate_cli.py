@@ -162,6 +162,16 @@ def test_jobs_of_a_default_queue_only_are_played(folder: Path, capsys: pytest.Ca
     assert base["total"]["jobs"]["finished"] == 1 and base["notes"][0]["code"] != "Unqueued"
 
 
+def test_jobs_with_a_generated_name_are_each_played(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = [job("train-", arrival).replace("  name:", "  generateName:", 1) for arrival in ("08:00", "09:00")]
+    (folder / "base" / "all.yaml").write_text("---\n".join([QUEUES, *jobs]))
+    (base,) = simulated(capsys, folder)["outcomes"]
+    assert base["total"]["jobs"]["finished"] == 2
+    code, out, _ = run(capsys, "admit", "-f", str(folder / "base"), "-o", "json")
+    found = [one["job"] for one in json.loads(out)["report"]["answers"]]
+    assert code == 1 and len(set(found)) == 2 and all(name.startswith("train-") for name in found)
+
+
 def test_fair_sharing_of_the_configuration_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "base" / "kueue.yaml").write_text(
         "apiVersion: config.kueue.x-k8s.io/v1beta2\nkind: Configuration\n"

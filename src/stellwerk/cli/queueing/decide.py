@@ -86,6 +86,7 @@ def decide(settings: Settings) -> "tuple[Course, tuple[Verdict, ...]]":
     from msgspec.structs import replace
 
     from stellwerk.api.errors import InvalidInput
+    from stellwerk.api.generated_names import with_names
     from stellwerk.engine.queueing.course.run import run_cycles
     from stellwerk.engine.queueing.course.verdict import verdicts
     from stellwerk.engine.queueing.preemption.fair import FINAL, INITIAL
@@ -95,7 +96,7 @@ def decide(settings: Settings) -> "tuple[Course, tuple[Verdict, ...]]":
 
     most, at = _cycles(settings.cycles), time_of(settings.at)
     changes = gates_of(settings.gates)
-    manifests = read_all(settings.paths, "manifests")[0]
+    manifests = with_names(read_all(settings.paths, "manifests")[0])
     configuration = kueue_configuration(manifests, changes)
     if settings.fair_sharing:
         configuration = replace(configuration, fair_sharing=(FINAL, INITIAL))

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stellwerk.api.errors import InvalidInput
+from stellwerk.api.generated_names import with_names
 from stellwerk.api.manifests import Manifest
 from stellwerk.engine.money.exchange import parse_rate
 from stellwerk.engine.queueing.cycle.status import time_text
@@ -71,7 +72,8 @@ class PreparedSimulation(Struct, frozen=True, kw_only=True):
 
 def prepare_simulation(arguments: SimulateArguments) -> PreparedSimulation:
     """All files read and checked. Raises InvalidInput."""
-    manifests, inputs = read_all(arguments.paths, "manifests")
+    written, inputs = read_all(arguments.paths, "manifests")
+    manifests = with_names(written)
     managed = _configuration(manifests, arguments).jobs
     if not any(job.is_queued for job in queue_demand(manifests, managed).jobs):
         names = ", ".join(arguments.paths)[:200]
