@@ -238,6 +238,20 @@ def test_gpus_that_are_only_limits_are_taken_for_who_comes_later(
     assert again["b"]["podSets"] == found["b"]["podSets"]
 
 
+def test_a_pod_beside_the_queues_takes_what_it_is_limited_to(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pod = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: other}\nstatus: {phase: Running}\n"
+        "spec:\n  nodeName: n0\n"
+        "  containers: [{name: main, image: example/x:1, resources: {limits: {nvidia.com/gpu: 1}}}]\n"
+    )
+    jobs = [job(name, annotations=IN_ONE_RACK) for name in ("a", "b")]
+    _, found = answers(capsys, write(tmp_path, *racks(), queue(), pod, *jobs))
+    nodes = [one["podSets"][0]["topology"][0]["values"][0] for one in found.values()]
+    assert sorted(nodes) == ["n1", "n2"]
+
+
 def test_why_names_the_reason_the_place_and_who_holds_the_quota(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "why", "sweep", "-f", str(EXAMPLE))
     assert code == 1

@@ -8,7 +8,7 @@ with a queue.
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, UnsetType
 from msgspec.structs import replace
 
 from stellwerk.api.checks.names import check_time
@@ -32,6 +32,7 @@ from stellwerk.engine.queueing.jobs.managed import (
 )
 from stellwerk.engine.queueing.jobs.workload import PriorityClasses, is_over, queue_name, workload_of
 from stellwerk.engine.queueing.requests.devices.cluster import devices_of
+from stellwerk.engine.queueing.requests.pod import with_limits_as_requests
 from stellwerk.engine.queueing.snapshot import Objects
 
 _ACTIVE = Condition(type="Active", status="True", reason="Active")
@@ -71,7 +72,7 @@ def queued_objects(
         priority_classes=_of(found, kueue.WorkloadPriorityClass),
         topologies=_of(found, kueue.Topology),
         nodes=_of(found, Node),
-        pods=[_placed(one) for one in _of(found, Pod)],
+        pods=[_defaulted(_placed(one)) for one in _of(found, Pod)],
         namespaces=namespaces,
         limit_ranges=[_placed(one) for one in _of(found, LimitRange)],
         runtime_classes=_of(found, RuntimeClass),
@@ -82,6 +83,11 @@ def queued_objects(
         ),
     )
     return Queued(objects, now)
+
+
+def _defaulted(pod: Pod) -> Pod:
+    """As the API server stores it: what is limited only is requested (pkg/apis/core/v1/defaults.go)."""
+    return pod if isinstance(pod.spec, UnsetType) else replace(pod, spec=with_limits_as_requests(pod.spec))
 
 
 def _check_ages(manifests: Sequence[Manifest]) -> None:
