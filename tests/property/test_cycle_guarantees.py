@@ -3,7 +3,7 @@ and that nobody waits forever for quota that is his own queue's.
 """
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from stellwerk.api.groups.meta import given as written
@@ -140,9 +140,11 @@ def _holders(snapshot: Snapshot) -> dict[str, WorkloadInfo]:
 @given(st.data())
 def test_the_head_whose_queue_has_the_quota_for_it_does_not_starve(fair: bool, data: st.DataObject) -> None:
     """Workloads of its own queue finish; those of the others never do, and to them new ones come all the
-    time.
+    time. Without the gate PrioritizePreemptorWorkloads (on by default) that does not hold under fair sharing:
+    heads of smaller shares come first in each cycle, and may hold back what the preempted leave.
     """
     world = data.draw(contested_worlds(fair=fair))
+    assume(not fair or world.configuration.gates.prioritize_preemptor_workloads)
     head = world.backlog.queues["q0"].active[0].info.key
     for cycle in range(SOON):
         if head in {one.key for one in world.step().admitted}:
