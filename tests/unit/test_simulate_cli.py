@@ -129,6 +129,33 @@ def test_pods_that_ended_hold_no_quota_any_more(folder: Path, capsys: pytest.Cap
     assert (base["bill"]["total"], base["bill"]["held"], base["bill"]["idle"]) == ("18.00", "12.00", "6.00")
 
 
+def test_pods_that_ended_before_an_eviction_are_not_lost(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two pods end at 9; the third one runs for half an hour when a higher priority takes all."""
+    pods = "spec:\n  parallelism: 2\n  completions: 3\n  template"
+    rounds = job("rounds", "08:00").replace("spec:\n  template", pods, 1)
+    label = "kueue.x-k8s.io/priority-class: high"
+    high = job("high", "09:30", gpus=2, duration="1h").replace(
+        "queue-name: gpus", f"queue-name: gpus, {label}"
+    )
+    important = """apiVersion: kueue.x-k8s.io/v1beta2
+kind: WorkloadPriorityClass
+metadata: {name: high}
+value: 10
+"""
+    preempts = "  preemption: {withinClusterQueue: LowerPriority}\n  resourceGroups:"
+    queues = QUEUES.replace("nominalQuota: 1", "nominalQuota: 2").replace("  resourceGroups:", preempts, 1)
+    (folder / "base" / "all.yaml").write_text("---\n".join([queues, FLEET, important, rounds, high]))
+    (base,) = simulated(capsys, folder)["outcomes"]
+    queue = base["clusterQueues"][0]
+    assert queue["evictions"] == 1
+    hours = queue["hours"]["nvidia.com/gpu"]
+    # 2 pods for an hour, 1 for half an hour, 2 GPUs for an hour, and the third pod again.
+    assert (hours["held"], hours["lost"]) == ("5.500", "0.500")
+    assert base["bill"]["lost"] == "1.50"
+
+
 def test_the_table_says_it_in_one_sentence_and_who_never_started(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from stellwerk.api.groups.kueue_workload import Workload
 from stellwerk.api.groups.meta import given
 from stellwerk.control.queueing.events import Effect, Event, Json, Listed, ObjectChanged, ObjectDeleted
-from stellwerk.control.queueing.kinds import LOCAL_QUEUE, WORKLOAD
-from stellwerk.control.queueing.seen import Item, Kind, Seen, named
+from stellwerk.control.queueing.kinds import JOB, LOCAL_QUEUE, WORKLOAD
+from stellwerk.control.queueing.seen import Item, Kind, Name, Seen, named
 from stellwerk.control.queueing.workloads import DEACTIVATED
 from stellwerk.engine.queueing.amounts import FlavorResource
 from stellwerk.engine.queueing.requests.total import Counting, workload_info, workload_key
@@ -35,7 +35,7 @@ class _Open(Struct, frozen=True):
 class Books:
     """A controller that asks for nothing. `most_evicted`: who was evicted most often, and how often."""
 
-    kinds: tuple[Kind, ...] = (LOCAL_QUEUE, WORKLOAD)
+    kinds: tuple[Kind, ...] = (LOCAL_QUEUE, WORKLOAD, JOB)
 
     def __init__(self, start_ns: int, counting: Counting) -> None:
         self.ledger = QueueLedger(start_ns=start_ns, end_ns=start_ns)
@@ -45,11 +45,14 @@ class Books:
         self._started: set[str] = set()
         self._latest: dict[str, Json] = {}
         self._evicted: Counter[str] = Counter()
+        self._succeeded: dict[Name, tuple[int, int]] = {}  # Of Jobs: how many pods, and since when.
         self.most_evicted = "", 0
 
     def handle(self, event: Event, now: int) -> list[Effect]:
         """Write down what follows from a change."""
         match event:
+            case ObjectChanged(raw) if raw["kind"] == "Job":
+                self._count_pods(raw, now)
             case ObjectChanged(raw):
                 if self._is_news(raw) and (item := self._seen.observe(raw)) is not None:
                     self._note(item, now)
@@ -72,6 +75,12 @@ class Books:
         for key in sorted(self.ledger.queued.keys() - self._started):
             ledger.answers[key] = _answer(self._latest[key])
         return ledger
+
+    def _count_pods(self, raw: Json, now: int) -> None:
+        """Pods that ended well stay so, whatever becomes of the others."""
+        name, done = named(raw)[1], int((raw.get("status") or {}).get("succeeded") or 0)
+        if done > self._succeeded.get(name, (0, 0))[0]:
+            self._succeeded[name] = done, now
 
     def _is_news(self, raw: Json) -> bool:
         """Most changes of a Workload are none of its quota; its messages are read at the end."""
@@ -118,12 +127,19 @@ class Books:
             ended=how[0],
             reason=how[1],
             steps=found.steps,
+            kept_ns=max(found.start, self._kept(key)),
         )
         self.ledger.stays.append(stay)
         if stay.ended == EVICTED:
             self._evicted[key] += 1
             if self._evicted[key] > self.most_evicted[1]:
                 self.most_evicted = key, self._evicted[key]
+
+    def _kept(self, key: str) -> int:
+        """When pods of the Workload's Job last ended well."""
+        namespace = key.partition("/")[0]
+        job = self.ledger.queued[key].job.partition("/")[2]
+        return self._succeeded.get((namespace, job), (0, 0))[1]
 
     def _queued(self, workload: Workload, now: int) -> Queued:
         namespace, queue = given(workload.metadata.namespace, ""), given(workload.spec.queue_name, "")

@@ -21,8 +21,9 @@ class Stay(Struct, frozen=True, kw_only=True):
 
     `steps`: what it held later, in order of time, where that was not the same up to the end.
 
-    `ended`: `finished`, `evicted` (what it did is lost, it waits again), or `running` when the simulation
-    ended. `reason`: of the eviction.
+    `ended`: `finished`, `evicted` (it waits again, and what it did since `kept_ns` is lost), or `running`
+    when the simulation ended. `reason`: of the eviction. `kept_ns`: when pods of it last ended well, else its
+    start.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Stay(Struct, frozen=True, kw_only=True):
     ended: str
     reason: str = ""
     steps: tuple[Step, ...] = ()
+    kept_ns: int = 0
 
 
 class Queued(Struct, frozen=True, kw_only=True):

@@ -25,7 +25,8 @@ def held_of(stays: Iterable[Stay]) -> dict[FlavorResource, Use]:
     for stay in stays:
         for flavor_resource, amount in _amounts(stay):
             held[flavor_resource] += amount
-            lost[flavor_resource] += amount if stay.ended == EVICTED else 0
+        for flavor_resource, amount in _amounts(stay, stay.kept_ns) if stay.ended == EVICTED else ():
+            lost[flavor_resource] += amount
     return {flavor_resource: Use(held[flavor_resource], lost[flavor_resource]) for flavor_resource in held}
 
 
@@ -54,11 +55,12 @@ def _within(stays: list[Stay], of: FlavorResource, nominal: Mapping[FlavorResour
     return total
 
 
-def _amounts(stay: Stay) -> Iterator[tuple[FlavorResource, int]]:
-    """What it held of each, times how long, from one step to the next."""
+def _amounts(stay: Stay, since_ns: int = 0) -> Iterator[tuple[FlavorResource, int]]:
+    """What it held of each, times how long, from one step to the next, of the time since then."""
     for now, then in pairwise(_steps(stay)):
+        span = max(0, then.at_ns - max(now.at_ns, since_ns))
         for flavor_resource, amount in now.usage.items():
-            yield flavor_resource, amount * (then.at_ns - now.at_ns)
+            yield flavor_resource, amount * span
 
 
 def _steps(stay: Stay) -> tuple[Step, ...]:
