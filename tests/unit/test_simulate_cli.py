@@ -115,6 +115,17 @@ def test_the_bill_adds_up_and_a_gpu_more_costs_more(folder: Path, capsys: pytest
     assert (after["total"], after["idle"], after["difference"]["total"]) == ("60.00", "48.00", "30.00")
 
 
+def test_a_queue_that_lets_nobody_in_is_the_answer(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "held.yaml").write_text(MORE.split("spec:")[0] + "spec: {stopPolicy: Hold}\n")
+    nowhere = job("nowhere", "08:00", queue="gone")
+    (folder / "base" / "more.yaml").write_text(nowhere)
+    before, after = simulated(capsys, folder, "--with", str(folder / "held.yaml"))["outcomes"]
+    answers = {one["job"]: one["answer"] for one in after["neverStarted"]}
+    assert answers["Job/first"] == "ClusterQueue cq is inactive"
+    assert answers["Job/nowhere"] == "LocalQueue gone doesn't exist"
+    assert "Job/first" not in {one["job"] for one in before["neverStarted"]}
+
+
 def test_pods_that_ended_hold_no_quota_any_more(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Three completions, two at a time: in the second hour one pod is left, and another Job gets its GPU."""
     pods = "spec:\n  parallelism: 2\n  completions: 3\n  template"

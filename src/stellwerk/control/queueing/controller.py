@@ -43,6 +43,7 @@ from stellwerk.control.queueing.patch import patched
 from stellwerk.control.queueing.queues import Queues, Timing
 from stellwerk.control.queueing.seen import Item, Kind, Name, Seen, named
 from stellwerk.control.queueing.workloads import follow_up
+from stellwerk.engine.queueing.course.blocker import queue_blocker
 from stellwerk.engine.queueing.cycle.decision import Decision
 from stellwerk.engine.queueing.jobs.managed import labels_of, with_default_queue
 from stellwerk.engine.queueing.requests.total import workload_key
@@ -82,6 +83,12 @@ class QueueController:
             self._wakes.add(due)
             effects.append(WakeAt(due))
         return effects
+
+    def blocker(self, key: str) -> str:
+        """Kueue's message about the queue of a Workload (namespace/name), if it lets nobody in; else ""."""
+        state = None if self.queues is None else self.queues.state
+        workload = None if state is None else state.workloads.get(key)
+        return "" if state is None or workload is None else queue_blocker(workload, state.snapshot)
 
     def _effects(self, event: Event, now: int) -> Iterator[Effect]:
         match event:

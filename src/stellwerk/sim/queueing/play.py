@@ -107,6 +107,8 @@ def simulate(demand: QueueDemand, configuration: Configuration, options: Options
     )
     _check_circle(books)
     ledger = books.end(clock.now() if end is None else end)
+    for key, answer in ledger.answers.items():
+        ledger.answers[key] = answer or queues.blocker(key)
     ledger.cycles = queues.cycles
     ledger.unqueued = sum(not job.is_queued for job in demand.jobs)
     return ledger
