@@ -100,7 +100,7 @@ def test_checks_take_the_time_that_they_are_given() -> None:
 def test_a_queue_that_leads_nowhere_keeps_its_jobs() -> None:
     ledger = played(*quota(1), timed(job("a", "n", queue="missing"), 0, "5m"))
     assert [one.cluster_queue for one in ledger.queued.values()] == [""]
-    assert not ledger.stays and list(ledger.answers.values()) == [""]
+    assert not ledger.stays and list(ledger.answers.values()) == ["LocalQueue missing doesn't exist"]
 
 
 def test_the_same_manifests_give_the_same_books() -> None:
