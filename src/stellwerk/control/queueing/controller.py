@@ -45,7 +45,7 @@ from stellwerk.control.queueing.seen import Item, Kind, Name, Seen, named
 from stellwerk.control.queueing.workloads import follow_up
 from stellwerk.engine.queueing.course.blocker import queue_blocker
 from stellwerk.engine.queueing.cycle.decision import Decision
-from stellwerk.engine.queueing.jobs.managed import labels_of, with_default_queue
+from stellwerk.engine.queueing.jobs.managed import job_queues
 from stellwerk.engine.queueing.requests.total import workload_key
 from stellwerk.engine.queueing.snapshot import Configuration, snapshot_of
 
@@ -181,9 +181,7 @@ class QueueController:
             classes=classes_of(self._seen),
             flavors=flavors,
             gates=self._configuration.gates,
-            managed=self._configuration.jobs,
-            namespaces=labels_of(objects.namespaces),
-            with_default=with_default_queue(objects.local_queues),
+            queues=job_queues(objects.namespaces, objects.local_queues, self._configuration.jobs),
         )
         # Who is being written counts as it was decided: what is stored may be older.
         known = {} if self.queues is None else self.queues.state.workloads

@@ -22,14 +22,13 @@ from stellwerk.control.queueing.patch import patched
 from stellwerk.control.queueing.seen import Item
 from stellwerk.engine.queueing.cycle.status import holds_reservation, time_text, with_release
 from stellwerk.engine.queueing.gates import FeatureGates
-from stellwerk.engine.queueing.jobs.managed import NAMESPACE_NAME, ManagedJobs, queue_of_job
+from stellwerk.engine.queueing.jobs.managed import JobQueues
 from stellwerk.engine.queueing.jobs.matching import is_equivalent
 from stellwerk.engine.queueing.jobs.running import pod_set_info, started, stopped, template_of
 from stellwerk.engine.queueing.jobs.workload import (
     ADMISSION_GATED_BY,
     GROUP,
     PriorityClasses,
-    queue_name,
     workload_of,
 )
 from stellwerk.engine.queueing.standing import is_evicted, true_condition
@@ -39,23 +38,12 @@ FINALIZER = f"{GROUP}/resource-in-use"  # Whoever deletes a Workload waits until
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):
-    """What a Job refers to.
-
-    `namespaces`: their labels; `with_default`: those that have a LocalQueue `default`.
-    """
+    """What a Job refers to."""
 
     classes: PriorityClasses
     flavors: Mapping[str, ResourceFlavor]
     gates: FeatureGates
-    managed: ManagedJobs = ManagedJobs()
-    namespaces: Mapping[str, Mapping[str, str]] = {}
-    with_default: frozenset[str] = frozenset()
-
-    def queue_of(self, job: Job) -> str | None:
-        """The LocalQueue that the Job waits in; None: Kueue leaves it alone."""
-        namespace = given(job.metadata.namespace, "")
-        labels = self.namespaces.get(namespace, {NAMESPACE_NAME: namespace})
-        return queue_of_job(queue_name(job), labels, namespace in self.with_default, self.managed)
+    queues: JobQueues
 
 
 class Subject(Struct, frozen=True):
@@ -68,7 +56,7 @@ class Subject(Struct, frozen=True):
 
 def wanted_of(job: Job, around: Surroundings) -> Workload | None:
     """The Workload that is to stand for the Job; None: it has no queue, or refers to what is not there."""
-    queue = around.queue_of(job)
+    queue = around.queues.queue_of(job)
     if queue is None:
         return None
     try:
@@ -189,7 +177,7 @@ def _with_workload(item: Item, match: Item, around: Surroundings, now: int) -> S
         return None if admitted else Put(stopped(item.raw, match.raw))
     if admitted:
         return _start(item, match, around, now)
-    queue = around.queue_of(job)
+    queue = around.queues.queue_of(job)
     if queue is not None and given(workload.spec.queue_name, "") != queue:
         return Put({**match.raw, "spec": {**match.raw["spec"], "queueName": queue}})
     return None

@@ -23,14 +23,8 @@ from stellwerk.api.groups.node import RuntimeClass
 from stellwerk.api.groups.resource import DeviceClass, ResourceClaimTemplate, ResourceSlice
 from stellwerk.api.manifests import Manifest
 from stellwerk.engine.queueing.cycle.status import time_text
-from stellwerk.engine.queueing.jobs.managed import (
-    NAMESPACE_NAME,
-    ManagedJobs,
-    labels_of,
-    queue_of_job,
-    with_default_queue,
-)
-from stellwerk.engine.queueing.jobs.workload import PriorityClasses, is_over, queue_name, workload_of
+from stellwerk.engine.queueing.jobs.managed import NAMESPACE_NAME, ManagedJobs, job_queues, labels_of
+from stellwerk.engine.queueing.jobs.workload import PriorityClasses, is_over, workload_of
 from stellwerk.engine.queueing.requests.devices.cluster import devices_of
 from stellwerk.engine.queueing.requests.pod import with_limits_as_requests
 from stellwerk.engine.queueing.snapshot import Objects
@@ -112,16 +106,14 @@ def _of_jobs(manifests: Sequence[Manifest], written: Sequence[Workload], jobs: M
         if owner.kind == "Job"
     }
     classes, objects = _classes(manifests), [one.object for one in manifests]
-    labels = labels_of(_of(objects, Namespace))
-    defaults = with_default_queue(_of(objects, kueue.LocalQueue))
+    queues = job_queues(_of(objects, Namespace), _of(objects, kueue.LocalQueue), jobs)
     found = []
     for manifest in manifests:
         job = manifest.object
         if not isinstance(job, Job) or is_over(job):
             continue
         namespace = given(job.metadata.namespace, "default")
-        known = labels.get(namespace, {NAMESPACE_NAME: namespace})
-        queue = queue_of_job(queue_name(job), known, namespace in defaults, jobs)
+        queue = queues.queue_of(job)
         if queue is not None and (namespace, given(job.metadata.name, "")) not in owners:
             found.append(_made(manifest, job, classes, queue))
     return found

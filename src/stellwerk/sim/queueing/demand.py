@@ -1,6 +1,6 @@
 """The Jobs of manifests as a demand for queues: when each is created, and how long it runs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,14 +15,7 @@ from stellwerk.api.groups.meta import given
 from stellwerk.api.groups.stellwerk import Period
 from stellwerk.api.manifests import Manifest
 from stellwerk.engine.annotations import ARRIVAL, DURATION, arrival, moment, positive_duration
-from stellwerk.engine.queueing.jobs.managed import (
-    NAMESPACE_NAME,
-    ManagedJobs,
-    labels_of,
-    queue_of_job,
-    with_default_queue,
-)
-from stellwerk.engine.queueing.jobs.workload import queue_name
+from stellwerk.engine.queueing.jobs.managed import JobQueues, ManagedJobs, job_queues
 from stellwerk.sim.intake.queues import queued_objects
 
 Json = dict[str, Any]
@@ -76,8 +69,8 @@ def queue_demand(manifests: Sequence[Manifest], managed: ManagedJobs | None = No
     times = [(one, _arrival(one)) for one in jobs]
     if start is None:
         start = min((at for _, at in times if at is not None), default=0)
-    queued = _queued(manifests, managed or ManagedJobs())
-    planned = [_planned(one, start if at is None else at, queued) for one, at in times]
+    queues = _queues(manifests, managed or ManagedJobs())
+    planned = [_planned(one, start if at is None else at, queues) for one, at in times]
     for one, job in zip(jobs, planned, strict=True):
         if job.arrival_ns < start or (end is not None and job.arrival_ns >= end):
             raise InvalidInput(
@@ -120,21 +113,13 @@ def _arrival(manifest: Manifest) -> int | None:
     return arrival(manifest, metadata)[0] if known else None
 
 
-def _queued(manifests: Sequence[Manifest], managed: ManagedJobs) -> Callable[[Job], bool]:
-    """Whether a Job waits in a queue, or for one."""
+def _queues(manifests: Sequence[Manifest], managed: ManagedJobs) -> JobQueues:
     objects = [one.object for one in manifests]
-    labels = labels_of(one for one in objects if isinstance(one, Namespace))
-    defaults = with_default_queue(one for one in objects if isinstance(one, LocalQueue))
-
-    def is_queued(job: Job) -> bool:
-        namespace = given(job.metadata.namespace, "default")
-        known = labels.get(namespace, {NAMESPACE_NAME: namespace})
-        return queue_of_job(queue_name(job), known, namespace in defaults, managed) is not None
-
-    return is_queued
+    namespaces = [one for one in objects if isinstance(one, Namespace)]
+    return job_queues(namespaces, [one for one in objects if isinstance(one, LocalQueue)], managed)
 
 
-def _planned(manifest: Manifest, at: int, queued: Callable[[Job], bool]) -> Planned:
+def _planned(manifest: Manifest, at: int, queues: JobQueues) -> Planned:
     job = manifest.object
     assert isinstance(job, Job)
     notes = given(job.metadata.annotations, {})
@@ -146,7 +131,7 @@ def _planned(manifest: Manifest, at: int, queued: Callable[[Job], bool]) -> Plan
             **manifest.at("metadata.annotations"),
         )
     duration = positive_duration(manifest, notes[DURATION], f"metadata.annotations[{DURATION}]")
-    is_queued = queued(job)
+    is_queued = queues.queue_of(job) is not None
     created = _created(manifest.raw, is_queued)
     return Planned(object=created, arrival_ns=at, duration_ns=duration, is_queued=is_queued)
 

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from stellwerk.api.groups.batch import Job
 from stellwerk.api.groups.core import Namespace
 from stellwerk.api.groups.kueue import LocalQueue
 from stellwerk.api.groups.meta import LabelSelector, LabelSelectorRequirement, given
 from stellwerk.api.selection import selects
+from stellwerk.engine.queueing.jobs.workload import queue_name
 
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
 KUBE_SYSTEM, KUEUE_SYSTEM = "kube-system", "kueue-system"
@@ -63,6 +65,32 @@ def with_default_queue(queues: Iterable[LocalQueue]) -> frozenset[str]:
     """The namespaces with a LocalQueue `default`; one that is not written is `default`."""
     return frozenset(
         given(one.metadata.namespace, "default") for one in queues if one.metadata.name == DEFAULT_QUEUE
+    )
+
+
+class JobQueues(Struct, frozen=True, kw_only=True):
+    """What says in which LocalQueue a Job waits.
+
+    `namespaces`: their labels; `with_default`: those that have a LocalQueue `default`.
+    """
+
+    managed: ManagedJobs = ManagedJobs()
+    namespaces: Mapping[str, Mapping[str, str]] = {}
+    with_default: frozenset[str] = frozenset()
+
+    def queue_of(self, job: Job) -> str | None:
+        """The LocalQueue that the Job waits in; "" is none that there is, None: Kueue leaves it alone."""
+        namespace = given(job.metadata.namespace, "default")
+        labels = self.namespaces.get(namespace, {NAMESPACE_NAME: namespace})
+        return queue_of_job(queue_name(job), labels, namespace in self.with_default, self.managed)
+
+
+def job_queues(
+    namespaces: Iterable[Namespace], queues: Iterable[LocalQueue], managed: ManagedJobs
+) -> JobQueues:
+    """The same of these objects; a namespace that is only named exists."""
+    return JobQueues(
+        managed=managed, namespaces=labels_of(namespaces), with_default=with_default_queue(queues)
     )
 
 
