@@ -12,27 +12,14 @@ import (
 	"encoding/json"
 	"os"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/component-base/featuregate"
-	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
-	corev1 "k8s.io/api/core/v1"
-	config "sigs.k8s.io/kueue/apis/config/v1beta2"
 	kueue "sigs.k8s.io/kueue/apis/kueue/v1beta2"
-	qcache "sigs.k8s.io/kueue/pkg/cache/queue"
-	schdcache "sigs.k8s.io/kueue/pkg/cache/scheduler"
-	tasindexer "sigs.k8s.io/kueue/pkg/controller/tas/indexer"
-	"sigs.k8s.io/kueue/pkg/features"
-	"sigs.k8s.io/kueue/pkg/metrics"
-	preemptexpectations "sigs.k8s.io/kueue/pkg/scheduler/preemption/expectations"
-	"sigs.k8s.io/kueue/pkg/util/routine"
 	utiltesting "sigs.k8s.io/kueue/pkg/util/testing"
 	"sigs.k8s.io/kueue/pkg/workload"
 )
@@ -82,66 +69,12 @@ func TestCourseOracle(t *testing.T) {
 }
 
 func courseOf(t *testing.T, c courseCase) courseAnswer {
-	metrics.AdmissionCyclePreemptionSkips.Reset()
-	gates := map[featuregate.Feature]bool{features.WorkloadRequestUseMergePatch: false}
-	for k, v := range c.FeatureGates {
-		gates[featuregate.Feature(k)] = v
-	}
-	features.SetFeatureGatesDuringTest(t, gates)
 	ctx, log := utiltesting.ContextWithLog(t)
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	b := utiltesting.NewClientBuilder().WithLists(
-		&kueue.WorkloadList{Items: c.Objects.Workloads},
-		&kueue.TopologyList{Items: c.Objects.Topologies},
-		&corev1.NodeList{Items: c.Objects.Nodes},
-		&corev1.NamespaceList{Items: c.Objects.Namespaces},
-		&kueue.LocalQueueList{Items: c.Objects.LocalQueues}).
-		WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: utiltesting.TreatSSAAsStrategicMerge}).
-		WithStatusSubresource(&kueue.Workload{})
-	_ = tasindexer.SetupIndexes(ctx, utiltesting.AsIndexer(b))
-	cl := b.Build()
-	cache := schdcache.New(cl, schdcache.WithFairSharing(c.Fair))
-	expected := preemptexpectations.New()
-	q, requeuer := qcache.NewManagerForUnitTestsWithRequeuer(cl, cache, qcache.WithPreemptionExpectations(expected))
-	for i := range c.Objects.Nodes {
-		cache.TASCache().SyncNode(&c.Objects.Nodes[i])
-	}
-	for i := range c.Objects.ResourceFlavors {
-		cache.AddOrUpdateResourceFlavor(log, &c.Objects.ResourceFlavors[i])
-	}
-	for i := range c.Objects.Topologies {
-		cache.AddOrUpdateTopology(log, &c.Objects.Topologies[i])
-	}
-	for i := range c.Objects.Cohorts {
-		if err := cache.AddOrUpdateCohort(&c.Objects.Cohorts[i]); err != nil {
-			t.Error(err)
-		}
-		q.AddOrUpdateCohort(ctx, &c.Objects.Cohorts[i])
-	}
-	for i := range c.Objects.ClusterQueues {
-		cq := &c.Objects.ClusterQueues[i]
-		for _, err := range []error{cache.AddClusterQueue(ctx, cq), q.AddClusterQueue(ctx, cq), cl.Create(ctx, cq.DeepCopy())} {
-			if err != nil {
-				t.Error(err)
-			}
-		}
-	}
-	for i := range c.Objects.LocalQueues {
-		if err := q.AddLocalQueue(ctx, &c.Objects.LocalQueues[i]); err != nil {
-			t.Error(err)
-		}
-	}
-	var fs *config.FairSharing
-	if c.Fair {
-		fs = &config.FairSharing{}
-	}
-	now := testingclock.NewFakeClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
-	s := New(q, cache, cl, &utiltesting.EventRecorder{}, WithFairSharing(fs), WithClock(t, now), WithPreemptionExpectations(expected))
-	wg := sync.WaitGroup{}
-	s.setAdmissionRoutineWrapper(routine.NewWrapper(func() { wg.Add(1) }, func() { wg.Done() }))
-	go q.CleanUpOnContext(ctx)
-	requeuer.ProcessRequeues(ctx)
+	k := kueueOf(ctx, log, t, c.cycleCase)
+	cl, cache, q, now := k.client, k.cache, k.queues, k.clock
+	k.requeue(ctx)
 
 	answer := courseAnswer{ID: c.ID}
 	seen := map[string]string{} // The resourceVersion of each Workload that the controllers saw.
@@ -160,8 +93,7 @@ func courseOf(t *testing.T, c courseCase) courseAnswer {
 			seen[wl.Name] = wl.ResourceVersion
 		}
 		if len(q.Dump()) > 0 {
-			s.schedule(ctx)
-			wg.Wait()
+			k.schedule(ctx)
 		}
 		list := workloadsOf(ctx, t, cl)
 		var evicted []string
@@ -175,7 +107,7 @@ func courseOf(t *testing.T, c courseCase) courseAnswer {
 					q.DeleteWorkload(log, key)
 				}
 				cache.AddOrUpdateWorkload(log, wl.DeepCopy())
-				expected.ObservedUID(log, client.ObjectKeyFromObject(wl), wl.UID)
+				k.expected.ObservedUID(log, client.ObjectKeyFromObject(wl), wl.UID)
 			} else {
 				_ = q.AddOrUpdateWorkload(log, wl.DeepCopy())
 			}
@@ -219,7 +151,7 @@ func courseOf(t *testing.T, c courseCase) courseAnswer {
 				q.QueueAssociatedInadmissibleWorkloadsAfter(ctx, key, func() { _ = cache.DeleteWorkload(log, key) })
 			}
 		}
-		requeuer.ProcessRequeues(ctx)
+		k.requeue(ctx)
 	}
 	return answer
 }

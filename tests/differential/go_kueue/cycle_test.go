@@ -11,9 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	testingclock "k8s.io/utils/clock/testing"
 	"k8s.io/component-base/featuregate"
+	testingclock "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	config "sigs.k8s.io/kueue/apis/config/v1beta2"
@@ -24,6 +26,7 @@ import (
 	"sigs.k8s.io/kueue/pkg/features"
 	"sigs.k8s.io/kueue/pkg/metrics"
 	preemptexpectations "sigs.k8s.io/kueue/pkg/scheduler/preemption/expectations"
+	"sigs.k8s.io/kueue/pkg/util/expectations"
 	"sigs.k8s.io/kueue/pkg/util/routine"
 	utiltesting "sigs.k8s.io/kueue/pkg/util/testing"
 	"sigs.k8s.io/kueue/pkg/workload"
@@ -46,12 +49,12 @@ type cycleCase struct {
 }
 
 type cycleAnswer struct {
-	ID           string                                                  `json:"id"`
-	Workloads    []kueue.Workload                                        `json:"workloads"`
-	Admissions   map[workload.Reference]kueue.Admission                  `json:"admissions"`
-	Pending      map[kueue.ClusterQueueReference][]workload.Reference    `json:"pendingInQueue"`
-	Inadmissible map[kueue.ClusterQueueReference][]workload.Reference    `json:"inadmissible"`
-	Error        string                                                  `json:"error,omitempty"`
+	ID           string                                               `json:"id"`
+	Workloads    []kueue.Workload                                     `json:"workloads"`
+	Admissions   map[workload.Reference]kueue.Admission               `json:"admissions"`
+	Pending      map[kueue.ClusterQueueReference][]workload.Reference `json:"pendingInQueue"`
+	Inadmissible map[kueue.ClusterQueueReference][]workload.Reference `json:"inadmissible"`
+	Error        string                                               `json:"error,omitempty"`
 }
 
 func TestCycleOracle(t *testing.T) {
@@ -65,79 +68,19 @@ func TestCycleOracle(t *testing.T) {
 	defer w.Flush()
 	sc := bufio.NewScanner(in)
 	sc.Buffer(make([]byte, 1<<20), 1<<26)
-	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for sc.Scan() {
 		var c cycleCase
 		if err := json.Unmarshal(sc.Bytes(), &c); err != nil {
 			t.Fatal(err)
 		}
 		t.Run(c.ID, func(t *testing.T) {
-			metrics.AdmissionCyclePreemptionSkips.Reset()
-			gates := map[featuregate.Feature]bool{features.WorkloadRequestUseMergePatch: false}
-			for k, v := range c.FeatureGates {
-				gates[featuregate.Feature(k)] = v
-			}
-			features.SetFeatureGatesDuringTest(t, gates)
 			ctx, log := utiltesting.ContextWithLog(t)
-			b := utiltesting.NewClientBuilder().WithLists(
-				&kueue.WorkloadList{Items: c.Objects.Workloads},
-				&kueue.TopologyList{Items: c.Objects.Topologies},
-				&corev1.NodeList{Items: c.Objects.Nodes},
-				&corev1.NamespaceList{Items: c.Objects.Namespaces},
-				&kueue.LocalQueueList{Items: c.Objects.LocalQueues}).
-				WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: utiltesting.TreatSSAAsStrategicMerge}).
-				WithStatusSubresource(&kueue.Workload{})
-			_ = tasindexer.SetupIndexes(ctx, utiltesting.AsIndexer(b))
-			cl := b.Build()
-			recorder := &utiltesting.EventRecorder{}
-			cache := schdcache.New(cl, schdcache.WithFairSharing(c.Fair))
-			q := qcache.NewManagerForUnitTests(cl, cache)
-			for i := range c.Objects.Nodes {
-				cache.TASCache().SyncNode(&c.Objects.Nodes[i])
-			}
-			for i := range c.Objects.ResourceFlavors {
-				cache.AddOrUpdateResourceFlavor(log, &c.Objects.ResourceFlavors[i])
-			}
-			for i := range c.Objects.Topologies {
-				cache.AddOrUpdateTopology(log, &c.Objects.Topologies[i])
-			}
-			for i := range c.Objects.Cohorts {
-				if err := cache.AddOrUpdateCohort(&c.Objects.Cohorts[i]); err != nil {
-					t.Error(err)
-				}
-			}
-			for i := range c.Objects.ClusterQueues {
-				cq := &c.Objects.ClusterQueues[i]
-				if err := cache.AddClusterQueue(ctx, cq); err != nil {
-					t.Error(err)
-				}
-				if err := q.AddClusterQueue(ctx, cq); err != nil {
-					t.Error(err)
-				}
-				if err := cl.Create(ctx, cq.DeepCopy()); err != nil {
-					t.Error(err)
-				}
-			}
-			for i := range c.Objects.LocalQueues {
-				if err := q.AddLocalQueue(ctx, &c.Objects.LocalQueues[i]); err != nil {
-					t.Error(err)
-				}
-			}
-			var fs *config.FairSharing
-			if c.Fair {
-				fs = &config.FairSharing{}
-			}
-			s := New(q, cache, cl, recorder, WithFairSharing(fs), WithClock(t, testingclock.NewFakeClock(now)),
-				WithPreemptionExpectations(preemptexpectations.New()))
-			wg := sync.WaitGroup{}
-			s.setAdmissionRoutineWrapper(routine.NewWrapper(func() { wg.Add(1) }, func() { wg.Done() }))
 			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-			go q.CleanUpOnContext(ctx)
 			defer cancel()
-			s.schedule(ctx)
-			wg.Wait()
+			k := kueueOf(ctx, log, t, c)
+			k.schedule(ctx)
 			o := cycleAnswer{ID: c.ID, Admissions: map[workload.Reference]kueue.Admission{}}
-			snap, err := cache.Snapshot(ctx)
+			snap, err := k.cache.Snapshot(ctx)
 			if err != nil {
 				t.Error(err)
 				return
@@ -148,14 +91,91 @@ func TestCycleOracle(t *testing.T) {
 				}
 			}
 			var list kueue.WorkloadList
-			if err := cl.List(ctx, &list); err != nil {
+			if err := k.client.List(ctx, &list); err != nil {
 				t.Error(err)
 			}
 			o.Workloads = list.Items
-			o.Pending = q.Dump()
-			o.Inadmissible = q.DumpInadmissible()
+			o.Pending = k.queues.Dump()
+			o.Inadmissible = k.queues.DumpInadmissible()
 			line, _ := json.Marshal(o)
 			_, _ = w.Write(append(line, '\n'))
 		})
 	}
+}
+
+// Kueue's scheduler with its cache and queues on a case's objects, at 2026-01-01T00:00:00Z.
+type kueueParts struct {
+	client    client.Client
+	cache     *schdcache.Cache
+	queues    *qcache.Manager
+	requeue   func(context.Context) int // What was asked to be looked at again is.
+	expected  *expectations.Store
+	clock     *testingclock.FakeClock
+	scheduler *Scheduler
+	writing   *sync.WaitGroup
+}
+
+func (k *kueueParts) schedule(ctx context.Context) {
+	k.scheduler.schedule(ctx)
+	k.writing.Wait()
+}
+
+func kueueOf(ctx context.Context, log logr.Logger, t *testing.T, c cycleCase) *kueueParts {
+	metrics.AdmissionCyclePreemptionSkips.Reset()
+	gates := map[featuregate.Feature]bool{features.WorkloadRequestUseMergePatch: false}
+	for k, v := range c.FeatureGates {
+		gates[featuregate.Feature(k)] = v
+	}
+	features.SetFeatureGatesDuringTest(t, gates)
+	b := utiltesting.NewClientBuilder().WithLists(
+		&kueue.WorkloadList{Items: c.Objects.Workloads},
+		&kueue.TopologyList{Items: c.Objects.Topologies},
+		&corev1.NodeList{Items: c.Objects.Nodes},
+		&corev1.NamespaceList{Items: c.Objects.Namespaces},
+		&kueue.LocalQueueList{Items: c.Objects.LocalQueues}).
+		WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: utiltesting.TreatSSAAsStrategicMerge}).
+		WithStatusSubresource(&kueue.Workload{})
+	_ = tasindexer.SetupIndexes(ctx, utiltesting.AsIndexer(b))
+	cl := b.Build()
+	cache := schdcache.New(cl, schdcache.WithFairSharing(c.Fair))
+	expected := preemptexpectations.New()
+	q, requeuer := qcache.NewManagerForUnitTestsWithRequeuer(cl, cache, qcache.WithPreemptionExpectations(expected))
+	for i := range c.Objects.Nodes {
+		cache.TASCache().SyncNode(&c.Objects.Nodes[i])
+	}
+	for i := range c.Objects.ResourceFlavors {
+		cache.AddOrUpdateResourceFlavor(log, &c.Objects.ResourceFlavors[i])
+	}
+	for i := range c.Objects.Topologies {
+		cache.AddOrUpdateTopology(log, &c.Objects.Topologies[i])
+	}
+	for i := range c.Objects.Cohorts {
+		if err := cache.AddOrUpdateCohort(&c.Objects.Cohorts[i]); err != nil {
+			t.Error(err)
+		}
+		q.AddOrUpdateCohort(ctx, &c.Objects.Cohorts[i])
+	}
+	for i := range c.Objects.ClusterQueues {
+		cq := &c.Objects.ClusterQueues[i]
+		for _, err := range []error{cache.AddClusterQueue(ctx, cq), q.AddClusterQueue(ctx, cq), cl.Create(ctx, cq.DeepCopy())} {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for i := range c.Objects.LocalQueues {
+		if err := q.AddLocalQueue(ctx, &c.Objects.LocalQueues[i]); err != nil {
+			t.Error(err)
+		}
+	}
+	var fs *config.FairSharing
+	if c.Fair {
+		fs = &config.FairSharing{}
+	}
+	now := testingclock.NewFakeClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	s := New(q, cache, cl, &utiltesting.EventRecorder{}, WithFairSharing(fs), WithClock(t, now), WithPreemptionExpectations(expected))
+	wg := &sync.WaitGroup{}
+	s.setAdmissionRoutineWrapper(routine.NewWrapper(func() { wg.Add(1) }, func() { wg.Done() }))
+	go q.CleanUpOnContext(ctx)
+	return &kueueParts{cl, cache, q, requeuer.ProcessRequeues, expected, now, s, wg}
 }
