@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from stellwerk.adapters.files import FILES_LIMIT, expand, read_raw, sha256
 from stellwerk.adapters.metrics.exposition import read_exposition
+from stellwerk.adapters.metrics.fetched import changed_file, is_fetched, note_fetched, read_fetched
 from stellwerk.adapters.metrics.intake import Intake
 from stellwerk.adapters.metrics.prometheus import read_json
 from stellwerk.adapters.metrics.table import PARQUET_MAGIC, is_table, read_csv, read_parquet, unknown_table
@@ -74,8 +75,24 @@ def _intake(paths: Sequence[str], options: UsageOptions) -> tuple[Intake, tuple[
     for path in (file for each in paths for file in _files(each)):
         raw = read_raw(path)
         inputs.append(UsageFile(path, sha256(raw)))
-        _read(expand(raw, path), path, intake, options)
+        if is_fetched(raw):
+            inputs += _read_fetched(raw, path, intake)
+        else:
+            _read(expand(raw, path), path, intake, options)
     return intake, tuple(inputs)
+
+
+def _read_fetched(raw: bytes, source: str, intake: Intake) -> Iterator[UsageFile]:
+    """The days of a list that was fetched from a database."""
+    found = read_fetched(raw, source)
+    note_fetched(found, intake.findings)
+    for file in found.files:
+        path = str(Path(source).parent / file.name)
+        content = read_raw(path)
+        if sha256(content) != file.sha256:
+            raise changed_file(path, source)
+        _read(expand(content, path), path, intake, NO_OPTIONS)
+        yield UsageFile(path, file.sha256)
 
 
 def _read(content: bytes, source: str, intake: Intake, options: UsageOptions) -> None:

@@ -19,6 +19,8 @@ class _Answer(Struct):
 
     status: str = ""
     error: str = ""
+    warnings: list[str] | None = None
+    is_partial: bool = msgspec.field(name="isPartial", default=False)
     data: "_Answer | list[_Answer] | None" = None
     result: "list[_Answer] | None" = None
     metric: dict[str, str] | None = None
@@ -37,6 +39,8 @@ def read_json(content: bytes, source: str, intake: Intake) -> None:
     place = Place(source)
     results = 0
     for answer in _decoded(content, source):
+        if answer.warnings or answer.is_partial:
+            intake.findings.add("answer-partial", source.rpartition("/")[2].partition(".")[0])
         for result in _results(answer, place):
             results += 1
             place.field = f"result {results}"

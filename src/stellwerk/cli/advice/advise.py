@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stellwerk.cli.live import live_options, metrics_paths
 from stellwerk.cli.options import LANG, OUTPUT, RATE, RECEIPT, language_of
 
 if TYPE_CHECKING:
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
 
 
 @click.command("advise", short_help="From measured use: who should share, how, who must not, what it saves.")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@live_options
 @click.option(
     "--fleet",
     metavar="FLEET",
@@ -46,7 +48,7 @@ def command(paths: tuple[str, ...], lang: str | None, output: str, **options: An
         check_output(path)
     prepared = prepare_advice(
         AdviseArguments(
-            paths=paths,
+            paths=metrics_paths(paths, options, spoken),
             fleet=options["fleet"],
             rates=options["rates"],
             headroom_percent=options["headroom"],

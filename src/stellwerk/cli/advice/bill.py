@@ -1,10 +1,12 @@
 """`stellwerk bill PATH...`: what was measured, as a bill that adds up to the invoice."""
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from stellwerk.cli.live import DEFAULT_DAYS, live_options, metrics_paths, moment_ms
 from stellwerk.cli.options import LANG, RATE, RECEIPT, language_of
 
 if TYPE_CHECKING:
@@ -14,9 +16,10 @@ if TYPE_CHECKING:
 
 
 @click.command("bill", short_help="Divide the fleet's cost among teams and causes, to the cent.")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--from", "start", required=True, metavar="DATE", help="First day that is billed: 2026-03-01.")
-@click.option("--to", "end", required=True, metavar="DATE", help="First day that is no longer billed.")
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@live_options
+@click.option("--from", "start", metavar="DATE", help="First day that is billed: 2026-03-01.")
+@click.option("--to", "end", metavar="DATE", help="First day that is no longer billed.")
 @click.option("--fleet", required=True, metavar="FLEET", help="The nodes and what they cost.")
 @click.option(
     "--timezone", default="UTC", show_default=True, metavar="ZONE", help="Whose days: Europe/Berlin."
@@ -51,20 +54,27 @@ if TYPE_CHECKING:
     help="Form of what goes to stdout.",
 )
 @LANG
-def command(paths: tuple[str, ...], start: str, end: str, **options: Any) -> int:
-    """Bill the metrics in PATH... from --from to --to: teams and causes together are the fleet's invoice."""
+def command(paths: tuple[str, ...], start: str | None, end: str | None, **options: Any) -> int:
+    """Bill the metrics in PATH... from --from to --to: teams and causes together are the fleet's invoice.
+
+    With --prometheus and neither of them: the last --days whole days, by the time zone's midnights.
+    """
+    from stellwerk.adapters.prometheus.queries import Stretch
     from stellwerk.report.bill.job import BillArguments, prepare_bill
+    from stellwerk.report.bill.period import window
 
     lang = language_of(options["lang"])
     if options["receipt"]:
         from stellwerk.adapters.output import check_output
 
         check_output(options["receipt"])
+    first, last = _billed_days(start, end, options)
+    period = window(first, last, options["timezone"])
     prepared = prepare_bill(
         BillArguments(
-            paths=paths,
-            start=start,
-            end=end,
+            paths=metrics_paths(paths, options, lang, Stretch(period.start_ms, period.end_ms)),
+            start=first,
+            end=last,
             fleet=options["fleet"],
             timezone=options["timezone"],
             events=options["events"],
@@ -81,6 +91,27 @@ def command(paths: tuple[str, ...], start: str, end: str, **options: Any) -> int
         _write_receipt(prepared, found, options["receipt"])
     _print(found, options, lang)
     return 0
+
+
+def _billed_days(start: str | None, end: str | None, options: dict[str, Any]) -> tuple[str, str]:
+    """--from and --to, or the --days before the midnight before --until (now); raises InvalidInput."""
+    from stellwerk.api.errors import InvalidInput
+
+    days, live = options["days"], options["prometheus"] is not None
+    if (start is None) != (end is None) or (start is None and not live) or (start is not None and days):
+        raise InvalidInput(
+            "a bill needs --from and --to, or with --prometheus --days",
+            fix="name the first day, and the first one not billed: --from 2026-03-01 --to 2026-04-01",
+        )
+    if start is not None and end is not None:
+        return start, end
+    from stellwerk.report.bill.period import last_days
+
+    now_ms = (
+        time.time_ns() // 1_000_000 if options["until"] is None else moment_ms("--until", options["until"])
+    )
+    options["days"] = None
+    return last_days(days or DEFAULT_DAYS, now_ms, options["timezone"])
 
 
 def _write_receipt(prepared: "PreparedBill", bill: "MeasuredBill", path: str) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stellwerk.cli.live import live_options, metrics_paths, moment_ms
 from stellwerk.cli.options import LANG, language_of
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ _NS_PER_MS = 1_000_000
 
 
 @click.command("usage", short_help="Read measured series; say which GPUs, pods, holes and doubts they hold.")
-@click.argument("paths", nargs=-1, required=True)
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@live_options
 @click.option("--interval", metavar="30s", help="Scrape interval (else the median step).")
 @click.option("--at", metavar="TIME", help="When exposition text without times was scraped (RFC 3339).")
 @click.option(
@@ -28,9 +30,7 @@ _NS_PER_MS = 1_000_000
     help="Form of what goes to stdout.",
 )
 @LANG
-def command(
-    paths: tuple[str, ...], interval: str | None, at: str | None, output: str, lang: str | None
-) -> int:
+def command(paths: tuple[str, ...], interval: str | None, at: str | None, output: str, **options: Any) -> int:
     """Read PATH... (files or folders of metrics) and print devices, pods, interval, holes and warnings.
 
     Prometheus' JSON, exposition text, CSV or Parquet, also .xz or .gz, with the names and labels of DCGM
@@ -38,12 +38,12 @@ def command(
     """
     from stellwerk.adapters.metrics.load import UsageOptions, load_usage
 
-    language = language_of(lang)
+    language = language_of(options.pop("lang"))
     asked = UsageOptions(
         interval_ms=None if interval is None else _interval_ms(interval),
-        at_ms=None if at is None else _moment_ms(at),
+        at_ms=None if at is None else moment_ms("--at", at),
     )
-    loaded = load_usage(paths, asked)
+    loaded = load_usage(metrics_paths(paths, options, language), asked)
     if output == "json":
         import msgspec
 
@@ -69,24 +69,6 @@ def _interval_ms(text: str) -> int:
             value=text,
         )
     return milliseconds
-
-
-def _moment_ms(text: str) -> int:
-    from stellwerk.adapters.metrics.intake import END_MS
-    from stellwerk.api.duration import parse_time
-    from stellwerk.api.errors import InvalidInput
-
-    try:
-        moment = parse_time(text) // _NS_PER_MS
-    except ValueError:
-        moment = -1
-    if not 0 <= moment < END_MS:
-        raise InvalidInput(
-            '--at: "{value}" is no RFC 3339 time from 1970 on',
-            fix="write it as --at 2026-11-23T12:00:00Z",
-            value=text,
-        )
-    return moment
 
 
 def _plain(loaded: "LoadedUsage") -> dict[str, Any]:

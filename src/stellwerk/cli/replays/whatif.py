@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from stellwerk.cli.live import live_options, metrics_paths
 from stellwerk.cli.options import LANG, ProgressLine, arguments_from, language_of, sharing_options
 from stellwerk.cli.results import check_results, result_options, show_results
 from stellwerk.report.text import msg
@@ -12,12 +13,13 @@ MOST_OFF_PERCENT = 3
 
 
 @click.command("whatif", short_help="Replay measured use unchanged, then under each way of sharing.")
-@click.argument("path")
+@click.argument("path", required=False)
+@live_options
 @sharing_options
 @click.option("--size/--no-size", default=True, help="Seek each policy's smallest fleet.  [default: size]")
 @result_options
 @LANG
-def command(path: str, size: bool, **options: Any) -> int:
+def command(path: str | None, size: bool, **options: Any) -> int:
     """Rebuild jobs from the metrics in PATH, replay them as they ran, and then under each way of sharing.
 
     The unchanged replay must meet what was measured within 3 %; else the exit code is 1, without a saving.
@@ -28,7 +30,8 @@ def command(path: str, size: bool, **options: Any) -> int:
 
     lang = language_of(options.pop("lang"))
     _ = translator(lang)
-    prepared = prepare(arguments_from(path, size, options, metrics=True))
+    (metrics,) = metrics_paths(() if path is None else (path,), options, lang)
+    prepared = prepare(arguments_from(metrics, size, options, metrics=True))
     assert prepared.measured is not None, "whatif always reads metrics"
     check_results(prepared, options)
     with ProgressLine(lang) as progress:

@@ -12,6 +12,11 @@ _MS_PER_MIN = 60_000
 
 # Code -> what it means; `count` is how often, `things` is how many names, `names` are the first of them.
 WARNINGS = (
+    ("history-short", "the database has no reading of a GPU on {things} of the days asked for: {names}"),
+    (
+        "answer-partial",
+        "the database's answers may lack something on {things} days, by its own word or its count: {names}",
+    ),
     (
         "times-back",
         "the time went back {count} times, a clock's jump or a file's order, at {names}: samples were sorted",

@@ -29,6 +29,12 @@ def window(start: str, end: str, timezone: str) -> Span:
     return span
 
 
+def last_days(days: int, now_ms: int, timezone: str) -> tuple[str, str]:
+    """The first of the last `days` whole days of a zone, and the day on which `now_ms` falls, as dates."""
+    today = datetime.fromtimestamp(now_ms / 1000, time_zone(timezone)).date()
+    return (today - timedelta(days=days)).isoformat(), today.isoformat()
+
+
 def time_zone(name: str) -> ZoneInfo:
     """The zone of that name in the IANA database; raises InvalidInput."""
     try:

@@ -1,0 +1,147 @@
+"""One day of a database: GPUs, then the pods on them, what these are and when they waited."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import msgspec
+from msgspec import Struct, field
+
+from stellwerk.adapters.prometheus import queries
+from stellwerk.adapters.prometheus.client import Answer, Client, Result, TooMuch
+from stellwerk.adapters.prometheus.queries import Stretch
+from stellwerk.api.errors import Unreachable
+from stellwerk.engine.joining.identity import EXPORTER, POD_LABELS, first
+
+Expression = Callable[[Stretch], str]
+SAMPLES_PER_ANSWER = 500_000  # About 12 MB of JSON.
+SHORTEST_MS = 60_000  # A part of a day is not cut further: a minute of it is too much for the database.
+
+
+class Fetched(Struct):
+    """The answers of one day, one JSON text each, why any may lack something, and whether it has GPUs."""
+
+    answers: list[bytes] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    gpus: bool = False
+
+    def keep(self, answer: Answer) -> list[Result]:
+        """Keep an answer; the series in it."""
+        found = answer.data.result
+        self.doubts.extend(answer.doubts)
+        if found:
+            self.answers.append(answer.body.replace(b"\n", b"").replace(b"\r", b""))
+        return found
+
+
+def fetch_day(client: Client, day: Stretch) -> Fetched:
+    """All that figures rest on. Raises Unreachable; what TooMuch refuses is asked for in shorter parts."""
+    found = Fetched()
+    pods: set[str] = set()
+    exported = False
+    for result in _counted(client, queries.DEVICE_METRICS, day, found):
+        found.gpus = True
+        exported = exported or "exported_pod" in result.metric
+        pods.add(result.metric.get("exported_pod", "") if exported else first(result.metric, POD_LABELS))
+    asked = _asked(client, queries.last(queries.GPU_REQUESTS, day), day)
+    found.doubts.extend(asked.doubts)
+    # kube-state-metrics may be scraped otherwise than the exporter: its own series say how pods are spelled.
+    label = "exported_pod" if any("exported_pod" in each.metric for each in asked.data.result) else "pod"
+    pods.update(each.metric.get(label, "") for each in asked.data.result)
+    _pods(client, label, {pod for pod in pods if pod and EXPORTER not in pod}, (day, found))
+    list(_counted(client, queries.NODE_METRICS, day, found))
+    list(_counted(client, (queries.kueue_selector(),), day, found))
+    return found
+
+
+def _pods(client: Client, label: str, names: Iterable[str], into: tuple[Stretch, Fetched]) -> None:
+    day, found = into
+    owners: dict[str, set[str]] = {kind: set() for kind in queries.PARENTS}
+    for batch in queries.batches(names):
+        facts = _asked(client, queries.last(queries.facts_selector(label, batch), day), day)
+        for result in found.keep(facts):
+            kind, owner = result.metric.get("owner_kind", ""), result.metric.get("owner_name", "")
+            if kind in owners and owner:
+                owners[kind].add(owner)
+        waited = _asked(client, queries.waited(label, batch, day), day)
+        found.doubts.extend(waited.doubts)
+        waiting = sorted({each.metric.get(label, "") for each in waited.data.result})
+        if waiting:
+            around = Stretch(day.start_ms - queries.MARGIN_MS, day.end_ms + queries.MARGIN_MS)
+            for selector in queries.waiting_selectors(label, waiting):
+                list(_raw(client, selector, around, found))
+    for kind, (metric, parent) in queries.PARENTS.items():
+        spelled = f"exported_{parent}" if label == "exported_pod" else parent
+        for batch in queries.batches(owners[kind]):
+            selector = queries.parents_selector(metric, spelled, batch)
+            found.keep(_asked(client, queries.last(selector, day), day))
+
+
+def _counted(client: Client, names: Sequence[str], day: Stretch, found: Fetched) -> Iterator[Result]:
+    """The raw samples of these metrics; a doubt where the database counts other than it gives."""
+    count = _count(client, names, day, found)
+    if not count:
+        return
+    got = 0
+    for part in day.parts(-(-count // SAMPLES_PER_ANSWER)):
+        for result in _raw(client, queries.metrics_selector(names), part, found):
+            got += samples_of(result)
+            yield result
+    if got < count:
+        found.doubts.append(f"{names[0]}: {got} of {count} samples")
+
+
+def _count(client: Client, names: Sequence[str], day: Stretch, found: Fetched) -> int:
+    """How many samples the database has of them in the day; asked in parts where a day is too much."""
+    total = 0
+    for part, answer in _in_parts(client, lambda part: queries.sample_count(names, part), day):
+        found.doubts.extend(answer.doubts)
+        values = [_number(each) for each in answer.data.result]
+        if len(values) != 1:
+            found.doubts.append(f"{names[0]}: no count of samples from {part.start_ms}")
+        total += sum(values)
+    return total
+
+
+def _raw(client: Client, selector: str, stretch: Stretch, found: Fetched) -> Iterator[Result]:
+    for _, answer in _in_parts(client, lambda part: queries.raw(selector, part), stretch):
+        yield from found.keep(answer)
+
+
+def _in_parts(client: Client, expression: Expression, stretch: Stretch) -> Iterator[tuple[Stretch, Answer]]:
+    """The answers over the whole stretch: in halves, and halves of these, where the database refuses it."""
+    try:
+        answer = client.query(expression(stretch), stretch.at_ms)
+    except TooMuch as error:
+        if stretch.end_ms - stretch.start_ms <= SHORTEST_MS:
+            raise Unreachable(
+                "the database refuses even a minute of series: {words}",
+                fix="raise its limits on samples and time of a query, or ask a replica with higher ones",
+                words=str(error),
+            ) from None
+        for half in stretch.parts(2):
+            yield from _in_parts(client, expression, half)
+        return
+    yield stretch, answer
+
+
+def _asked(client: Client, expression: str, day: Stretch) -> Answer:
+    """An answer that cannot be asked for in parts of the day."""
+    try:
+        return client.query(expression, day.at_ms)
+    except TooMuch as error:
+        raise Unreachable(
+            "the database refuses to answer about a day's pods: {words}",
+            fix="raise its limits on samples and time of a query",
+            words=str(error),
+        ) from None
+
+
+def samples_of(result: Result) -> int:
+    """How many samples a series of a matrix has: each has its value in quotes, and nothing else has."""
+    return bytes(result.values).count(b'"') // 2
+
+
+def _number(result: Result) -> int:
+    try:
+        return int(float(msgspec.json.decode(result.value)[1]))
+    except (msgspec.DecodeError, ValueError, TypeError, IndexError, OverflowError):
+        return 0

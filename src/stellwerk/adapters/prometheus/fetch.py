@@ -1,0 +1,113 @@
+"""From a database to a folder of days that every verb reads as files: `fetch_metrics`."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+
+from stellwerk.adapters.metrics.fetched import FetchedFile, FetchedMetrics
+from stellwerk.adapters.prometheus.client import Client
+from stellwerk.adapters.prometheus.day import Fetched, fetch_day
+from stellwerk.adapters.prometheus.endpoint import Endpoint
+from stellwerk.adapters.prometheus.queries import Stretch
+from stellwerk.adapters.prometheus.store import Day, Store, days_of, default_folder
+from stellwerk.api.errors import InvalidInput
+
+AT_ONCE = 3  # A day needs several answers in turn; three days keep a database busy, and no more than that.
+_DOUBTS_SHOWN = 20
+
+
+class Listener(Protocol):
+    """Hears of each day that is there: days done, days in all, its name, and whether it had been kept."""
+
+    def __call__(self, done: int, total: int, day: str, kept: bool) -> None: ...
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What to fetch: a period that begins at midnight UTC, into `folder` (else the endpoint's own).
+
+    `now_ms` tells which days are over. `fresh`: fetch also what is kept.
+    """
+
+    period: Stretch
+    now_ms: int
+    folder: Path | None = None
+    fresh: bool = False
+
+
+class _Day(Struct):
+    day: Day
+    file: FetchedFile | None
+    doubts: Sequence[str] = ()
+
+
+def fetch_metrics(
+    endpoint: Endpoint, asked: Asked, listen: Listener, retry: Callable[[str], None]
+) -> tuple[Path, FetchedMetrics]:
+    """Fetch what is not kept yet, and write the list of it; days that are there stay, whatever comes after.
+
+    `retry` hears, from any thread, why something is asked again. Raises Unreachable with the database's
+    words, and InvalidInput where the whole period has no reading of a GPU.
+    """
+    store = Store(asked.folder or default_folder(endpoint))
+    days = days_of(asked.period, asked.now_ms)
+    with Client(endpoint) as client:
+        client.on_retry = retry
+        found = list(_fetched(client, store, (days, asked.fresh), listen))
+    files = tuple(each.file for each in found if each.file is not None)
+    if not files:
+        raise InvalidInput(
+            "{url} has no series of GPUs in the {days} days that were asked for",
+            fix="see what it has: stellwerk doctor --prometheus {url}",
+            url=endpoint.url,
+            days=len(days),
+        )
+    doubts = [f"{each.day.name}: {doubt}" for each in found for doubt in each.doubts]
+    result = FetchedMetrics(
+        url=endpoint.url,
+        start_ms=asked.period.start_ms,
+        end_ms=asked.period.end_ms,
+        files=files,
+        empty_days=tuple(each.day.name for each in found if each.file is None),
+        doubtful_days=tuple(each.day.name for each in found if each.doubts),
+        doubts=tuple(doubts[:_DOUBTS_SHOWN]),
+    )
+    return store.write_list(result), result
+
+
+def _fetched(
+    client: Client, store: Store, asked: tuple[Sequence[Day], bool], listen: Listener
+) -> Iterator[_Day]:
+    """Each day in order; the first failure ends it once the days that are under way are done."""
+    days, fresh = asked
+    stopped = threading.Event()
+
+    def one(day: Day) -> tuple[_Day, bool]:
+        kept = None if fresh else store.kept(day)
+        if kept is not None:
+            return _Day(day, kept), True
+        if stopped.is_set():
+            return _Day(day, None), False
+        try:
+            return _Day(day, *_kept(store, day, fetch_day(client, day.stretch))), False
+        except BaseException:
+            stopped.set()
+            raise
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        try:
+            for done, (found, kept) in enumerate(pool.map(one, days), start=1):
+                listen(done, len(days), found.day.name, kept)
+                yield found
+        finally:
+            stopped.set()
+
+
+def _kept(store: Store, day: Day, found: Fetched) -> tuple[FetchedFile | None, Sequence[str]]:
+    """The file of a day that was fetched; a day without any series of a GPU has none."""
+    if not found.gpus:
+        return None, found.doubts
+    return store.keep(day, found.answers, whole=not found.doubts), found.doubts
