@@ -124,7 +124,9 @@ def _pods(draw: Random, nodes: tuple[Node, ...], start_ms: int, end_ms: int) -> 
                         util=draw.randrange(0, 101),
                         memory_mib=draw.randrange(500, 40_000),
                         kind=draw.choice(("inference", "training", "batch", "")),
-                        owner=draw.choice((("ReplicaSet", f"web-{lane}-6f"), ("Job", f"run-{number}"), ("", ""))),
+                        owner=draw.choice(
+                            (("ReplicaSet", f"web-{lane}-6f"), ("Job", f"run-{number}"), ("", ""))
+                        ),
                     )
                     at = end + draw.choice((1_000, 25_000, 2 * HOUR_MS))
                     if shared and draw.random() < 0.5:
@@ -156,7 +158,11 @@ def _gpus(days: Days, spelling: Spelling, stamp: int, state: tuple[Random, dict[
                 f'gpu="{index}",UUID="{uuid}",device="nvidia{index}",modelName="{MODEL}",'
                 f'{spelling.hostname}="{node.name}"'
             )
-            here = [p for p in days.pods if uuid in p.gpus and p.node == node.name and p.start_ms <= stamp < p.end_ms]
+            here = [
+                p
+                for p in days.pods
+                if uuid in p.gpus and p.node == node.name and p.start_ms <= stamp < p.end_ms
+            ]
             power = 60 + 2 * sum(pod.util for pod in here)
             energy[uuid] = 0 if draw.random() < 0.0005 else energy[uuid] + power * days.interval_ms
             yield f"DCGM_FI_DEV_POWER_USAGE{{{device}}} {power}.{draw.randrange(10)} {stamp}"

@@ -5,6 +5,7 @@ again: 429 (after Retry-After), 500, 502, 503, 504, a connection that failed, an
 """
 
 import json
+import re
 import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -195,6 +196,10 @@ class Client:
             return f"an answer that is cut off or damaged ({shown(str(error), 100)})"
         if answer.status != "success":
             return _said(response)
+        # VictoriaMetrics shows its staleness marks in raw samples, as NaN; it keeps no other NaN.
+        if _VICTORIAMETRICS in response.headers and b'"NaN"' in body:
+            body = _STALE.sub(b"", body)
+            answer = _ANSWERS.decode(body)
         answer.body = body
         return answer
 
@@ -216,7 +221,9 @@ class Client:
 
 
 _ANSWERS = msgspec.json.Decoder(Answer)
-_KEPT_HEADERS = frozenset({"content-type", "location", "retry-after"})
+_VICTORIAMETRICS = "x-server-hostname"  # The header by which each of its answers is known.
+_KEPT_HEADERS = frozenset({"content-type", "location", "retry-after", _VICTORIAMETRICS})
+_STALE = re.compile(rb',\[[0-9.]+,"NaN"\]|\[[0-9.]+,"NaN"\],?')
 
 
 def _whole(parts: "Iterable[bytes]") -> bytes:
