@@ -7,7 +7,7 @@ again: 429 (after Retry-After), 500, 502, 503, 504, a connection that failed, an
 import json
 import time
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
@@ -63,6 +63,21 @@ class Answer(Struct):
         return (*self.warnings, *(("isPartial",) if self.is_partial else ()))
 
 
+class Queried(Protocol):
+    """What answers instant queries: a Client, or what only writes down what is asked."""
+
+    def query(self, expression: str, at_ms: int) -> Answer:
+        """The answer to an instant query."""
+        ...
+
+
+class Page(Struct, frozen=True):
+    """What a path answers with 200; `date` is the server's clock (RFC 9110, 6.6.1), "" where it says none."""
+
+    content: bytes
+    date: str
+
+
 class Client:
     """The API of one endpoint. `wait` sleeps for seconds; `on_retry` hears why something is asked again.
 
@@ -107,6 +122,13 @@ class Client:
         except (ValueError, RecursionError):
             raise self._strange(response) from None
         return found if isinstance(found, dict) else {}
+
+    def page(self, path: str) -> Page | None:
+        """What a path answers to one GET; None for any other status than 200, and for no answer at all."""
+        response = self._sent("GET", path, {})
+        if isinstance(response, str) or response.status_code != 200:
+            return None
+        return Page(response.content, response.headers.get("date", ""))
 
     def _asked(self, path: str, form: dict[str, str]) -> Answer:
         words = ""
@@ -216,7 +238,7 @@ class Client:
 
 
 _ANSWERS = msgspec.json.Decoder(Answer)
-_KEPT_HEADERS = frozenset({"content-type", "location", "retry-after"})
+_KEPT_HEADERS = frozenset({"content-type", "date", "location", "retry-after"})
 
 
 def _whole(parts: "Iterable[bytes]") -> bytes:
