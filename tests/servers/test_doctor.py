@@ -174,6 +174,7 @@ def test_an_empty_database_stops_every_verb(empty_database: Database, doctor: Do
     exit_code, document, wrong = found(doctor, empty_database.url)
     assert (exit_code, wrong) == (1, {"history-none", "kube-missing", "kueue-missing"})
     assert [each["stoppedBy"] for each in document["verbs"]] == [["history-none"]] * 3
+    assert [each["verdict"] for each in document["layers"]] == ["ok", "missing", "missing", "warning", "ok"]
 
 
 def test_a_month_is_enough_for_every_verb(database: Database, month: History, doctor: Doctor) -> None:

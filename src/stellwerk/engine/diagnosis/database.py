@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from stellwerk.engine.diagnosis.devices import interval_ms
 from stellwerk.engine.diagnosis.facts import DatabaseFacts, Facts, HistoryFacts
 from stellwerk.engine.diagnosis.findings import Finding, finding
-from stellwerk.engine.usage import FB_USED, GR_ENGINE, STALE_MS, UTIL
+from stellwerk.engine.usage import STALE_MS
 
 DAY_MS = 86_400_000
 CLOCK_S = 30  # Answers carry whole seconds, and may be under way for some.
@@ -44,14 +44,13 @@ def database_findings(facts: Facts) -> Iterator[Finding]:
 def _history(facts: Facts) -> Iterator[Finding]:
     history, database = facts.history, facts.database
     if history.newest_ms is None:
-        yield finding("history-none", (UTIL, GR_ENGINE, FB_USED), days=_days(history, history.start_ms))
         return
     if history.oldest_ms is not None:
         date = f"{datetime.fromtimestamp(history.oldest_ms // 1000, UTC):%Y-%m-%d}"
         counted = {"samples": database.day_samples or 0, "milliseconds": database.count_ms}
         yield finding("history-there", since=date, **counted)
         if history.oldest_ms > history.start_ms:
-            found, days = (_days(history, since) for since in (history.oldest_ms, history.start_ms))
+            found, days = (days_since(history, start) for start in (history.oldest_ms, history.start_ms))
             yield finding("history-short", since=date, found=found, days=days)
     age_ms = history.now_ms - history.newest_ms
     if age_ms > STALE_MS:
@@ -61,7 +60,7 @@ def _history(facts: Facts) -> Iterator[Finding]:
         yield finding("interval-long", seconds=step // 1000)
 
 
-def _days(history: HistoryFacts, since_ms: int) -> int:
+def days_since(history: HistoryFacts, since_ms: int) -> int:
     """Whole days of UTC before the one that is under way: as --days counts them."""
     return max(1, history.now_ms // DAY_MS - since_ms // DAY_MS)
 

@@ -1,6 +1,6 @@
 """Facts to findings: one layer after the other, and which verbs can work."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
@@ -45,13 +45,9 @@ def diagnose(facts: Facts) -> Diagnosis:
         *_own_findings(facts),
     )
     return Diagnosis(
-        tuple(Layer(name, of_it) for name in LAYERS if (of_it := tuple(e for e in found if e.layer == name))),
-        {verb: tuple(_stopping(found, verb)) for verb in VERBS},
+        tuple(Layer(name, tuple(each for each in found if each.layer == name)) for name in LAYERS),
+        {verb: tuple(each.code for each in found if verb in each.stops) for verb in VERBS},
     )
-
-
-def _stopping(found: Iterable[Finding], verb: str) -> Iterator[str]:
-    return (each.code for each in found if verb in each.stops)
 
 
 def _own_findings(facts: Facts) -> Iterator[Finding]:

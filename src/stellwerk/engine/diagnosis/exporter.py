@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from stellwerk.catalog.dcgm import HOSTNAME_LABELS
+from stellwerk.engine.diagnosis.database import days_since
 from stellwerk.engine.diagnosis.devices import (
     Device,
     devices_of,
@@ -50,8 +51,9 @@ _DRIVER = "DCGM_FI_DRIVER_VERSION"
 
 
 def exporter_findings(facts: Facts) -> Iterator[Finding]:
-    """Nothing where there are no series of GPUs: the database's findings say so."""
+    """Of DCGM exporter; only one where there are no series of GPUs."""
     if facts.history.newest_ms is None:
+        yield finding("history-none", SAMPLED, days=days_since(facts.history, facts.history.start_ms))
         return
     devices = devices_of(facts.samples)
     yield finding(

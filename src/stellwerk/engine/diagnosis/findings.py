@@ -60,16 +60,6 @@ KINDS: Mapping[str, Kind] = {
         _said("GPUs are there since {since}, {samples} samples a day, counted in {milliseconds} ms"),
     ),
     "retention-known": Kind(DATABASE, OK, _said("its retention is {value}")),
-    "history-none": Kind(
-        DATABASE,
-        MISSING,
-        _said("no series of DCGM exporter in the last {days} days: {metrics}"),
-        _said(
-            "scrape the exporter: stellwerk export monitoring -o DIR writes ServiceMonitor "
-            "and VMServiceScrape"
-        ),
-        VERBS,
-    ),
     "history-short": Kind(
         DATABASE,
         WARNING,
@@ -117,6 +107,16 @@ KINDS: Mapping[str, Kind] = {
         WARNING,
         _said("its answers may lack something, by its own word: {words}"),
         _said("see which of its parts do not answer: figures may be too low"),
+    ),
+    "history-none": Kind(
+        EXPORTER,
+        MISSING,
+        _said("no series of DCGM exporter in the last {days} days: {metrics}"),
+        _said(
+            "scrape the exporter: stellwerk export monitoring -o DIR writes ServiceMonitor "
+            "and VMServiceScrape"
+        ),
+        VERBS,
     ),
     "gpus-measured": Kind(
         EXPORTER,
