@@ -202,8 +202,11 @@ def test_without_memory_there_is_no_advice(kind: str, tmp_path: Path, doctor: Do
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_labels_that_scrapes_renamed_are_read_all_the_same(kind: str, tmp_path: Path, doctor: Doctor) -> None:
+def test_labels_that_scrapes_renamed_are_read_all_the_same(
+    kind: str, tmp_path: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     need(kind)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     series = [
         *gpu_series(pods="exported_pod", extra=f"{OWN_POD},"),
         *pod_series("exported_pod", f"{KUBE_POD},"),
@@ -212,6 +215,9 @@ def test_labels_that_scrapes_renamed_are_read_all_the_same(kind: str, tmp_path: 
     backfill(kind, tmp_path, sampled(series))
     with running(kind, tmp_path) as database:
         exit_code, document, wrong = found(doctor, database.url)
+        sent, printed = fetched_and_printed(database.url, doctor, "fetchRenamed")
+    assert sent == printed
+    assert len(printed) == 17
     assert (exit_code, wrong) == (0, {"labels-renamed"})
     known = next(e for e in document["layers"][2]["findings"] if e["code"] == "pods-known")
     assert known["values"] == {"pods": 2, "nodes": 1, "kinds": 2}
@@ -342,24 +348,31 @@ def test_credentials_reach_every_question(whole: Database, doctor: Doctor) -> No
 def anonymous(query: str) -> str:
     """A query with placeholders for names, as doctor prints it."""
     for label, name in (("pod", "POD"), ("replicaset", "REPLICASET"), ("job_name", "JOB")):
-        query = re.sub(rf'\b{label}=~"[^"]*"', f'{label}=~"{name}"', query)
+        query = re.sub(rf'\b((?:exported_)?{label})=~"[^"]*"', rf'\1=~"{name}"', query)
     return query
 
 
-def test_a_fetch_asks_exactly_what_doctor_printed(
-    whole: Database, doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with proxied(whole.url) as proxy:
+def fetched_and_printed(
+    url: str, doctor: Doctor, key: str
+) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    """What a fetch of yesterday asked through a proxy, and what doctor printed before: times and queries."""
+    with proxied(url) as proxy:
         _, text, _ = doctor("--prometheus", proxy.url, "--queries", "-o", "json", "--days", "1")
         assert proxy.asked == []
         until = json.loads(text)["day"]["endTime"]
         with pytest.raises(SystemExit) as ended:
             main(["usage", "--prometheus", proxy.url, "--days", "1", "--until", until, "-o", "json"])
         assert ended.value.code == 0
-        sent = {(each.parameters["time"], anonymous(each.parameters["query"])) for each in proxy.asked}
         assert {each.path for each in proxy.asked} == {"/api/v1/query"}
-    printed = {(seconds(each["time"]), each["query"]) for each in json.loads(text)["fetch"]}
+        sent = {(each.parameters["time"], anonymous(each.parameters["query"])) for each in proxy.asked}
+    return sent, {(seconds(each["time"]), each["query"]) for each in json.loads(text)[key]}
+
+
+def test_a_fetch_asks_exactly_what_doctor_printed(
+    whole: Database, doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    sent, printed = fetched_and_printed(whole.url, doctor, "fetch")
     assert sent == printed
     assert len(printed) == 15
 

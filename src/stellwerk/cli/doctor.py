@@ -73,17 +73,21 @@ def _print_queries(period: "Stretch", output: str, lang: "Language") -> None:
 
     midnight = period.end_ms // DAY_MS * DAY_MS
     day = Stretch(midnight - DAY_MS, midnight)
-    fetched, probed = fetch_queries(day), probe_queries(period)
+    asked = {
+        "fetch": fetch_queries(day),
+        "fetchRenamed": fetch_queries(day, renamed=True),
+        "doctor": probe_queries(period),
+    }
     if output != "table":
-        click.echo(document_text(queries_document(day, fetched, probed), output), nl=False)
+        click.echo(document_text(queries_document(day, asked), output), nl=False)
         return
     _ = translator(lang)
-    days = -(-(period.end_ms - period.start_ms) // DAY_MS)
-    click.echo(_(FETCH_ASKS, days=days))
-    _print_each(fetched)
-    click.echo()
-    click.echo(_(DOCTOR_ASKS))
-    _print_each(probed)
+    click.echo(_(FETCH_ASKS, days=-(-(period.end_ms - period.start_ms) // DAY_MS)))
+    _print_each(asked["fetch"])
+    click.echo("\n" + _(RENAMED_ASKS))
+    _print_each([each for each in asked["fetchRenamed"] if each not in asked["fetch"]])
+    click.echo("\n" + _(DOCTOR_ASKS))
+    _print_each(asked["doctor"])
 
 
 def _print_each(asked: "Sequence[Query]") -> None:
@@ -96,8 +100,10 @@ def _print_each(asked: "Sequence[Query]") -> None:
 FETCH_ASKS = msg(
     "advise, bill and whatif ask this about each of {days} days (POST /api/v1/query, time and expression). "
     "POD stands for names of pods, up to 200 in a query, REPLICASET and JOB for their owners. A day of more "
-    "than 500,000 samples, or one that the database refuses, is asked in parts; labels that a scrape renamed "
-    "begin with exported_."
+    "than 500,000 samples, or one that the database refuses, is asked in parts."
+)
+RENAMED_ASKS = msg(
+    "Where kube-state-metrics is scraped with honorLabels: false, of pods and owners this instead:"
 )
 DOCTOR_ASKS = msg(
     "doctor asks this; where it searches (the newest sample, the first day), it asks the same at other times:"

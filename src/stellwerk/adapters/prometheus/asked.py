@@ -3,8 +3,6 @@
 Every answer is made up so that each question is asked once: there are pods, with owners, and they waited.
 """
 
-from collections.abc import Callable
-
 from msgspec import Raw, Struct
 
 from stellwerk.adapters.prometheus.client import Answer, Data, Page, Result
@@ -25,15 +23,26 @@ class Query(Struct, frozen=True):
 
 
 class Recorder:
-    """Answers nothing true; `asked` has each expression once, with the time of the first."""
+    """Answers nothing true; `asked` has each expression once, with the time of the first.
 
-    def __init__(self) -> None:
+    `pod`: the label that bears a pod's name, pod or exported_pod.
+    """
+
+    def __init__(self, pod: str = "pod") -> None:
         self.asked: list[Query] = []
+        self._made_up = [
+            Result(
+                {"__name__": FB_USED, pod: POD, "owner_kind": kind, "owner_name": kind.upper()},
+                Raw(b"[]"),
+                Raw(b'[0,"1"]'),
+            )
+            for kind in PARENTS
+        ]
 
     def query(self, expression: str, at_ms: int) -> Answer:
         """Write a query down."""
         self._write(Query(expression, at_ms))
-        return Answer("success", Data("", _MADE_UP), body=b"{}")
+        return Answer("success", Data("", self._made_up), body=b"{}")
 
     def page(self, path: str) -> Page | None:
         """Write a path down."""
@@ -45,26 +54,15 @@ class Recorder:
             self.asked.append(query)
 
 
-_VALUE = Raw(b'[0,"1"]')
-_MADE_UP = [
-    Result(
-        {"__name__": FB_USED, "pod": POD, "owner_kind": kind, "owner_name": kind.upper()}, Raw(b"[]"), _VALUE
-    )
-    for kind in PARENTS
-]
-
-
-def fetch_queries(day: Stretch) -> list[Query]:
-    """What advise, bill and whatif ask about a day."""
-    return _written(lambda recorder: fetch_day(recorder, day))
+def fetch_queries(day: Stretch, renamed: bool = False) -> list[Query]:
+    """What advise, bill and whatif ask about a day; `renamed`: where kube-state-metrics' labels were."""
+    recorder = Recorder("exported_pod" if renamed else "pod")
+    fetch_day(recorder, day)
+    return recorder.asked
 
 
 def probe_queries(period: Stretch) -> list[Query]:
     """What doctor asks; a search asks the same again at other times."""
-    return _written(lambda recorder: probe(recorder, period))
-
-
-def _written(ask: Callable[[Recorder], object]) -> list[Query]:
     recorder = Recorder()
-    ask(recorder)
+    probe(recorder, period)
     return recorder.asked

@@ -1,6 +1,6 @@
 """A diagnosis, and the questions that a database is asked, as documents for programs; English always."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,13 +43,10 @@ def diagnosis_document(url: str, facts: Facts, diagnosis: Diagnosis) -> dict[str
     }
 
 
-def queries_document(day: Stretch, fetched: Sequence[Query], probed: Sequence[Query]) -> dict[str, Any]:
-    """What is asked about the day, and what doctor asks."""
-    return {
-        "day": {"startTime": moment_text(day.start_ms), "endTime": moment_text(day.end_ms)},
-        "fetch": [_query(each) for each in fetched],
-        "doctor": [_query(each) for each in probed],
-    }
+def queries_document(day: Stretch, asked: Mapping[str, Sequence[Query]]) -> dict[str, Any]:
+    """What is asked, by who asks: `fetch` and `fetchRenamed` about the day, and `doctor`."""
+    named = {who: [_query(each) for each in queries] for who, queries in asked.items()}
+    return {"day": {"startTime": moment_text(day.start_ms), "endTime": moment_text(day.end_ms)}, **named}
 
 
 def document_text(document: dict[str, Any], form: str) -> str:
