@@ -17,6 +17,7 @@ from stellwerk.api import documents, yaml_events
 from stellwerk.api.checks import names
 from stellwerk.api.groups import stellwerk as api
 from stellwerk.cli.main import VERBS, root
+from stellwerk.engine.diagnosis.findings import KINDS, LAYERS
 from stellwerk.engine.money import node_group
 from stellwerk.engine.partition.policy import POLICIES
 from stellwerk.engine.snapshot import NodeNetwork
@@ -133,6 +134,13 @@ def test_every_label_and_annotation_is_in_the_table_and_no_other() -> None:
 )
 def test_every_column_of_a_table_is_there_and_no_other(title: str, columns: tuple[str, ...]) -> None:
     assert first_column(sections(REFERENCE / "demand.md")[title]) == set(columns)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_finding_of_doctor_is_there_with_its_verdict_and_text(layer: str) -> None:
+    kinds = {code: kind for code, kind in KINDS.items() if kind.layer == layer}
+    listed = {code(row[0])[0]: row[1:] for row in rows(sections(REFERENCE / "doctor.md")[layer])}
+    assert listed == {name: [kind.verdict, kind.text, ", ".join(kind.stops)] for name, kind in kinds.items()}
 
 
 def test_every_policy_has_its_rule() -> None:

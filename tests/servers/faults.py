@@ -146,7 +146,7 @@ def edited(change: Callable[[Json], object]) -> Fault:
 
     def fault(asked: Asked, forward: Forward) -> Answer:
         whole = forward()
-        if not whole.headers.get("content-type", "").startswith("application/json"):
+        if "json" not in whole.headers.get("content-type", ""):
             return whole
         body = json.loads(whole.body)
         change(body)

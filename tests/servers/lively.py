@@ -1,8 +1,8 @@
 """A few lively days of a cluster, as exposition text: whatever a figure may rest on happens in them, by seed.
 
-Nodes come, go and are cordoned, pods wait for GPUs (also over midnight), share them, end between two scrapes,
-bear a name again; owners have owners; exporter and kube-state-metrics are scraped at seconds of their own, with
-jitter, holes and values that are no reading. Pods without GPUs wait as well: that must count for nothing.
+Nodes come, go and are cordoned, pods wait for GPUs (also over midnight), share them, end between two
+scrapes, bear a name again; owners have owners; exporter and kube-state-metrics are scraped at seconds of their
+own, with jitter, holes and values that are no reading. Pods without GPUs wait as well: that must count for nothing.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class Spelling(Struct, frozen=True):
 
 
 class Pod(Struct, frozen=True, kw_only=True):
-    """A pod: Pending from `asked_ms`, on its devices from `start_ms` to `end_ms`, an object until `kept_ms`."""
+    """A pod: Pending from `asked_ms`, on its GPUs from `start_ms` to `end_ms`, an object until `kept_ms`."""
 
     namespace: str
     name: str

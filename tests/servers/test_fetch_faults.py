@@ -76,7 +76,6 @@ PASSING: list[tuple[str, Fault, str]] = [
     ("truncated", faults.truncated(), "cut off or damaged"),
     ("cut", faults.cut(), ""),
     ("hung up", faults.hung_up, ""),
-    ("gone", faults.gone, ""),
 ]
 
 
@@ -112,7 +111,7 @@ LASTING: list[tuple[str, Fault, str]] = [
 def test_what_lasts_is_told_and_the_next_run_goes_on_where_it_ended(
     database: Database, fetcher: Fetcher, truth: Usage, fault: Fault, words: str
 ) -> None:
-    with proxied(database.url, from_request(18, fault)) as proxy, pytest.raises(Unreachable) as told:
+    with proxied(database.url, from_request(24, fault)) as proxy, pytest.raises(Unreachable) as told:
         fetcher.usage(proxy.url)
     assert re.search(words, str(told.value)) and told.value.fix
     assert fetcher.usage(database.url) == truth

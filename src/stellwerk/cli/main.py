@@ -21,6 +21,7 @@ VERBS = {
     "advise": "From measured use: who should share, how, who must not, what it saves.",
     "bill": "Divide the fleet's cost among teams and causes, to the cent.",
     "whatif": "Replay measured use unchanged, then under each way of sharing.",
+    "doctor": "Which layers are there, which fields are missing, and for what.",
     "fit": "Will it fit? GPU memory of a model, from its config.json.",
     "compare": "Whole GPU, time-slicing, MPS, MIG and vGPU side by side for a workload.",
     "partition": "Plan how each GPU is cut or shared: layout, steps, EUR, proven optimum.",

@@ -8,7 +8,7 @@ import json
 import re
 import time
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
@@ -64,6 +64,21 @@ class Answer(Struct):
         return (*self.warnings, *(("isPartial",) if self.is_partial else ()))
 
 
+class Queried(Protocol):
+    """What answers instant queries: a Client, or what only writes down what is asked."""
+
+    def query(self, expression: str, at_ms: int) -> Answer:
+        """The answer to an instant query."""
+        ...
+
+
+class Page(Struct, frozen=True):
+    """What a path answers with 200; `date` is the server's clock (RFC 9110, 6.6.1), "" where it says none."""
+
+    content: bytes
+    date: str
+
+
 class Client:
     """The API of one endpoint. `wait` sleeps for seconds; `on_retry` hears why something is asked again.
 
@@ -95,19 +110,12 @@ class Client:
         form = {"query": expression, "time": f"{at_ms // 1000}.{at_ms % 1000:03d}"}
         return self._asked("/api/v1/query", form)
 
-    def text(self, path: str) -> dict[str, Any]:
-        """The JSON object at a path of the API (GET), such as /api/v1/status/buildinfo; {} for 404."""
+    def page(self, path: str) -> Page | None:
+        """What a path answers to one GET; None for any other status than 200, and for no answer at all."""
         response = self._sent("GET", path, {})
-        if isinstance(response, str):
-            raise self._gone(response)
-        if response.status_code == 404:
-            return {}
-        self._check(response)
-        try:
-            found = json.loads(response.content)
-        except (ValueError, RecursionError):
-            raise self._strange(response) from None
-        return found if isinstance(found, dict) else {}
+        if isinstance(response, str) or response.status_code != 200:
+            return None
+        return Page(response.content, response.headers.get("date", ""))
 
     def _asked(self, path: str, form: dict[str, str]) -> Answer:
         words = ""
@@ -222,7 +230,7 @@ class Client:
 
 _ANSWERS = msgspec.json.Decoder(Answer)
 _VICTORIAMETRICS = "x-server-hostname"  # The header by which each of its answers is known.
-_KEPT_HEADERS = frozenset({"content-type", "location", "retry-after", _VICTORIAMETRICS})
+_KEPT_HEADERS = frozenset({"content-type", "date", "location", "retry-after", _VICTORIAMETRICS})
 _STALE = re.compile(rb',\[[0-9.]+,"NaN"\]|\[[0-9.]+,"NaN"\],?')
 
 

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct, field
 
 from stellwerk.adapters.prometheus import queries
-from stellwerk.adapters.prometheus.client import Answer, Client, Result, TooMuch
+from stellwerk.adapters.prometheus.client import Answer, Queried, Result, TooMuch
 from stellwerk.adapters.prometheus.queries import Stretch
 from stellwerk.api.errors import Unreachable
 from stellwerk.engine.joining.identity import EXPORTER, POD_LABELS, first
@@ -32,7 +32,7 @@ class Fetched(Struct):
         return found
 
 
-def fetch_day(client: Client, day: Stretch) -> Fetched:
+def fetch_day(client: Queried, day: Stretch) -> Fetched:
     """All that figures rest on. Raises Unreachable; what TooMuch refuses is asked for in shorter parts."""
     found = Fetched()
     pods: set[str] = set()
@@ -52,7 +52,7 @@ def fetch_day(client: Client, day: Stretch) -> Fetched:
     return found
 
 
-def _pods(client: Client, label: str, names: Iterable[str], into: tuple[Stretch, Fetched]) -> None:
+def _pods(client: Queried, label: str, names: Iterable[str], into: tuple[Stretch, Fetched]) -> None:
     day, found = into
     owners: dict[str, set[str]] = {kind: set() for kind in queries.PARENTS}
     for batch in queries.batches(names):
@@ -76,7 +76,7 @@ def _pods(client: Client, label: str, names: Iterable[str], into: tuple[Stretch,
                 found.keep(_asked(client, queries.last(selector, day), day))
 
 
-def _counted(client: Client, names: Sequence[str], day: Stretch, found: Fetched) -> Iterator[Result]:
+def _counted(client: Queried, names: Sequence[str], day: Stretch, found: Fetched) -> Iterator[Result]:
     """The raw samples of these metrics; a doubt where the database counts other than it gives."""
     count = _count(client, names, day, found)
     if not count:
@@ -90,7 +90,7 @@ def _counted(client: Client, names: Sequence[str], day: Stretch, found: Fetched)
         found.doubts.append(f"{names[0]}: {got} of {count} samples")
 
 
-def _count(client: Client, names: Sequence[str], day: Stretch, found: Fetched) -> int:
+def _count(client: Queried, names: Sequence[str], day: Stretch, found: Fetched) -> int:
     """How many samples the database has of them in the day; asked in parts where a day is too much."""
     total = 0
     for part, answer in _in_parts(client, lambda part: queries.sample_count(names, part), day):
@@ -102,12 +102,12 @@ def _count(client: Client, names: Sequence[str], day: Stretch, found: Fetched) -
     return total
 
 
-def _raw(client: Client, selector: str, stretch: Stretch, found: Fetched) -> Iterator[Result]:
+def _raw(client: Queried, selector: str, stretch: Stretch, found: Fetched) -> Iterator[Result]:
     for _, answer in _in_parts(client, lambda part: queries.raw(selector, part), stretch):
         yield from found.keep(answer)
 
 
-def _in_parts(client: Client, expression: Expression, stretch: Stretch) -> Iterator[tuple[Stretch, Answer]]:
+def _in_parts(client: Queried, expression: Expression, stretch: Stretch) -> Iterator[tuple[Stretch, Answer]]:
     """The answers over the whole stretch: in halves, and halves of these, where the database refuses it."""
     try:
         answer = client.query(expression(stretch), stretch.at_ms)
@@ -124,7 +124,7 @@ def _in_parts(client: Client, expression: Expression, stretch: Stretch) -> Itera
     yield stretch, answer
 
 
-def _asked(client: Client, expression: str, day: Stretch) -> Answer:
+def _asked(client: Queried, expression: str, day: Stretch) -> Answer:
     """An answer that cannot be asked for in parts of the day."""
     try:
         return client.query(expression, day.at_ms)

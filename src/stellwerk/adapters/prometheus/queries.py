@@ -33,7 +33,8 @@ PENDING, POD_UNSCHEDULABLE = 'kube_pod_status_phase{phase="Pending"', "kube_pod_
 SCHEDULED, INFO = 'kube_pod_status_scheduled{condition="true"', "kube_pod_info{"
 GPU_REQUESTS = f'{REQUESTS}{{resource=~"nvidia_com_.+"}}'
 MARGIN_MS = 600_000  # Around a day in which a pod waited: what it did before and after is known, too.
-_BATCH_NAMES, _BATCH_CHARACTERS = 200, 12_000
+# VictoriaMetrics refuses a query of more than 16 KiB (-search.maxQueryLen), and `waited` has each name twice.
+_BATCH_NAMES, _BATCH_BYTES = 200, 6_000
 _SPECIAL = frozenset(r"\.+*?()|[]{}^$")
 
 
@@ -120,11 +121,12 @@ def batches(names: Iterable[str]) -> Iterator[list[str]]:
     batch: list[str] = []
     size = 0
     for name in sorted(set(names)):
-        if batch and (len(batch) >= _BATCH_NAMES or size + len(name) > _BATCH_CHARACTERS):
+        length = len(alternatives([name]).encode()) + 1
+        if batch and (len(batch) >= _BATCH_NAMES or size + length > _BATCH_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(name)
-        size += len(name)
+        size += length
     if batch:
         yield batch
 
