@@ -232,6 +232,27 @@ def test_a_lost_node_shows_no_gpu_and_its_job_comes_back_as_another_pod() -> Non
     assert by(again["stellwerk_decisions_total"], "decision")[("interrupted",)] == 1
 
 
+def test_a_node_is_away_for_its_repair_however_often_it_is_drawn_as_lost() -> None:
+    faults = Faults(losses_per_node_month_milli=365_000, repair_ns=5 * NS_PER_HOUR)
+    case = scenario(demand(100, job("x", 0, 90)), fleet(node("one", 1), faults=faults))
+    timeline, ledger = played(case, "whole")
+    away = timeline.down[0]
+    assert len(away) > 5 and all(end - begin == 5 * NS_PER_HOUR for begin, end in away)
+    # The one job starts as soon as the node is back, and runs until it is lost again.
+    backs = [0, *(end for _, end in away if end < case.demand.period_ns)]
+    losses = [begin for begin, _ in away]
+    stays = [stay for stay in ledger.stays if stay.end_ns > stay.start_ns]
+    assert [stay.start_ns for stay in stays] == backs[: len(stays)]
+    assert [stay.end_ns for stay in stays][: len(losses)] == losses
+
+
+def test_a_job_that_outlasts_the_period_is_neither_finished_nor_interrupted() -> None:
+    case = scenario(demand(8, job("x", 1, 20)), fleet(node("one", 1)))
+    timeline, _ = played(case, "whole")
+    decided = by(shown(timeline, at(case, 0, turn=2))["stellwerk_decisions_total"], "decision")
+    assert decided == {("started",): 2, ("finished",): 0, ("interrupted",): 0, ("refused",): 0}
+
+
 @pytest.mark.parametrize("policy", POLICY)
 @pytest.mark.parametrize("seed", range(1, 13))
 def test_at_the_end_of_the_period_the_counters_are_the_bill(seed: int, policy: str) -> None:

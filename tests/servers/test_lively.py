@@ -1,0 +1,54 @@
+"""A database says what a file says: all that is read of lively days, sample for sample, in both spellings."""
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from stellwerk.adapters.metrics.load import load_usage
+from stellwerk.adapters.prometheus.endpoint import read_endpoint
+from stellwerk.adapters.prometheus.fetch import Asked, fetch_metrics
+from stellwerk.adapters.prometheus.queries import Stretch
+from stellwerk.engine.usage import Usage
+from tests.servers.databases import KINDS, PROMETHEUS, backfill, running
+from tests.servers.fixtures import need
+from tests.servers.history import last_midnight_s
+from tests.servers.lively import Days, Spelling, exposition, lively_days
+
+SPELLINGS = (Spelling(), Spelling(honor_labels=False, hostname="hostname"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_a_database_says_what_a_file_says(kind: str, seed: int, tmp_path: Path) -> None:
+    need(kind)
+    days = lively_days(seed, last_midnight_s() * 1000)
+    file = tmp_path / "days.prom"
+    with file.open("w") as out:
+        out.writelines(f"{line}\n" for line in exposition(days, SPELLINGS[seed % 2]))
+    with file.open() as lines:
+        backfill(kind, tmp_path / kind, lines)
+    with running(kind, tmp_path / kind) as database:
+        found = fetched(database.url, days, tmp_path / "kept")
+    assert_same(found, load_usage([str(file)]).usage, kind)
+
+
+def fetched(url: str, days: Days, folder: Path) -> Usage:
+    """What a database has of the days."""
+    asked = Asked(period=Stretch(days.start_ms, days.end_ms), now_ms=days.end_ms, folder=folder)
+    path, _ = fetch_metrics(read_endpoint(url), asked, lambda *_: None, pytest.fail)
+    return load_usage([str(path)]).usage
+
+
+def assert_same(found: Usage, expected: Usage, kind: str) -> None:
+    """Equal, part by part, so that a failure is short. VictoriaMetrics keeps no NaN, so it tells of none."""
+    lost = () if kind == PROMETHEUS else ("sample-blank",)
+    for usage in (found, expected):
+        assert usage.pods and usage.cluster.pending and usage.holes
+    assert [str(w) for w in found.warnings] == [str(w) for w in expected.warnings if w.code not in lost]
+    assert found.cluster == expected.cluster
+    for one, other in zip(found.pods, expected.pods, strict=True):
+        assert replace(one, series={}) == replace(other, series={})
+    for each, twin in zip((*found.devices, *found.pods), (*expected.devices, *expected.pods), strict=True):
+        assert each.series == twin.series
+    assert replace(found, warnings=()) == replace(expected, warnings=())
