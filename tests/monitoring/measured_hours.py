@@ -19,6 +19,11 @@ def lines(end_s: int) -> Iterator[str]:
             yield f"{series} {value} {stamp}"
 
 
+def scrape() -> str:
+    """What an exporter shows at the end: the same without times; `up` is the database's own to say."""
+    return "".join(f"{series} {value}\n" for series, value in _moment(SPAN_S) if not series.startswith("up{"))
+
+
 def _moment(at: int) -> Iterator[tuple[str, float]]:
     yield from _whole(at)
     yield from _shared(at)
