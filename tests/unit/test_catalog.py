@@ -20,6 +20,7 @@ from stellwerk.catalog.ownership import exchange_rate, ownership
 from stellwerk.catalog.prices import Price
 from stellwerk.catalog.published.interference import interference
 from stellwerk.catalog.published.vram import vram_published
+from stellwerk.catalog.published.xid import xid_source, xids
 from stellwerk.catalog.series.kubernetes import kube_state_series, kueue_series
 from stellwerk.catalog.sharing.cutting import cutting_note, cutting_times
 from stellwerk.catalog.sharing.ways import sharing_ways
@@ -103,6 +104,17 @@ def test_a_series_of_others_has_the_name_and_labels_of_its_program() -> None:
             assert fact.labels and fact.meaning, fact.name
     assert all("replica_role" in fact.labels for fact in kueue_series().metrics)
     assert all({"namespace", "pod", "uid"} <= set(fact.labels) for fact in kube_state_series().metrics)
+
+
+def test_an_xid_is_of_the_gpu_of_an_application_or_nobodys_matter() -> None:
+    codes = [xid.code for xid in xids()]
+    assert codes == sorted(set(codes)) and all(xid.name and xid.action for xid in xids())
+    assert "docs.nvidia.com" in xid_source()
+    by_code = {xid.code: xid for xid in xids()}
+    lost, own, quiet = (by_code[code] for code in (79, 31, 63))
+    assert (lost.device_lost, own.device_lost, quiet.device_lost) == (True, False, False)
+    assert (lost.quiet, own.quiet, quiet.quiet) == (False, False, True)
+    assert not [xid.code for xid in xids() if xid.device_lost and xid.quiet]
 
 
 def test_every_node_type_and_mig_table_is_of_a_known_gpu_model() -> None:

@@ -25,7 +25,7 @@ VERBS = {
     "fit": "Will it fit? GPU memory of a model, from its config.json.",
     "compare": "Whole GPU, time-slicing, MPS, MIG and vGPU side by side for a workload.",
     "partition": "Plan how each GPU is cut or shared: layout, steps, EUR, proven optimum.",
-    "export": "Write a partition plan for mig-parted, the device plugin or DRA.",
+    "export": "Write a plan for NVIDIA's tools, or rules, scrapes and a dashboard for monitoring.",
     "check": "Which layer would refuse this claim: API server, Kueue, Karpenter, driver.",
     "allocate": "Say which devices each claim gets, on which node, or why not and what would help.",
     "admit": "Who may start, with which flavors, whom that preempts, and why others wait.",

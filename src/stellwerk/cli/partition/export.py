@@ -1,34 +1,82 @@
-"""`stellwerk export mig-parted|device-plugin|dra -o DIR`: a partition plan as files of NVIDIA's tools."""
+"""`stellwerk export TARGET -o DIR`: a partition plan as files of NVIDIA's tools, or what monitoring needs."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from stellwerk.cli.options import LANG
 
 if TYPE_CHECKING:
     from stellwerk.engine.partition.inventory import PartitionPlan
 
-MIG_PARTED, DEVICE_PLUGIN, DRA = "mig-parted", "device-plugin", "dra"
+MIG_PARTED, DEVICE_PLUGIN, DRA, MONITORING = "mig-parted", "device-plugin", "dra", "monitoring"
 Export = Callable[["PartitionPlan"], list[tuple[str, str]]]
 
 
-@click.command("export", short_help="Write a partition plan for mig-parted, the device plugin or DRA.")
-@click.argument("target", type=click.Choice([MIG_PARTED, DEVICE_PLUGIN, DRA]))
+@click.command("export", short_help="Write a plan for NVIDIA's tools, or rules, scrapes and a dashboard.")
+@click.argument("target", type=click.Choice([MIG_PARTED, DEVICE_PLUGIN, DRA, MONITORING]))
 @click.option("-o", "--output", required=True, metavar="DIR", help="Folder for the files, made if missing.")
 @click.option("--plan", metavar="FILE", help="A PartitionPlan (else the demo's plan).")
+@click.option(
+    "--idle-below",
+    default="5",
+    show_default=True,
+    metavar="PERCENT",
+    help="monitoring: use of a GPU that is no use.",
+)
+@click.option(
+    "--idle-after",
+    default="30m",
+    show_default=True,
+    metavar="DURATION",
+    help="monitoring: shorter is a pause.",
+)
+@click.option(
+    "--wait-target",
+    default="1h",
+    show_default=True,
+    metavar="DURATION",
+    help="monitoring: longer is too long in a queue.",
+)
 @LANG
-def command(target: str, output: str, plan: str | None, lang: str | None) -> int:
-    """Write a plan for TARGET; each file says whom it is for, how to apply it and how to undo it.
+@click.pass_context
+def command(ctx: click.Context, /, target: str, output: str, lang: str | None, **options: str | None) -> int:
+    """Write files for TARGET; each says whom it is for, how to apply it and how to undo it.
 
     A file that is the same already is left alone.
     """
     from stellwerk.adapters.output import write_folder
 
-    for path, written in write_folder(output, "-o", _files(target, plan)):
+    _check_options(ctx, target)
+    files = _monitoring(options) if target == MONITORING else _files(target, options["plan"])
+    for path, written in write_folder(output, "-o", files):
         click.echo(f"{'wrote' if written else 'unchanged'} {path}")
     return 0
+
+
+def _check_options(ctx: click.Context, target: str) -> None:
+    """An option that TARGET does not read would be taken as obeyed."""
+    from stellwerk.api.errors import InvalidInput
+
+    others = ("idle_below", "idle_after", "wait_target") if target != MONITORING else ("plan",)
+    for name in others:
+        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise InvalidInput(
+                "{option} says nothing to stellwerk export {target}",
+                fix="leave it out; see stellwerk export --help",
+                option="--" + name.replace("_", "-"),
+                target=target,
+            )
+
+
+def _monitoring(options: dict[str, str | None]) -> list[tuple[str, str]]:
+    from stellwerk.report.monitoring.files import monitoring_files
+    from stellwerk.report.monitoring.thresholds import read_thresholds
+
+    texts = (options[name] or "" for name in ("idle_below", "idle_after", "wait_target"))
+    return monitoring_files(read_thresholds(*texts))
 
 
 def _files(target: str, path: str | None) -> list[tuple[str, str]]:

@@ -1,0 +1,75 @@
+"""What the rules call idle and too long, as the user gave it."""
+
+from decimal import Decimal, InvalidOperation
+
+from msgspec import Struct
+
+from stellwerk.api.duration import parse_duration
+from stellwerk.api.errors import InvalidInput
+
+SECOND_NS = 1_000_000_000
+# Kueue's histogram of waits ends at 2.5 s * 2^14 (pkg/metrics/metrics.go): a longer wait counts as this.
+LONGEST_WAIT_S = 40_960
+
+
+class Thresholds(Struct, frozen=True):
+    """Use below `idle_below_percent` for `idle_after_s` is idle; a wait above `wait_target_s` is too long."""
+
+    idle_below_percent: Decimal = Decimal(5)
+    idle_after_s: int = 1_800
+    wait_target_s: int = 3_600
+
+    @property
+    def idle_below(self) -> str:
+        """As a ratio in PromQL: `0.05`."""
+        return f"{(self.idle_below_percent / 100).normalize():f}"
+
+
+def read_thresholds(idle_below: str, idle_after: str, wait_target: str) -> Thresholds:
+    """From the command line's texts; raises InvalidInput naming the option."""
+    target = _seconds("--wait-target", wait_target)
+    if target >= LONGEST_WAIT_S:
+        raise InvalidInput(
+            "--wait-target {text} is longer than Kueue's histogram of waits tells apart ({limit} s)",
+            fix="name a target below it: --wait-target 10h",
+            text=wait_target[:40],
+            limit=LONGEST_WAIT_S,
+        )
+    return Thresholds(_percent(idle_below), _seconds("--idle-after", idle_after), target)
+
+
+def _percent(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if value.is_finite() and Decimal(0) < value <= 100 and value == round(value, 4):
+        return value
+    raise InvalidInput(
+        "--idle-below {text} is not a percentage above 0, up to 100, with at most 4 decimals",
+        fix="write it with a point: 2.5",
+        text=text[:40],
+    )
+
+
+def _seconds(option: str, text: str) -> int:
+    try:
+        found, rest = divmod(parse_duration(text), SECOND_NS)
+    except ValueError:
+        found, rest = 0, 0
+    if found > 0 and not rest:
+        return found
+    raise InvalidInput(
+        "{option} {text} is no duration of whole seconds above 0",
+        fix="write it like 30m or 1h30m",
+        option=option,
+        text=text[:40],
+    )
+
+
+def promql_duration(seconds: int) -> str:
+    """`1h30m` for 5400: hours, minutes and seconds, which PromQL, MetricsQL and both operators read."""
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    parts = ((hour, "h"), (minute, "m"), (second, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count)
