@@ -1,8 +1,9 @@
 """A few lively days of a cluster, as exposition text: whatever a figure may rest on happens in them, by seed.
 
 Nodes come, go and are cordoned, pods wait for GPUs (also over midnight), share them, end between two
-scrapes, bear a name again; owners have owners; exporter and kube-state-metrics are scraped at seconds of their
-own, with jitter, holes and values that are no reading. Pods without GPUs wait as well: that must count for nothing.
+scrapes, bear a name again; owners have owners; exporter and kube-state-metrics are scraped at seconds of
+their own, with jitter, holes and values that are no reading. Pods without GPUs wait as well: that must count
+for nothing.
 """
 
 from collections.abc import Iterator
