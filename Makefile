@@ -1,11 +1,12 @@
-# `make help` lists the targets. Everything happens in .venv; nothing outside this folder is changed.
+# `make help` lists the targets. Everything happens in .venv; nothing outside this folder is changed,
+# but by `make servers`, which fills a cache.
 PYTHON ?=
 ARGS ?=
 PYTEST_ARGS ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtime up test lint bench lock clean
+.PHONY: help setup runtime up test servers lint bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 14
@@ -27,6 +28,9 @@ lint: setup ## ruff, mypy and the import contracts
 
 test: lint ## the whole suite (PYTEST_ARGS="-k money" takes a part)
 	.venv/bin/pytest $(PYTEST_ARGS)
+
+servers: ## Prometheus and VictoriaMetrics for the tests that read from them, into ~/.cache/stellwerk
+	@sh tools/servers/bring.sh
 
 bench: setup ## figures as ratios
 	.venv/bin/python -m benchmarks $(ARGS)

@@ -1,5 +1,6 @@
 """From simulated GPUs to metrics and back: jobs rebuilt, and the unchanged replay beside the truth."""
 
+from collections import Counter
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -66,6 +67,24 @@ def measure(seed: int, path: Path, without: tuple[str, ...] = (), count: int = 1
     lines = (line for line in exposition(ledger, gpus, scrapes) if not line.startswith(without))
     path.write_text("\n".join(lines) + "\n")
     return ledger
+
+
+def test_a_pod_with_several_gpus_is_shown_once_in_a_scrape() -> None:
+    gpus = fleet(node("one", 2), node("two", 2))
+    pair = Job(name="pair", team="a", kind="batch", arrival_ns=0, duration_ns=NS_PER_HOUR, gpus=2)
+    ledger = simulate(scenario(demand(8, pair), gpus), POLICIES[0], Slowdown())
+    assert ledger is not None
+    scrapes = Scrapes(start_ns=START_NS, period_ns=8 * NS_PER_HOUR, interval_ns=NS_PER_HOUR // 2)
+    series = [line.rpartition(" ")[0].split("{")[0] for line in exposition(ledger, gpus, scrapes)]
+    # 16 scrapes; it runs during 2, and Kubernetes keeps the finished pod for 3 h.
+    assert Counter(series) == {
+        "DCGM_FI_DEV_GPU_UTIL": 16 * 4,
+        "DCGM_FI_DEV_FB_USED": 16 * 4,
+        "kube_pod_labels": 2,
+        "kube_pod_container_resource_requests": 2 + 6,
+        "kube_pod_start_time": 2 + 6,
+        "kube_pod_completion_time": 6,
+    }
 
 
 def held_s(ledger: Ledger) -> int:

@@ -52,13 +52,17 @@ def exposition(ledger: Ledger, fleet: Fleet, scrapes: Scrapes) -> Iterator[str]:
         stamp = (scrapes.start_ns + at) // 1_000_000
         for gpu, (node, index) in enumerate(places):
             while turns[gpu] and turns[gpu][-1].end_ns <= at:
-                kept.append(turns[gpu].pop())
+                ended = turns[gpu].pop()
+                kept += [ended] if _shows_pod(ended.stay, gpu) else []
             labels = (
                 f'gpu="{index}",UUID="GPU-{node.name}-{index}",device="nvidia{index}",'
                 f'modelName="{node.gpu_model}",Hostname="{node.name}"'
             )
             busy = bool(turns[gpu]) and turns[gpu][-1].start_ns <= at
-            yield from _device_lines(turns[gpu][-1] if busy else None, labels, stamp, scrapes.start_ns)
+            turn = turns[gpu][-1] if busy else None
+            yield from _device_lines(turn, labels, stamp)
+            if turn is not None and _shows_pod(turn.stay, gpu):
+                yield from _pod_lines(turn, stamp, scrapes.start_ns)
         kept = [turn for turn in kept if at < turn.end_ns + scrapes.kept_ns]
         for turn in kept:
             yield from _ended_lines(turn, stamp, scrapes.start_ns)
@@ -75,17 +79,26 @@ def _turns(ledger: Ledger, gpus: int) -> list[list[Turn]]:
     return turns
 
 
-def _device_lines(turn: Turn | None, labels: str, stamp: int, origin_ns: int) -> Iterator[str]:
+def _shows_pod(stay: Stay, gpu: int) -> bool:
+    """A pod with several GPUs is one object: it is shown once in a scrape, with the first of them."""
+    return stay.grants[0].gpu == gpu
+
+
+def _device_lines(turn: Turn | None, labels: str, stamp: int) -> Iterator[str]:
     if turn is None:
         yield f"DCGM_FI_DEV_GPU_UTIL{{{labels}}} 0 {stamp}"
         yield f"DCGM_FI_DEV_FB_USED{{{labels}}} 0 {stamp}"
         return
-    job, pod = turn.stay.job, _pod(turn)
-    labels += f',{pod},container="main"'
+    job = turn.stay.job
+    labels += f',{_pod(turn)},container="main"'
     used = 0 if job.used_milli is None else job.used_milli
     yield f"DCGM_FI_DEV_GPU_UTIL{{{labels}}} {used // 10}.{used % 10} {stamp}"
     yield f"DCGM_FI_DEV_FB_USED{{{labels}}} {(job.memory_bytes or 0) // MIB} {stamp}"
-    yield f'kube_pod_labels{{{pod},label_stellwerk_dev_workload_kind="{job.kind}"}} 1 {stamp}'
+
+
+def _pod_lines(turn: Turn, stamp: int, origin_ns: int) -> Iterator[str]:
+    kind = f'label_stellwerk_dev_workload_kind="{turn.stay.job.kind}"'
+    yield f"kube_pod_labels{{{_pod(turn)},{kind}}} 1 {stamp}"
     yield from _object_lines(turn, stamp, origin_ns)
 
 
