@@ -57,7 +57,7 @@ def test_a_value_and_its_labels_are_those_of_the_file(database: Database, month:
         assert database.value(series, int(stamp) / 1000) == float(value)
 
 
-def test_an_empty_database_has_nothing_and_keeps_ten_years(empty_database: Database) -> None:
+def test_an_empty_database_has_nothing(empty_database: Database) -> None:
     assert empty_database.value("sum(up)", time.time()) is None
     assert empty_database.get("labels") == []
 

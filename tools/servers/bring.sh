@@ -11,15 +11,17 @@ lacks() { missing="$missing $1"; shift; say "$*"; }
 has() { [ -x "$kept/$1" ] || command -v "$1" >/dev/null; }
 place() { [ -x "$kept/$1" ] && echo "$kept/$1" || command -v "$1"; }
 
-# Another version in go.mod is another database: the stamp says what was built.
+# Another version in go.mod is another database: the stamp says what was built. What is put there by hand has none.
 stamp() { cat victoriametrics/go.mod victoriametrics/go.sum | cksum; }
 built() {
     if [ ! -x "$kept/victoria-metrics" ]; then command -v victoria-metrics >/dev/null; return; fi
-    [ "$(cat "$kept/victoria-metrics.stamp" 2>/dev/null)" = "$(stamp)" ]
+    [ ! -e "$kept/victoria-metrics.stamp" ] || [ "$(cat "$kept/victoria-metrics.stamp")" = "$(stamp)" ]
 }
 ready() { has prometheus && has promtool && built; }
 
 listed() { apt-cache show prometheus >/dev/null 2>&1; }
+
+download() (cd "$work" && apt-get download -qq prometheus >apt.log 2>&1 && dpkg -x prometheus_*.deb unpacked)
 
 unpack() {
     command -v apt-get >/dev/null && command -v dpkg >/dev/null || {
@@ -33,8 +35,8 @@ unpack() {
         return 0
     }
     say "downloading Debian's prometheus (18 MiB) ..."
-    # As root apt downloads as the user _apt, who may not write here; it says so and does it as root.
-    (cd "$work" && apt-get download -qq prometheus >apt.log 2>&1 && dpkg -x prometheus_*.deb unpacked) || {
+    # Old lists name a version that the mirror has no more.
+    { download || { [ "$(id -u)" = 0 ] && apt-get update -qq >&2 && download; }; } || {
         sed 's/^/    /' "$work/apt.log" >&2
         lacks prometheus "prometheus could not be downloaded (lines above);" \
             "fix: check network and proxy, as root apt-get update, then make servers"

@@ -69,10 +69,11 @@ def _pods(client: Client, label: str, names: Iterable[str], into: tuple[Stretch,
             for selector in queries.waiting_selectors(label, waiting):
                 list(_raw(client, selector, around, found))
     for kind, (metric, parent) in queries.PARENTS.items():
-        spelled = f"exported_{parent}" if label == "exported_pod" else parent
-        for batch in queries.batches(owners[kind]):
-            selector = queries.parents_selector(metric, spelled, batch)
-            found.keep(_asked(client, queries.last(selector, day), day))
+        # Only a label that the target bears as well is renamed, which its pod is, and this one rarely is.
+        for spelled in (parent, f"exported_{parent}")[: 1 + (label != "pod")]:
+            for batch in queries.batches(owners[kind]):
+                selector = queries.parents_selector(metric, spelled, batch)
+                found.keep(_asked(client, queries.last(selector, day), day))
 
 
 def _counted(client: Client, names: Sequence[str], day: Stretch, found: Fetched) -> Iterator[Result]:
