@@ -29,9 +29,7 @@ WHY = Reason("Because", "it is so")
 
 
 def verdict(name: str, choice: str, share: Share | None = None) -> Verdict:
-    return Verdict(
-        workload=name, choice=choice, kind=Kind("unknown", "", WHY), reasons=(WHY,), share=share
-    )
+    return Verdict(workload=name, choice=choice, kind=Kind("unknown", "", WHY), reasons=(WHY,), share=share)
 
 
 def advised(name: str, choice: str = "whole", saving: str | None = "0", **fields: object) -> Advised:
@@ -198,9 +196,7 @@ def test_the_total_is_told_beyond_the_threshold_and_without_prices_by_its_gpus()
     looks = [look(advised("a"), saving=saving) for saving in ("100", "104", "106", "106")]
     assert [words(each) for each in told_by(*looks)[1:]] == [[], [], ["total"]]
     unknown = look(advised("a"), saving=None)
-    fewer = msgspec.structs.replace(
-        unknown, total=msgspec.structs.replace(unknown.total, gpus_after=3)
-    )
+    fewer = msgspec.structs.replace(unknown, total=msgspec.structs.replace(unknown.total, gpus_after=3))
     assert words(told_by(unknown, fewer, after=1)[1]) == ["total"]
 
 

@@ -78,12 +78,17 @@ def command(every: str, once: bool, lang: str | None, **options: Any) -> int:
     from stellwerk.ports.clock import WallClock
     from stellwerk.runtime.rounds import Pace, run_rounds
 
-    rounds = Rounds(watcher_of(options), options, language_of(lang), once)
     pace = Pace(every_ns=_every_ns(every), rounds=1 if once else None)
-    with _until_ended() as ending:
-        rounds.printing = ending.held_off
-        run_rounds(WallClock(), pace, lambda: rounds.ask(time.time_ns() // 1_000_000))
-    rounds.watcher.forget()
+    rounds = Rounds(watcher_of(options), options, language_of(lang), once)
+    try:
+        with _until_ended() as ending:
+            rounds.printing = ending.held_off
+            run_rounds(WallClock(), pace, lambda: rounds.ask(time.time_ns() // 1_000_000))
+    except BrokenPipeError:
+        # The reader has seen enough. click would end with 1 here, before `main` sees it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        rounds.watcher.forget()
     return 0
 
 
@@ -196,10 +201,6 @@ class Rounds:
             click.echo(recovered_line(data_end_ms, self._failed, self._lang), nl=False, err=True)
 
 
-class _Ended(BaseException):
-    """Ctrl-C or SIGTERM came."""
-
-
 class _Ending:
     """What a signal does: it ends what is under way, but not in the middle of a line or a file."""
 
@@ -213,7 +214,7 @@ class _Ending:
         timer.start()
         self._came = True
         if not self._held_off:
-            raise _Ended
+            raise KeyboardInterrupt
 
     @contextmanager
     def held_off(self) -> Iterator[None]:
@@ -224,7 +225,7 @@ class _Ending:
         finally:
             self._held_off = False
         if self._came:
-            raise _Ended
+            raise KeyboardInterrupt
 
 
 def _leave() -> None:
@@ -244,7 +245,7 @@ def _until_ended() -> Iterator[_Ending]:
     before = {number: signal.signal(number, ending.obey) for number in numbers}
     try:
         yield ending
-    except _Ended:
+    except KeyboardInterrupt:
         pass
     finally:
         for number, handler in before.items():
