@@ -23,6 +23,7 @@ from stellwerk.engine.snapshot import NodeNetwork
 from stellwerk.report.explain import FIGURES
 from stellwerk.report.export import to_plain
 from stellwerk.report.receipt import Receipt
+from stellwerk.sim.exposed.metrics import all_metrics
 from stellwerk.sim.intake.slowdowns import METHODS
 from stellwerk.sim.main_job import Arguments, prepare, run
 from stellwerk.sim.result import Run
@@ -236,3 +237,19 @@ def test_every_figure_of_a_simulation_is_there() -> None:
         for kinds in KINDS.values()
         for kind in kinds
     )
+
+
+def test_every_metric_that_is_exposed_is_there_with_type_unit_and_labels_and_no_other() -> None:
+    stated = {code(row[0])[0]: (row[1], row[2], tuple(code(row[3]))) for row in rows(whole("exporter.md"))}
+    assert stated == {metric.name: (metric.kind, metric.unit, metric.labels) for metric in all_metrics()}
+
+
+def test_every_metric_of_the_process_is_there() -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    from stellwerk.adapters.metrics.text import exposed_text
+
+    text, _ = exposed_text(())
+    found = {one.name for family in text_string_to_metric_families(text.decode()) for one in family.samples}
+    named = {name for name in code(sections(REFERENCE / "exporter.md")["Process"]) if "_" in name}
+    assert found <= named and all(name.startswith("process_") for name in named)

@@ -63,7 +63,7 @@ class Days(Struct, frozen=True, kw_only=True):
     seed: int
 
 
-def lively_days(seed: int, end_ms: int, days: int = 3) -> Days:
+def lively_days(seed: int, end_ms: int, days: int = 2) -> Days:
     """Three GPU nodes of two GPUs, one CPU node, some forty pods."""
     draw = Random(seed)
     start_ms = end_ms - days * DAY_S * 1000
@@ -90,7 +90,7 @@ def lively_days(seed: int, end_ms: int, days: int = 3) -> Days:
         end_ms=end_ms,
         nodes=nodes,
         pods=pods,
-        interval_ms=draw.choice((30_000, 60_000)),
+        interval_ms=60_000,
         holes=((hole, hole + draw.randrange(2, 90) * MINUTE_MS),),
         seed=seed,
     )
@@ -172,7 +172,6 @@ def _gpus(days: Days, spelling: Spelling, stamp: int, state: tuple[Random, dict[
                 shown = util if not pod.profile or util == "NaN" else f"{int(util) / 100:.2f}"
                 yield f"{metric}{{{labels}}} {shown} {stamp}"
                 yield f"DCGM_FI_DEV_FB_USED{{{labels}}} {pod.memory_mib + draw.randrange(9)} {stamp}"
-                yield f"DCGM_FI_DEV_GPU_TEMP{{{labels}}} {power // 3} {stamp}"
             if not here:
                 yield f"DCGM_FI_DEV_GPU_UTIL{{{device}}} 0 {stamp}"
                 yield f"DCGM_FI_DEV_FB_USED{{{device}}} 0 {stamp}"

@@ -20,6 +20,7 @@ from stellwerk.catalog.ownership import exchange_rate, ownership
 from stellwerk.catalog.prices import Price
 from stellwerk.catalog.published.interference import interference
 from stellwerk.catalog.published.vram import vram_published
+from stellwerk.catalog.series.kubernetes import kube_state_series, kueue_series
 from stellwerk.catalog.sharing.cutting import cutting_note, cutting_times
 from stellwerk.catalog.sharing.ways import sharing_ways
 
@@ -88,6 +89,20 @@ def test_every_fact_has_source_and_date() -> None:
     assert "same" not in {figure.source for figure in vram_published()}
     assert dcgm_exporter().source and dra_facts().driver_repo and label_facts().mig_parted.source
     assert exchange_rate().date == "2025-02-28"
+    for series in (kueue_series(), kube_state_series()):
+        assert series.source and series.date and series.read and series.licence == "Apache-2.0"
+        assert f"@{series.commit[:8]}" in series.source and len(series.commit) == 40
+
+
+def test_a_series_of_others_has_the_name_and_labels_of_its_program() -> None:
+    for begins, series in (("kueue_", kueue_series()), ("kube_pod_", kube_state_series())):
+        names = [fact.name for fact in series.metrics]
+        assert len(set(names)) == len(names) and all(name.startswith(begins) for name in names)
+        for fact in series.metrics:
+            assert (fact.kind == "counter") == fact.name.endswith("_total"), fact.name
+            assert fact.labels and fact.meaning, fact.name
+    assert all("replica_role" in fact.labels for fact in kueue_series().metrics)
+    assert all({"namespace", "pod", "uid"} <= set(fact.labels) for fact in kube_state_series().metrics)
 
 
 def test_every_node_type_and_mig_table_is_of_a_known_gpu_model() -> None:

@@ -130,6 +130,9 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["catalog", "fleet", "x"], "demo"),
     (["completion", "tcsh"], "tcsh"),
     (["up", "--port", "0"], "--port"),
+    (["up", "--speed", "0"], "--speed"),
+    (["up", "--metrics-policy", "gpu"], "--metrics-policy"),
+    (["up", "--policy", "mps", "--metrics-policy", "mix"], "--metrics-policy"),
     (["up", "demo", "--port", "99999"], "--port"),
 ]
 

@@ -10,13 +10,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
 from msgspec.structs import replace
 from starlette.applications import Starlette
 
+from stellwerk.adapters.metrics.family import Metric, Sample, families
 from stellwerk.api.errors import Unreachable
+from stellwerk.report.exposed.replay import exposed
 from stellwerk.report.view import PageView, Progress
 from stellwerk.server.page import create_app
 from stellwerk.server.serve import TRIES, bind
@@ -25,11 +28,13 @@ from tests.unit import report_sample as sample
 RUNNING = PageView(title="demo", state="running", progress=Progress(2, 6, "mps"))
 
 
-def request(app: Starlette, path: str, method: str = "GET") -> httpx.Response:
+def request(
+    app: Starlette, path: str, method: str = "GET", headers: dict[str, str] | None = None
+) -> httpx.Response:
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            return await client.request(method, path)
+            return await client.request(method, path, headers=headers)
 
     return asyncio.run(send())
 
@@ -97,6 +102,29 @@ def test_an_error_of_ours_shows_no_traceback() -> None:
 
 def test_health_is_one_word() -> None:
     assert ask_page(RUNNING, "/healthz").text == "ok\n"
+
+
+def test_metrics_are_text_in_the_form_that_is_asked_for() -> None:
+    metric = Metric(name="a_total", kind="counter", labels=("b",), help="x")
+    told = families([Sample("a_total", (("b", "1"),), 2)], [metric])
+    app = create_app(lambda: RUNNING, lambda name: None, "en", lambda: told)
+    plain = request(app, "/metrics")
+    assert plain.status_code == 200 and 'a_total{b="1"} 2.0\n' in plain.text
+    assert plain.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert plain.headers["cache-control"] == "no-store"
+    accept = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"}
+    asked = request(app, "/metrics", headers=accept)
+    assert asked.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert asked.text.endswith("# EOF\n") and "# TYPE a counter" in asked.text
+
+
+@pytest.mark.parametrize("state", ["running", "done", "failed"])
+def test_metrics_answer_in_every_state_of_the_replay(state: Literal["running", "done", "failed"]) -> None:
+    view = PageView(title="demo", state=state)
+    app = create_app(lambda: view, lambda name: None, "en", lambda: exposed(view, None))
+    answer = request(app, "/metrics")
+    assert answer.status_code == 200
+    assert f"stellwerk_replay_done {float(state == 'done')}\n" in answer.text
 
 
 def test_a_taken_port_moves_to_the_next_free_one() -> None:

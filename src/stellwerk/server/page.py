@@ -1,6 +1,6 @@
 """The page and its files as an ASGI application; it reads a view, and changes nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -8,12 +8,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from stellwerk.adapters.metrics.family import Family
+from stellwerk.adapters.metrics.text import exposed_text
 from stellwerk.report.html import render_page
 from stellwerk.report.text import Language
 from stellwerk.report.view import PageView
 
 ReadView = Callable[[], PageView]
 Files = Callable[[str], bytes | None]
+ReadMetrics = Callable[[], Sequence[Family]]
 HEADERS = {
     # Nothing is loaded from anywhere: a page that a manifest's text broke out of could still do nothing.
     "Content-Security-Policy": (
@@ -31,9 +34,12 @@ DOWNLOADS = {
 }
 
 
-def create_app(read_view: ReadView, files: Files, lang: Language) -> Starlette:
+def create_app(
+    read_view: ReadView, files: Files, lang: Language, read_metrics: ReadMetrics = tuple
+) -> Starlette:
     """`/` shows `read_view()`; `files` gives a finished file by name, or None while it is not there.
 
+    `/metrics` gives `read_metrics()` and the process's own figures, as text for Prometheus.
     A page of a finished run is rendered once: its pictures take a second.
     """
     finished: list[tuple[PageView, str]] = []
@@ -55,8 +61,14 @@ def create_app(read_view: ReadView, files: Files, lang: Language) -> Starlette:
         disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(content, headers={**HEADERS, **disposition}, media_type=DOWNLOADS[name])
 
+    def metrics(request: Request) -> Response:
+        text, content_type = exposed_text(read_metrics(), request.headers.get("accept", ""))
+        # Not as media_type: Starlette would add a second charset.
+        return Response(text, headers={**HEADERS, "Content-Type": content_type})
+
     routes = [
         Route("/", page),
+        Route("/metrics", metrics),
         Route("/healthz", _healthz),
         *(Route(f"/{name}", download) for name in DOWNLOADS),
     ]

@@ -1,6 +1,7 @@
 """`stellwerk up`: run the main job, and serve its report on loopback while it fills."""
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -8,10 +9,14 @@ import click
 from stellwerk.cli.options import LANG, arguments_from, job_options, language_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stellwerk.adapters.metrics.family import Family
     from stellwerk.engine.decision import Reason
     from stellwerk.report.text import Language
     from stellwerk.report.view import PageView
-    from stellwerk.sim.main_job import Prepared
+    from stellwerk.sim.exposed.timeline import Moment, Timeline
+    from stellwerk.sim.main_job import Arguments, Prepared
     from stellwerk.sim.result import Replay
 
 
@@ -26,19 +31,37 @@ if TYPE_CHECKING:
     show_default=True,
     help="Port on loopback; if it is taken, the next free one.",
 )
+@click.option(
+    "--metrics-policy",
+    default="whole",
+    show_default=True,
+    metavar="NAME",
+    help="Policy whose fleet /metrics shows.",
+)
+@click.option(
+    "--speed",
+    type=click.IntRange(1, 1_000_000),
+    default=60,
+    show_default=True,
+    help="/metrics: how many times as fast as the clock the demand is played.",
+)
 @LANG
 def command(demand: str, size: bool, port: int, **options: Any) -> int:
     """Run the main job on DEMAND (demo) and serve its report; Ctrl-C stops.
 
     The page answers at once and fills while the job runs. It offers the report, result.json and receipt.json.
+    /metrics shows Prometheus the figures, and the simulated GPUs as DCGM exporter would.
     """
     from stellwerk.server.page import create_app
     from stellwerk.server.serve import serve
 
     lang = language_of(options.pop("lang"))
-    board = Board(arguments_from(demand, size, options), lang)
+    show = options.pop("metrics_policy"), options.pop("speed")
+    arguments = arguments_from(demand, size, options)
+    check_replayed(show[0], arguments)
+    board = Board(arguments, lang, show)
     threading.Thread(target=board.work, daemon=True, name="main job").start()
-    app = create_app(board.view, board.file, lang)
+    app = create_app(board.view, board.file, lang, board.metrics)
     serve(app, port=port, announce=lambda url, moved: _announce(url, moved, port, lang))
     return board.exit_code
 
@@ -50,15 +73,38 @@ def _announce(url: str, moved: bool, port: int, lang: "Language") -> None:
     if moved:
         click.echo(_("port {port} is taken, so the next free one is used", port=port), err=True)
     click.echo(_("Stellwerk's report: {url}  (Ctrl-C stops)", url=url))
+    click.echo(_("Metrics for Prometheus: {url}metrics", url=url))
+
+
+def check_replayed(policy: str, arguments: "Arguments") -> None:
+    """Raise InvalidInput where the job does not replay the policy that /metrics shall show."""
+    from stellwerk.api.errors import InvalidInput
+    from stellwerk.engine.partition.policy import POLICIES
+
+    replayed = {"whole", *(arguments.policies or (each.name for each in POLICIES))}
+    if policy not in replayed:
+        raise InvalidInput(
+            "the policy {policy} is not replayed, so /metrics cannot show it",
+            fix="name one of them: {policies}",
+            path="--metrics-policy",
+            policy=policy[:80],
+            policies=", ".join(sorted(replayed)),
+        )
 
 
 class Board:
-    """What the page shows now; filled by the job's thread, read by the server's."""
+    """What the page and /metrics show now; filled by the job's thread, read by the server's.
 
-    def __init__(self, arguments: Any, lang: "Language") -> None:
+    `show` is the policy whose fleet /metrics shows, and how many times as fast as the clock it is played.
+    """
+
+    def __init__(
+        self, arguments: "Arguments", lang: "Language", show: tuple[str, int] = ("whole", 60)
+    ) -> None:
         from stellwerk.report.view import PageView, Progress
 
-        self._arguments, self._lang = arguments, lang
+        self._arguments, self._lang, self._show = arguments, lang, show
+        self._played: Played | None = None
         self._files: dict[str, bytes] = {}
         self._view: PageView = PageView(title=arguments.demand, state="running", progress=Progress(0, 1))
         self.exit_code = 0
@@ -71,6 +117,13 @@ class Board:
         """A finished file by name (report.html, receipt.json, result.json), or None while there is none."""
         return self._files.get(name)
 
+    def metrics(self) -> "Sequence[Family]":
+        """What /metrics shows now: the replay as far as it is, and the fleet once it is played."""
+        from stellwerk.report.exposed.replay import Shown, exposed
+
+        played = self._played
+        return exposed(self._view, None if played is None else Shown(played.timeline, played.moment()))
+
     def work(self) -> None:
         """Run the job to its end; a user's mistake is shown on the page and on stderr."""
         from stellwerk.api.errors import InvalidInput
@@ -79,7 +132,9 @@ class Board:
 
         try:
             prepared = prepare(self._arguments)
-            self._finish(prepared, run(prepared, self._hear))
+            replay = run(prepared, self._hear)
+            self._finish(prepared, replay)
+            self._played = Played(prepared, replay, self._show)
         except InvalidInput as error:
             self._fail(error_text(error, self._lang), 2)
         except Exception as error:
@@ -124,3 +179,21 @@ class Board:
             "result.json": to_json(replay),
         }
         self._view = view
+
+
+class Played:
+    """A replayed fleet that is played along the wall's clock from now on, again and again."""
+
+    def __init__(self, prepared: "Prepared", replay: "Replay", show: tuple[str, int]) -> None:
+        from stellwerk.sim.exposed.timeline import replayed
+
+        policy, self._speed = show
+        self.timeline: Timeline = replayed(prepared.scenario, prepared.policies, replay, policy)
+        self._begun_ns, self._origin_ns = time.time_ns(), time.monotonic_ns()
+
+    def moment(self) -> "Moment":
+        """The moment of the demand that is shown now."""
+        from stellwerk.sim.exposed.timeline import moment_of
+
+        elapsed = time.monotonic_ns() - self._origin_ns
+        return moment_of(self._begun_ns, elapsed, self._speed, self.timeline.demand.period_ns)

@@ -8,11 +8,20 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
+from stellwerk.adapters.metrics.family import Labels, Sample
 from stellwerk.engine.demand import NS_PER_S
 from stellwerk.engine.snapshot import Fleet
+from stellwerk.engine.usage import FB_USED, UTIL
+from stellwerk.sim.exposed.devices import device_labels, holder_labels, memory_used, utilization
+from stellwerk.sim.exposed.pods import (
+    KEPT_NS,
+    end_sample,
+    kind_sample,
+    pod_labels,
+    requests_sample,
+    start_sample,
+)
 from stellwerk.sim.ledger import Ledger, Stay
-
-MIB = 1024 * 1024
 
 
 class Scrapes(Struct, frozen=True, kw_only=True):
@@ -25,15 +34,16 @@ class Scrapes(Struct, frozen=True, kw_only=True):
     period_ns: int
     interval_ns: int = 30 * NS_PER_S
     holes: Sequence[tuple[int, int]] = ()
-    kept_ns: int = 3 * 3600 * NS_PER_S
+    kept_ns: int = KEPT_NS
 
 
 class Turn(Struct, frozen=True):
-    """A stay on one GPU, by when it began."""
+    """A stay on one GPU: what every scrape shows of it while it lasts, and once it has ended."""
 
     start_ns: int
     end_ns: int
-    stay: Stay
+    shown: tuple[str, ...]
+    ended: tuple[str, ...]
 
 
 def exposition(ledger: Ledger, fleet: Fleet, scrapes: Scrapes) -> Iterator[str]:
@@ -43,76 +53,56 @@ def exposition(ledger: Ledger, fleet: Fleet, scrapes: Scrapes) -> Iterator[str]:
     pod's kind (kube_pod_labels), the GPUs that it asked for, its start, and, while the finished pod is kept,
     its end.
     """
-    places = [(node, index) for node in fleet.nodes for index in range(node.gpus)]
-    turns = _turns(ledger, len(places))
+    devices = [device_labels(node, index) for node in fleet.nodes for index in range(node.gpus)]
+    idle = [_texts(Sample(UTIL, labels, 0), Sample(FB_USED, labels, 0)) for labels in devices]
+    turns = _turns(ledger, devices, scrapes.start_ns)
     kept: list[Turn] = []
     for at in range(0, scrapes.period_ns, scrapes.interval_ns):
         if any(begin <= at < end for begin, end in scrapes.holes):
             continue
         stamp = (scrapes.start_ns + at) // 1_000_000
-        for gpu, (node, index) in enumerate(places):
+        for gpu, nobody in enumerate(idle):
             while turns[gpu] and turns[gpu][-1].end_ns <= at:
-                ended = turns[gpu].pop()
-                kept += [ended] if _shows_pod(ended.stay, gpu) else []
-            labels = (
-                f'gpu="{index}",UUID="GPU-{node.name}-{index}",device="nvidia{index}",'
-                f'modelName="{node.gpu_model}",Hostname="{node.name}"'
-            )
+                kept.append(turns[gpu].pop())
             busy = bool(turns[gpu]) and turns[gpu][-1].start_ns <= at
-            turn = turns[gpu][-1] if busy else None
-            yield from _device_lines(turn, labels, stamp)
-            if turn is not None and _shows_pod(turn.stay, gpu):
-                yield from _pod_lines(turn, stamp, scrapes.start_ns)
+            yield from (f"{text} {stamp}" for text in (turns[gpu][-1].shown if busy else nobody))
         kept = [turn for turn in kept if at < turn.end_ns + scrapes.kept_ns]
         for turn in kept:
-            yield from _ended_lines(turn, stamp, scrapes.start_ns)
+            yield from (f"{text} {stamp}" for text in turn.ended)
 
 
-def _turns(ledger: Ledger, gpus: int) -> list[list[Turn]]:
+def _turns(ledger: Ledger, devices: Sequence[Labels], origin_ns: int) -> list[list[Turn]]:
     """Each GPU's stays, the next one last; asserts that none overlap."""
-    turns: list[list[Turn]] = [[] for _ in range(gpus)]
+    turns: list[list[Turn]] = [[] for _ in devices]
     for stay in sorted(ledger.stays, key=lambda stay: (-stay.start_ns, stay.job.name)):
         for grant in stay.grants:
             after = turns[grant.gpu][-1:]
             assert not after or stay.end_ns <= after[0].start_ns, "only whole GPUs are shown"
-            turns[grant.gpu].append(Turn(stay.start_ns, stay.end_ns, stay))
+            turns[grant.gpu].append(_turn(stay, grant.gpu, devices[grant.gpu], origin_ns))
     return turns
 
 
-def _shows_pod(stay: Stay, gpu: int) -> bool:
-    """A pod with several GPUs is one object: it is shown once in a scrape, with the first of them."""
-    return stay.grants[0].gpu == gpu
+def _turn(stay: Stay, gpu: int, device: Labels, origin_ns: int) -> Turn:
+    job, name = stay.job, stay.job.name.replace("/", "-")
+    of_pod, pod = (*device, *holder_labels(job.team, name)), pod_labels(job.team, name)
+    busy = _texts(utilization(of_pod, job.used_milli or 0), memory_used(of_pod, job.memory_bytes or 0))
+    if stay.grants[0].gpu != gpu:
+        # A pod with several GPUs is one object: it is shown once in a scrape, with the first of them.
+        return Turn(stay.start_ns, stay.end_ns, shown=busy, ended=())
+    there = requests_sample(pod, job.gpus), start_sample(pod, origin_ns + stay.start_ns)
+    return Turn(
+        stay.start_ns,
+        stay.end_ns,
+        shown=busy + _texts(kind_sample(pod, job.kind), *there),
+        ended=_texts(*there, end_sample(pod, origin_ns + stay.end_ns)),
+    )
 
 
-def _device_lines(turn: Turn | None, labels: str, stamp: int) -> Iterator[str]:
-    if turn is None:
-        yield f"DCGM_FI_DEV_GPU_UTIL{{{labels}}} 0 {stamp}"
-        yield f"DCGM_FI_DEV_FB_USED{{{labels}}} 0 {stamp}"
-        return
-    job = turn.stay.job
-    labels += f',{_pod(turn)},container="main"'
-    used = 0 if job.used_milli is None else job.used_milli
-    yield f"DCGM_FI_DEV_GPU_UTIL{{{labels}}} {used // 10}.{used % 10} {stamp}"
-    yield f"DCGM_FI_DEV_FB_USED{{{labels}}} {(job.memory_bytes or 0) // MIB} {stamp}"
+def _texts(*samples: Sample) -> tuple[str, ...]:
+    """Each sample as text but for its time; our names need no escapes."""
+    return tuple(_text(sample) for sample in samples)
 
 
-def _pod_lines(turn: Turn, stamp: int, origin_ns: int) -> Iterator[str]:
-    kind = f'label_stellwerk_dev_workload_kind="{turn.stay.job.kind}"'
-    yield f"kube_pod_labels{{{_pod(turn)},{kind}}} 1 {stamp}"
-    yield from _object_lines(turn, stamp, origin_ns)
-
-
-def _ended_lines(turn: Turn, stamp: int, origin_ns: int) -> Iterator[str]:
-    yield from _object_lines(turn, stamp, origin_ns)
-    yield f"kube_pod_completion_time{{{_pod(turn)}}} {(origin_ns + turn.end_ns) // NS_PER_S} {stamp}"
-
-
-def _object_lines(turn: Turn, stamp: int, origin_ns: int) -> Iterator[str]:
-    """What kube-state-metrics shows of a pod as long as it is there, finished or not."""
-    pod, asked = _pod(turn), 'container="main",resource="nvidia_com_gpu",unit="integer"'
-    yield f"kube_pod_container_resource_requests{{{pod},{asked}}} {turn.stay.job.gpus} {stamp}"
-    yield f"kube_pod_start_time{{{pod}}} {(origin_ns + turn.start_ns) // NS_PER_S} {stamp}"
-
-
-def _pod(turn: Turn) -> str:
-    return f'namespace="{turn.stay.job.team}",pod="{turn.stay.job.name.replace("/", "-")}"'
+def _text(sample: Sample) -> str:
+    labels = ",".join(f'{name}="{text}"' for name, text in sample.labels)
+    return f"{sample.name}{{{labels}}} {sample.value}"
