@@ -400,6 +400,24 @@ def test_a_signal_while_the_database_hangs_ends_it_soon(small: Database, tmp_pat
         assert time.monotonic() - began < 10
 
 
+def test_a_watch_that_runs_says_on_stderr_that_the_database_went_and_came_back(
+    small: Database, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    with proxied(small.url) as proxy, watch_process(proxy.url, kept, "-o", "table") as process:
+        assert process.stdout is not None and process.stderr is not None
+        for line in process.stdout:
+            if "all together" in line:
+                break
+        proxy.vanish()
+        away = next(line for line in process.stderr if "days" not in line)
+        assert "unreachable, tried again: http://127.0.0.1" in away
+        proxy.come_back()
+        assert "recovered; rounds that failed: 1\n" in next(process.stderr)
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == "" and process.wait(10) == 0
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(small: Database, tmp_path: Path) -> None:
     with watch_process(small.url, tmp_path / "kept") as process:
         assert process.stdout is not None and process.stderr is not None

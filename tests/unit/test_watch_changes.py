@@ -190,6 +190,8 @@ def test_an_mps_share_is_told_beyond_the_threshold_only_and_keep_always() -> Non
     assert [words(each) for each in told_by(*looks, after=1)[1:]] == [[], ["changed a share"]]
     kept = look(advised("a", "mig1g.10gb", kept=WHY))
     assert words(told_by(look(advised("a", "mig1g.10gb")), kept, after=1)[1]) == ["changed a keep"]
+    otherwise = look(advised("a", "mig1g.10gb", kept=Reason("Otherwise", "it is otherwise")))
+    assert words(told_by(kept, otherwise, after=1)[1]) == []
 
 
 def test_the_total_is_told_beyond_the_threshold_and_without_prices_by_its_gpus() -> None:
