@@ -6,16 +6,16 @@ even), a time one of milliseconds. What is no reading (NaN, infinite, negative, 
 
 import re
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from stellwerk.adapters.rows import shown
 from stellwerk.api.duration import parse_time
 from stellwerk.api.errors import InvalidInput
 from stellwerk.catalog.dcgm import BLANK_INT64, dcgm_metrics
-from stellwerk.engine.joining.series import Findings, Series
+from stellwerk.engine.joining.series import Findings, Series, Shared, narrow
 
-SAMPLES_LIMIT = 20_000_000
+SAMPLES_LIMIT = 200_000_000
 END_MS = 4_102_444_800_000  # The year 2100.
 _CACHE_LIMIT = 200_000
 _DIGITS_LIMIT = 60
@@ -72,6 +72,8 @@ class Intake:
         self._all: list[tuple[Chunk, Mapping[str, str]]] = []
         self._milli: dict[str, int | None] = {}
         self._times: dict[str, int] = {}
+        self._moments: dict[float, int] = {}
+        self._shared = Shared()
 
     def chunk(self, place: Place, metric: str, labels: Mapping[str, str]) -> Chunk:
         """The series of this metric with these labels in this file."""
@@ -99,6 +101,25 @@ class Intake:
         chunk.values.append(milli)
         self.count(1, place)
 
+    def fill(self, chunk: Chunk, times: Sequence[float], texts: Sequence[str], place: Place) -> None:
+        """All samples of an empty series at once: seconds as numbers, values as decimal text.
+
+        What many series have in common, the times of a scrape, is kept once.
+        """
+        try:
+            milli = [self._milli[text] for text in texts]
+            moments = [self._moments[seconds] for seconds in times]
+        except KeyError:
+            milli = [self._milli[t] if t in self._milli else self._remembered(t, place) for t in texts]
+            moments = [self._moment(seconds, place) for seconds in times]
+        if None in milli:
+            pairs = [(time, value) for time, value in zip(moments, milli, strict=True) if value is not None]
+            self.findings.add("sample-blank", chunk.metric, len(milli) - len(pairs))
+            moments, milli = [time for time, _ in pairs], [value for _, value in pairs]
+        chunk.times = self._shared.one(array("q", moments))
+        chunk.values = narrow([value for value in milli if value is not None])
+        self.count(len(moments), place)
+
     def count(self, samples: int, place: Place) -> None:
         """Bound what is kept."""
         self.samples += samples
@@ -121,13 +142,29 @@ class Intake:
 
     def series(self) -> list[Series]:
         """All that was read, in the order of reading: of two values at one time the last counts."""
-        return [Series(chunk.metric, labels, chunk.times, chunk.values) for chunk, labels in self._all]
+        return [
+            Series(chunk.metric, labels, self._shared.one(chunk.times), narrow(chunk.values))
+            for chunk, labels in self._all
+        ]
+
+    def _moment(self, seconds: float, place: Place) -> int:
+        if seconds not in self._moments:
+            if len(self._moments) > _CACHE_LIMIT:
+                self._moments.clear()
+            self._moments[seconds] = seconds_ms(seconds, place)
+        return self._moments[seconds]
 
     def _remembered(self, text: str, place: Place) -> int | None:
         if len(self._milli) > _CACHE_LIMIT:
             self._milli.clear()
         self._milli[text] = found = _milli(text, place)
         return found
+
+
+def seconds_ms(seconds: float, place: Place) -> int:
+    """Milliseconds of a JSON number, half up, by its exact fraction: nothing is computed in binary."""
+    numerator, denominator = seconds.as_integer_ratio()
+    return checked_ms((2000 * numerator + denominator) // (2 * denominator), seconds, place)
 
 
 def checked_ms(time_ms: int, value: object, place: Place) -> int:

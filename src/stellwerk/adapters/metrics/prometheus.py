@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Raw, Struct
 
-from stellwerk.adapters.metrics.intake import Intake, Place, checked_ms
+from stellwerk.adapters.metrics.intake import Intake, Place, seconds_ms
 from stellwerk.adapters.rows import shown
 from stellwerk.api.errors import InvalidInput
 
@@ -104,9 +104,15 @@ def _read(result: _Answer, place: Place, intake: Intake) -> None:
             query='{__name__=~"DCGM_.*|kube_pod_.*"}',
         )
     # Instant answers are one sample each: those of one file make one series.
+    points = _points(result, place)
+    if result.values and not result.value:
+        times = [point[0] for point in points]
+        texts = [value if isinstance(value, str) else repr(value) for _, value in points]
+        intake.fill(intake.fresh(metric, labels), times, texts, place)
+        return
     chunk = intake.fresh(metric, labels) if result.values else intake.chunk(place, metric, labels)
-    for seconds, value in _points(result, place):
-        intake.add(chunk, _ms(seconds, place), value if isinstance(value, str) else repr(value), place)
+    for seconds, value in points:
+        intake.add(chunk, seconds_ms(seconds, place), value if isinstance(value, str) else repr(value), place)
 
 
 def _points(result: _Answer, place: Place) -> list[Point]:
@@ -122,9 +128,3 @@ def _points(result: _Answer, place: Place) -> list[Point]:
             field=place.field,
             words=shown(str(error), 200),
         ) from None
-
-
-def _ms(seconds: float, place: Place) -> int:
-    """Milliseconds of a JSON number, half up, by its exact fraction: nothing is computed in binary."""
-    numerator, denominator = seconds.as_integer_ratio()
-    return checked_ms((2000 * numerator + denominator) // (2 * denominator), seconds, place)

@@ -10,6 +10,7 @@ A pod keeps its device as long as it lives. So pods that are seen in turn on one
 without `--kubernetes-virtual-gpus` names only one of them at a time.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -17,7 +18,7 @@ from itertools import pairwise
 from msgspec import Struct, field
 
 from stellwerk.engine.joining.identity import LIFE
-from stellwerk.engine.joining.series import Findings, merged, samples_of
+from stellwerk.engine.joining.series import Findings, merged, samples_of, union
 from stellwerk.engine.usage import FB_USED, GR_ENGINE, UTIL, Samples
 
 PER_PROCESS = (UTIL, FB_USED)
@@ -33,7 +34,7 @@ class Attributed(Struct):
 
     series: dict[str, Samples] = field(default_factory=dict)
     alone: dict[str, dict[str, Samples]] = field(default_factory=dict)
-    seen: dict[str, set[int]] = field(default_factory=dict)
+    seen: "dict[str, array[int]]" = field(default_factory=dict)
     together: set[Group] = field(default_factory=set)
     unsplit: set[str] = field(default_factory=set)
 
@@ -41,10 +42,12 @@ class Attributed(Struct):
 def attribute(streams: Streams, name: str, findings: Findings) -> Attributed:
     """A device's streams, attributed; `name` is what warnings name."""
     result = Attributed()
+    times: dict[str, list[array[int]]] = {}
     for by_pod in streams.values():
         for pod, samples in by_pod.items():
             if pod:
-                result.seen.setdefault(pod, set()).update(samples.times_ms)
+                times.setdefault(pod, []).append(samples.times_ms)
+    result.seen = {pod: union(parts) for pod, parts in times.items()}
     holders = _holders(result.seen)
     result.together = {group for group in holders.values() if len(group) > 1}
     if not result.together:
@@ -58,9 +61,9 @@ def attribute(streams: Streams, name: str, findings: Findings) -> Attributed:
     return result
 
 
-def _holders(seen: Mapping[str, set[int]]) -> dict[int, Group]:
+def _holders(seen: "Mapping[str, array[int]]") -> dict[int, Group]:
     """Who held the device at each time: a pod keeps it from its first sample to its last, also unseen."""
-    spans = sorted((min(times), max(times), pod) for pod, times in seen.items())
+    spans = sorted((times[0], times[-1], pod) for pod, times in seen.items())
     if all(before[1] < after[0] for before, after in pairwise(spans)):
         return {}
     times = sorted(set[int]().union(*seen.values()))
@@ -78,7 +81,8 @@ def _note_turns(result: Attributed, findings: Findings) -> None:
         for pod in group:
             beside[pod].update(other for other in group if other != pod)
     for pod, others in beside.items():
-        alone = all(result.seen[pod].isdisjoint(result.seen[other]) for other in others)
+        own = set(result.seen[pod])
+        alone = all(own.isdisjoint(result.seen[other]) for other in others)
         findings.add("pods-in-turn", pod.partition(LIFE)[0], alone)
 
 

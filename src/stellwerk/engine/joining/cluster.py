@@ -54,7 +54,7 @@ def cluster_of(
     `measured`: when the GPUs of each node were scraped; `interval_ms`: theirs, if nothing shows another.
     """
     kept = [each for each in series if each.metric.startswith(("kube_", KUEUE_PENDING))]
-    step = median_step(sorted(set(each.times_ms)) for each in kept) or interval_ms
+    step = median_step(each.times_ms for each in kept) or interval_ms
     pace = _Pace(step, max(STALE_MS, 2 * step))
     nodes = _nodes(kept)
     _check(nodes, measured, findings)

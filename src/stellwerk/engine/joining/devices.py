@@ -1,5 +1,6 @@
 """The devices in a pile of series: who they are, and their series by metric and pod."""
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -15,7 +16,7 @@ from stellwerk.engine.joining.identity import (
     first,
     pod_name,
 )
-from stellwerk.engine.joining.series import Findings, Series, ascending, merged, summed
+from stellwerk.engine.joining.series import Findings, Series, Shared, ascending, merged, summed, union
 from stellwerk.engine.usage import FB_USED, GR_ENGINE, POWER, SM_ACTIVE, UTIL, Samples
 
 PREFIX = "DCGM_"
@@ -36,11 +37,9 @@ class Device(Struct):
         """The node's name by the best label that any series had."""
         return min(self.names)[1]
 
-    def times(self) -> set[int]:
-        """When anything was scraped of it."""
-        return {
-            time for by_pod in self.streams.values() for each in by_pod.values() for time in each.times_ms
-        }
+    def times(self) -> "array[int]":
+        """When anything was scraped of it, ascending."""
+        return union(each.times_ms for by_pod in self.streams.values() for each in by_pod.values())
 
 
 class PodLabels(Struct):
@@ -80,10 +79,15 @@ def scraped(series: Sequence[Series], findings: Findings) -> Scraped:
         samples = ascending(each, found.node or found.key, findings)
         pile = piles.setdefault(found.key, {}).setdefault(each.metric, {}).setdefault(pod, [])
         pile.append((each.labels.get("nvlink", ""), samples))
+    shared = Shared()
     for key, metrics in piles.items():
         for metric, pods in metrics.items():
             joined = {pod: _one(parts, key, findings) for pod, parts in pods.items()}
-            streams = {pod: samples for pod, samples in joined.items() if samples.times_ms}
+            streams = {
+                pod: Samples(shared.one(samples.times_ms), samples.values_milli)
+                for pod, samples in joined.items()
+                if samples.times_ms
+            }
             if streams:
                 result.devices[key].streams[metric] = streams
     _check(result.devices.values(), findings)

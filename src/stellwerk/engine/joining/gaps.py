@@ -4,7 +4,8 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
+from operator import lt, sub
 
 from stellwerk.engine.joining.series import Findings
 from stellwerk.engine.usage import Hole, Samples
@@ -16,14 +17,24 @@ MISSING_STEPS = 2  # From so many intervals on, a step between two samples surel
 def median_step(times: Iterable[Sequence[int]]) -> int | None:
     """The lower median of the steps between samples, in ms; None where nothing was seen twice."""
     steps = Counter[int]()
+    # Series of one scrape share their times: these are counted once, and as often as they are there.
+    alike: dict[int, list[Sequence[int]]] = {}
     for each in times:
-        steps.update(after - before for before, after in pairwise(each))
+        alike.setdefault(id(each), []).append(each)
+    for same in alike.values():
+        ordered = _ascending(same[0])
+        for step, count in Counter(map(sub, islice(ordered, 1, None), ordered)).items():
+            steps[step] += count * len(same)
     half = sum(steps.values())
     for step in sorted(steps):
         half -= 2 * steps[step]
         if half <= 0:
             return step
     return None
+
+
+def _ascending(times: Sequence[int]) -> Sequence[int]:
+    return times if all(map(lt, times, islice(times, 1, None))) else sorted(set(times))
 
 
 def holes_of(times: Mapping[str, Collection[int]], interval_ms: int) -> tuple[Hole, ...]:

@@ -1,5 +1,6 @@
 """Join series to devices and pods: the one entry of this folder."""
 
+from array import array
 from collections.abc import Iterable
 
 from msgspec import Struct
@@ -14,7 +15,7 @@ from stellwerk.engine.joining.devices import Device, known_model, scraped
 from stellwerk.engine.joining.gaps import ENERGY, count_resets, gaps_within, holes_of, median_step
 from stellwerk.engine.joining.objects import pod_objects
 from stellwerk.engine.joining.pods import Joined, pods_of
-from stellwerk.engine.joining.series import Findings, Series
+from stellwerk.engine.joining.series import Findings, Series, union
 from stellwerk.engine.joining.warnings import warnings_of
 from stellwerk.engine.usage import DeviceUse, Usage
 
@@ -22,8 +23,8 @@ from stellwerk.engine.usage import DeviceUse, Usage
 class _Scrapes(Struct, frozen=True):
     """When each device and each node was scraped, and the interval."""
 
-    devices: dict[str, set[int]]
-    nodes: dict[str, list[int]]
+    devices: "dict[str, array[int]]"
+    nodes: "dict[str, array[int]]"
     interval_ms: int
     assumed: bool
 
@@ -40,7 +41,7 @@ def join_series(
     own = [each for each in kept if each.metric.startswith(devices.PREFIX)]
     found = scraped(own, findings)
     _note_ignored(kept, findings)
-    by_key = {key: found.devices[key] for key in sorted(found.devices) if found.devices[key].times()}
+    by_key = {key: found.devices[key] for key in sorted(found.devices) if found.devices[key].streams}
     if not by_key:
         raise InvalidInput(
             "{name} has no reading of a GPU: no sample of a DCGM_ metric with the label UUID or gpu",
@@ -49,7 +50,7 @@ def join_series(
             name=source,
             query='{__name__=~"DCGM_.*"}',
         )
-    scrapes = _scrapes(by_key, interval_ms or median_step(sorted(set(each.times_ms)) for each in own))
+    scrapes = _scrapes(by_key, interval_ms or median_step(each.times_ms for each in own))
     attributed = {key: attribute(by_key[key].streams, key, findings) for key in by_key}
     end_ms = max(max(times) for times in scrapes.nodes.values()) + scrapes.interval_ms
     joined = Joined(
@@ -88,13 +89,13 @@ def _note_ignored(series: Iterable[Series], findings: Findings) -> None:
 def _scrapes(by_key: dict[str, Device], interval_ms: int | None) -> _Scrapes:
     """`interval_ms` is what one series shows: two Prometheus side by side do not make it shorter."""
     seen = {key: by_key[key].times() for key in by_key}
-    nodes: dict[str, set[int]] = {}
+    nodes: dict[str, list[array[int]]] = {}
     for key, times in seen.items():
-        nodes.setdefault(by_key[key].node, set()).update(times)
-    measured = interval_ms or median_step(sorted(times) for times in seen.values())
+        nodes.setdefault(by_key[key].node, []).append(times)
+    measured = interval_ms or median_step(seen.values())
     assumed = dcgm_exporter().default_collect_interval_ms
     return _Scrapes(
-        seen, {node: sorted(times) for node, times in nodes.items()}, measured or assumed, measured is None
+        seen, {node: union(times) for node, times in nodes.items()}, measured or assumed, measured is None
     )
 
 

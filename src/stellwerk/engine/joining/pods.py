@@ -1,5 +1,6 @@
 """The pods of a usage: what they held and when, what is theirs alone, and what kube-state-metrics adds."""
 
+from array import array
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
@@ -13,7 +14,7 @@ from stellwerk.engine.joining.devices import PodLabels
 from stellwerk.engine.joining.gaps import gaps_within
 from stellwerk.engine.joining.identity import LIFE
 from stellwerk.engine.joining.objects import PodObject
-from stellwerk.engine.joining.series import Findings, samples_of
+from stellwerk.engine.joining.series import Findings, samples_of, union
 from stellwerk.engine.usage import FB_USED, NVLINK, POWER, PodUse, Samples
 
 _KIND = "stellwerk_dev_workload_kind"
@@ -36,10 +37,15 @@ class _Held(Struct):
     """What a pod held, gathered over its devices."""
 
     devices: list[str] = field(default_factory=list)
-    seen: set[int] = field(default_factory=set)
+    times: "list[array[int]]" = field(default_factory=list)
     parts: dict[str, list[Samples]] = field(default_factory=dict)
     others: set[str] = field(default_factory=set)
     attributed: bool = True
+
+    @property
+    def seen(self) -> "array[int]":
+        """When any of its devices was scraped with it, ascending."""
+        return union(self.times) if self.times else array("q")
 
 
 def pods_of(joined: Joined, findings: Findings) -> tuple[PodUse, ...]:
@@ -68,7 +74,7 @@ def _stays(attributed: Mapping[str, Attributed]) -> dict[tuple[str, str], int]:
     for key, found in attributed.items():
         for life, seen in found.seen.items():
             if seen:
-                spans.setdefault(life, []).append((min(seen), max(seen), key))
+                spans.setdefault(life, []).append((seen[0], seen[-1], key))
     stays: dict[tuple[str, str], int] = {}
     for life, devices in spans.items():
         stay, until = 0, None
@@ -88,7 +94,7 @@ def _gather(
     for pod, seen in found.seen.items():
         each = held.setdefault((pod, stays.get((pod, key), 0)), _Held())
         each.devices.append(key)
-        each.seen |= seen
+        each.times.append(seen)
         each.attributed &= pod not in found.unsplit
         for metric, samples in found.alone.get(pod, {}).items():
             each.parts.setdefault(metric, []).append(samples)
@@ -114,9 +120,10 @@ def _pod(life: str, held: _Held, joined: Joined, findings: Findings, moved: bool
     namespace, _, pod = name.partition("/")
     said, found = joined.said.get(life, PodLabels()), joined.objects.get(name, PodObject())
     # What kube-state-metrics says of a name fits no one of several pods, or stays, that bore it.
-    span = _span(held.seen, PodObject() if moved or life != name else found, joined)
+    seen = held.seen
+    span = _span(seen, PodObject() if moved or life != name else found, joined)
     _check(name, held, joined, findings)
-    findings.add("pod-seen-once", name, len(held.seen) == 1 and not (span.start_told and span.end_told))
+    findings.add("pod-seen-once", name, len(seen) == 1 and not (span.start_told and span.end_told))
     if joined.objects and not found.owner:
         findings.add("owner-missing", name)
     kind = found.labels.get(_KIND) or said.kind
@@ -154,12 +161,12 @@ class _Span(Struct, frozen=True):
     end_told: bool
 
 
-def _span(seen: set[int], found: PodObject, joined: Joined) -> _Span:
+def _span(seen: Sequence[int], found: PodObject, joined: Joined) -> _Span:
     """From the first sample to one interval after the last, or as kube-state-metrics has it, if that fits.
 
     A GPU is held from the pod's start, before the first scrape, to its completion, after the last.
     """
-    first, last = (min(seen), max(seen)) if seen else (joined.end_ms, joined.start_ms)
+    first, last = (seen[0], seen[-1]) if seen else (joined.end_ms, joined.start_ms)
     start, end = first, min(last + joined.interval_ms, joined.end_ms)
     start_told = end_told = False
     if found.started_ms is not None and found.started_ms <= first:
@@ -173,14 +180,15 @@ def _span(seen: set[int], found: PodObject, joined: Joined) -> _Span:
 
 
 def _check(name: str, held: _Held, joined: Joined, findings: Findings) -> None:
-    if not held.seen:
+    seen = held.seen
+    if not seen:
         findings.add("pod-not-scraped", name)
         return
     findings.add("shared-not-split", name, not held.attributed)
     nodes = {joined.device_nodes[key] for key in held.devices}
     each = [joined.node_times[node] for node in sorted(nodes)]
     times = each[0] if len(each) == 1 else sorted({time for times in each for time in times})
-    findings.add("pod-gap", name, gaps_within(held.seen, times))
+    findings.add("pod-gap", name, gaps_within(seen, times))
 
 
 @cache

@@ -3,7 +3,7 @@
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from operator import lt
 
 from msgspec import Struct
@@ -40,6 +40,38 @@ class Findings:
                 self.add(code, name, count)
 
 
+class Shared:
+    """Times that many series have in common, kept once: those of one scrape of one exporter."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, list[array[int]]] = {}
+
+    def one(self, times: "array[int]") -> "array[int]":
+        """The times that were met first among equal ones."""
+        alike = self._known.setdefault(hash(times.tobytes()), [])
+        for known in alike:
+            if known == times:
+                return known
+        alike.append(times)
+        return times
+
+
+def narrow(values: "array[int] | list[int]") -> "array[int]":
+    """The values in half the memory, where each fits into 32 bits."""
+    try:
+        return array("i", values)
+    except OverflowError:
+        return array("q", values)
+
+
+def union(parts: Iterable["array[int]"]) -> "array[int]":
+    """All times of the parts (each ascending), ascending, each once."""
+    different = {id(part): part for part in parts}
+    if len(different) == 1:
+        return next(iter(different.values()))
+    return array("q", sorted(set[int]().union(*different.values())))
+
+
 def ascending(series: Series, name: str, findings: Findings) -> Samples:
     """The samples sorted by time; of two at one time the later in the file. `name` is what warnings name."""
     times = series.times_ms
@@ -60,11 +92,8 @@ def merged(parts: Sequence[Samples], name: str, findings: Findings) -> Samples:
     if len(ordered) == 1:
         return ordered[0]
     if all(before.times_ms[-1] < after.times_ms[0] for before, after in pairwise(ordered)):
-        times, values = array("q"), array("q")
-        for part in ordered:
-            times.extend(part.times_ms)
-            values.extend(part.values_milli)
-        return Samples(times, values)
+        times = array("q", chain.from_iterable(part.times_ms for part in ordered))
+        return Samples(times, narrow(list(chain.from_iterable(part.values_milli for part in ordered))))
     return _latest(parts, name, findings)
 
 
@@ -81,7 +110,7 @@ def summed(parts: Sequence[Samples]) -> Samples:
 def samples_of(values: Mapping[int, int]) -> Samples:
     """Samples of values by time."""
     times = sorted(values)
-    return Samples(array("q", times), array("q", (values[time] for time in times)))
+    return Samples(array("q", times), narrow([values[time] for time in times]))
 
 
 def only(samples: Samples, kept: Iterable[int]) -> Samples:
