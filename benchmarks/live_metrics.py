@@ -3,7 +3,8 @@
     python -m benchmarks.live_metrics [--gpus 200] [--days 30] [--kind victoriametrics] [--keep DIR]
 
 Fills a database with made-up GPUs (eight a node, each held by another pod every day), then runs
-`stellwerk advise` and `stellwerk bill` on it, once cold and then with the days kept. Prints wall and CPU seconds and the most memory of each. The programs: `make servers`.
+`stellwerk advise` and `stellwerk bill` on it, once cold and then with the days kept. Prints wall and
+CPU seconds and the most memory of each. The programs: `make servers`.
 """
 
 import argparse

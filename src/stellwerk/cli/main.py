@@ -19,6 +19,7 @@ VERBS = {
     "verify": "Re-run a receipt: same (0) or different (1).",
     "usage": "Read measured series; say which GPUs, pods, holes and doubts they hold.",
     "advise": "From measured use: who should share, how, who must not, what it saves.",
+    "watch": "Keep verdicts from a database up to date: only what changes is told.",
     "bill": "Divide the fleet's cost among teams and causes, to the cent.",
     "whatif": "Replay measured use unchanged, then under each way of sharing.",
     "doctor": "Which layers are there, which fields are missing, and for what.",
@@ -43,7 +44,7 @@ ROOMS = {
     **{verb: f"partition.{verb}" for verb in ("partition", "export")},
     **{verb: f"allocation.{verb}" for verb in ("allocate", "check")},
     **{verb: f"queueing.{verb}" for verb in ("admit", "why", "simulate")},
-    **{verb: f"advice.{verb}" for verb in ("usage", "advise", "bill", "fit", "compare")},
+    **{verb: f"advice.{verb}" for verb in ("usage", "advise", "watch", "bill", "fit", "compare")},
 }
 
 

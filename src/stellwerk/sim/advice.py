@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stellwerk.api.errors import InvalidInput
+from stellwerk.engine.advice.advised import Advised
 from stellwerk.engine.advice.profile import Profile
 from stellwerk.engine.advice.profiles import known_model, profiles_of, scale_of, workload_names
 from stellwerk.engine.advice.rules import Margins
@@ -30,21 +31,6 @@ from stellwerk.engine.partition.policy import MIG, MPS
 from stellwerk.engine.placement.place import GpuState, Grant, Request, Site, empty, occupy, place, vacate
 from stellwerk.engine.snapshot import Fleet
 from stellwerk.engine.usage import Usage
-
-
-class Advised(Struct, frozen=True, kw_only=True):
-    """A workload with its verdict. `held_before_milli` and `held_after_milli`: of GPUs, all its pods at once.
-
-    `saving_month` is the difference at the price of its GPU model; None where that is unknown. `kept`: it may
-    share, but stays as it is, and why.
-    """
-
-    profile: Profile
-    verdict: Verdict
-    held_before_milli: int
-    held_after_milli: int
-    saving_month: Decimal | None = None
-    kept: Reason | None = None
 
 
 class Packed(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,13 @@ from msgspec import Struct
 
 from stellwerk.adapters.files import FILES_LIMIT, expand, read_raw, sha256
 from stellwerk.adapters.metrics.exposition import read_exposition
-from stellwerk.adapters.metrics.fetched import changed_file, is_fetched, note_fetched, read_fetched
+from stellwerk.adapters.metrics.fetched import (
+    FetchedFile,
+    changed_file,
+    is_fetched,
+    note_fetched,
+    read_fetched,
+)
 from stellwerk.adapters.metrics.intake import Intake
 from stellwerk.adapters.metrics.prometheus import read_json
 from stellwerk.adapters.metrics.table import PARQUET_MAGIC, is_table, read_csv, read_parquet, unknown_table
@@ -88,11 +94,16 @@ def _read_fetched(raw: bytes, source: str, intake: Intake) -> Iterator[UsageFile
     note_fetched(found, intake.findings)
     for file in found.files:
         path = str(Path(source).parent / file.name)
-        content = read_raw(path)
-        if sha256(content) != file.sha256:
-            raise changed_file(path, source)
-        _read(expand(content, path), path, intake, NO_OPTIONS)
+        read_day(path, file, source, intake)
         yield UsageFile(path, file.sha256)
+
+
+def read_day(path: str, file: FetchedFile, source: str, intake: Intake) -> None:
+    """Read a day's file, at `path`, that the list `source` names; raises InvalidInput where it is another."""
+    content = read_raw(path)
+    if sha256(content) != file.sha256:
+        raise changed_file(path, source)
+    _read(expand(content, path), path, intake, NO_OPTIONS)
 
 
 def _read(content: bytes, source: str, intake: Intake, options: UsageOptions) -> None:

@@ -34,10 +34,15 @@ class Day(Struct, frozen=True):
     settled: bool
 
     @property
+    def whole(self) -> bool:
+        """Whether it was asked for from midnight to midnight."""
+        return self.stretch.end_ms - self.stretch.start_ms == DAY_MS
+
+    @property
     def name(self) -> str:
         """2026-10-01, or 2026-10-31-to-142500 for what of it there is."""
         start = _moment(self.stretch.start_ms)
-        if self.stretch.end_ms - self.stretch.start_ms == DAY_MS:
+        if self.whole:
             return f"{start:%Y-%m-%d}"
         return f"{start:%Y-%m-%d}-to-{_moment(self.stretch.end_ms):%H%M%S}"
 
@@ -62,6 +67,12 @@ def default_folder(endpoint: Endpoint) -> Path:
     return Path(
         home, "stellwerk", "metrics", f"{host[:60]}-{hashlib.sha256(asked.encode()).hexdigest()[:12]}"
     )
+
+
+def list_path(folder: Path, period: Stretch) -> Path:
+    """Where the list of a time that was asked for lies in the folder."""
+    start, end = _moment(period.start_ms), _moment(period.end_ms)
+    return folder / f"{start:%Y-%m-%d}-to-{end:%Y-%m-%dT%H%M%S}{SUFFIX}"
 
 
 class Store:
@@ -100,8 +111,7 @@ class Store:
 
     def write_list(self, found: FetchedMetrics) -> Path:
         """Write the list of a time that was asked for; its path."""
-        start, end = _moment(found.start_ms), _moment(found.end_ms)
-        path = self.folder / f"{start:%Y-%m-%d}-to-{end:%Y-%m-%dT%H%M%S}{SUFFIX}"
+        path = list_path(self.folder, Stretch(found.start_ms, found.end_ms))
         write_output(str(path), fetched_bytes(found))
         return path
 

@@ -4,11 +4,12 @@ from importlib import resources
 from typing import Any
 
 from stellwerk import __version__
+from stellwerk.engine.advice.advised import Advised
 from stellwerk.engine.advice.verdict import NOT_ENOUGH_DATA, OTHER_MODEL, SHARES
 from stellwerk.engine.partition.policy import WHOLE
 from stellwerk.report.advice.verdicts import choice_text, first_line, saving_text
 from stellwerk.report.text import Language, moment, money, number, reason_text, say, translator
-from stellwerk.sim.advice import Advice, Advised
+from stellwerk.sim.advice import Advice
 
 SHOWN = 8
 NS_PER_MS = 1_000_000

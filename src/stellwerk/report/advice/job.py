@@ -44,13 +44,7 @@ class PreparedAdvice(Struct, frozen=True, kw_only=True):
 
 def prepare_advice(arguments: AdviseArguments) -> PreparedAdvice:
     """Read and check all input; raises InvalidInput with option, or file and place."""
-    if not 0 <= arguments.headroom_percent <= MOST_HEADROOM:
-        raise InvalidInput(
-            "--headroom {value} is not between 0 and {most}",
-            fix="give a percentage such as --headroom 10",
-            value=arguments.headroom_percent,
-            most=MOST_HEADROOM,
-        )
+    check_headroom(arguments.headroom_percent)
     rates = tuple(parse_rate(rate) for rate in arguments.rates)
     found = named_fleet(arguments.fleet, rates) if arguments.fleet else None
     loaded = load_usage(arguments.paths)
@@ -61,6 +55,17 @@ def prepare_advice(arguments: AdviseArguments) -> PreparedAdvice:
         fleet=found.fleet if found else None,
         inputs=(*input_files(loaded.inputs, "metrics"), *input_files(found.inputs if found else ())),
     )
+
+
+def check_headroom(headroom_percent: int) -> None:
+    """Raise InvalidInput for a head-room out of bounds."""
+    if not 0 <= headroom_percent <= MOST_HEADROOM:
+        raise InvalidInput(
+            "--headroom {value} is not between 0 and {most}",
+            fix="give a percentage such as --headroom 10",
+            value=headroom_percent,
+            most=MOST_HEADROOM,
+        )
 
 
 def advice_job(arguments: AdviseArguments) -> Job:

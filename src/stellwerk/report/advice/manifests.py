@@ -5,6 +5,7 @@ An instance is made for each pod (ResourceClaimTemplate); MPS and time-slicing s
 
 from typing import Any
 
+from stellwerk.engine.advice.advised import Advised
 from stellwerk.engine.advice.verdict import Share
 from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING
 from stellwerk.report.advice.verdicts import saving_text
@@ -18,7 +19,7 @@ from stellwerk.report.partition.claims import (
     resource_claim,
 )
 from stellwerk.report.text import number
-from stellwerk.sim.advice import Advice, Advised
+from stellwerk.sim.advice import Advice
 
 
 def advice_manifests(advice: Advice) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from stellwerk.engine.advice.advised import Advised
 from stellwerk.engine.advice.classify import Kind
 from stellwerk.engine.advice.profile import Quantiles
 from stellwerk.engine.advice.verdict import NOT_ENOUGH_DATA, OTHER_MODEL, Verdict
@@ -12,7 +13,7 @@ from stellwerk.engine.decision import Reason
 from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING
 from stellwerk.report.export import to_plain
 from stellwerk.report.text import Language, money, number, reason_text, say, translator
-from stellwerk.sim.advice import Advice, Advised
+from stellwerk.sim.advice import Advice
 
 
 def first_line(advice: Advice, lang: Language) -> str:
@@ -117,13 +118,14 @@ def advice_plain(advice: Advice) -> dict[str, Any]:
         "currency": advice.currency,
         "savingMonth": None if advice.saving_month is None else str(advice.saving_month),
         "models": to_plain(advice.packed),
-        "workloads": [_workload(each) for each in advice.workloads],
+        "workloads": [workload_plain(each) for each in advice.workloads],
         "notes": list(advice.notes),
-        "warnings": [_reason(each) for each in advice.warnings],
+        "warnings": [reason_plain(each) for each in advice.warnings],
     }
 
 
-def _workload(each: Advised) -> dict[str, Any]:
+def workload_plain(each: Advised) -> dict[str, Any]:
+    """One workload of `advise -o json`."""
     profile, verdict = each.profile, each.verdict
     return {
         "name": profile.name,
@@ -136,13 +138,13 @@ def _workload(each: Advised) -> dict[str, Any]:
         "verdict": verdict.choice,
         "share": None if verdict.share is None else to_plain(verdict.share),
         "otherModel": verdict.other_model,
-        "reasons": [_reason(reason) for reason in verdict.reasons],
-        "refused": [_reason(reason) for reason in verdict.refused],
+        "reasons": [reason_plain(reason) for reason in verdict.reasons],
+        "refused": [reason_plain(reason) for reason in verdict.refused],
         "risk": verdict.risk,
-        "risks": [_reason(reason) for reason in verdict.risks],
+        "risks": [reason_plain(reason) for reason in verdict.risks],
         "memoryHeadroomPercent": verdict.memory_headroom_percent,
         "computeHeadroomPercent": verdict.compute_headroom_percent,
-        "keep": None if each.kept is None else _reason(each.kept),
+        "keep": None if each.kept is None else reason_plain(each.kept),
         "heldBeforeMilli": each.held_before_milli,
         "heldAfterMilli": each.held_after_milli,
         "savingMonth": None if each.saving_month is None else str(each.saving_month),
@@ -172,7 +174,8 @@ def _quantiles(found: Quantiles | None) -> dict[str, int] | None:
     }
 
 
-def _reason(reason: Reason) -> dict[str, Any]:
+def reason_plain(reason: Reason) -> dict[str, Any]:
+    """A reason: its code, its English sentence, the values in it."""
     return {"code": reason.code, "text": str(reason), "values": dict(reason.values)}
 
 
