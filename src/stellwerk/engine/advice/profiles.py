@@ -304,9 +304,7 @@ def _sustained(series: Series, ratio: tuple[int, int], interval_ms: int) -> int:
                 total -= values[first]
                 first += 1
             if times[at] - times[first] + interval_ms >= SUSTAINED_MS * 9 // 10:
-                mean = total // (at - first + 1)
-                if mean > highest:
-                    highest = mean
+                highest = max(highest, total // (at - first + 1))
     return highest * ratio[0] // ratio[1]
 
 
