@@ -59,7 +59,7 @@ def read_fetched(content: bytes, source: str) -> FetchedMetrics:
             words=shown(str(error), 200),
         ) from None
     for file in found.files:
-        if Path(file.name).name != file.name or not file.name:
+        if Path(file.name).name != file.name or file.name in ("", ".", ".."):
             raise InvalidInput(
                 "{name} names {file}, which is not beside it",
                 fix="fetch the metrics again with --prometheus",
