@@ -6,9 +6,9 @@ the GPU a little, and each series costs the database.
 
 from typing import Any
 
+from stellwerk.adapters.prometheus.queries import DEVICE_METRICS
 from stellwerk.catalog.dcgm import DcgmMetric, dcgm_exporter, dcgm_metrics
-from stellwerk.engine.joining.series import COUNTERS
-from stellwerk.engine.usage import DRAM_ACTIVE, FB_USED, GR_ENGINE, NVLINK, POWER, SM_ACTIVE, TENSOR, UTIL
+from stellwerk.engine.diagnosis.exporter import ALERTED
 from stellwerk.report.partition.claims import comment_lines, commented
 from stellwerk.report.partition.nodes import APPLY, NAMESPACE, config_map
 from stellwerk.report.partition.yaml_text import yaml_text
@@ -21,13 +21,6 @@ OPERATOR_KEY = (
     "dcgm-metrics.csv"  # The GPU operator's MetricsConfigFileName (controllers/object_controls.go).
 )
 EXPORTER_KEY = "metrics"  # What the exporter's option -m reads (internal/pkg/counters/counter_config.go).
-READ = (UTIL, GR_ENGINE, SM_ACTIVE, TENSOR, DRAM_ACTIVE, FB_USED, POWER, *sorted(COUNTERS), NVLINK)
-RULED = (
-    "DCGM_FI_DEV_FB_FREE",
-    "DCGM_FI_DEV_XID_ERRORS",
-    "DCGM_FI_DEV_THERMAL_VIOLATION",
-    "DCGM_FI_DEV_POWER_VIOLATION",
-)
 # Names every pod of a shared GPU, where the exporter else names one (from 4.1.1-4.0.3 on).
 SHARED = {"name": "KUBERNETES_VIRTUAL_GPUS", "value": "true"}
 KIND_LABEL = "stellwerk.dev/workload-kind"
@@ -36,7 +29,7 @@ ALLOWLIST = f"pods=[{KIND_LABEL}]"
 
 def counter_metrics() -> tuple[DcgmMetric, ...]:
     """The catalog's entries of the counters, in the catalog's order."""
-    wanted = {*READ, *RULED}
+    wanted = {*DEVICE_METRICS, *ALERTED}
     return tuple(metric for metric in dcgm_metrics() if metric.name in wanted)
 
 
