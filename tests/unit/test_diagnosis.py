@@ -173,7 +173,7 @@ def test_every_finding_has_a_case() -> None:
     assert set(CASES) == set(KINDS)
 
 
-@pytest.mark.parametrize("code", CASES)
+@pytest.mark.parametrize("code", sorted(CASES))
 def test_a_finding_is_found_and_is_the_only_one_that_is_not_fine(code: str) -> None:
     found = codes(diagnose(CASES[code]))
     assert code in found

@@ -19,7 +19,7 @@ TEXT = b"name,arrival,duration\n" * 1000
     [
         ("jobs.csv", TEXT),
         ("jobs.csv.xz", lzma.compress(TEXT)),
-        ("jobs.csv.gz", gzip.compress(TEXT)),
+        ("jobs.csv.gz", gzip.compress(TEXT, mtime=0)),
         ("packed-without-suffix", lzma.compress(TEXT)),
         ("two-streams.xz", lzma.compress(TEXT[:500]) + lzma.compress(TEXT[500:])),
         ("two-members.gz", gzip.compress(TEXT[:500]) + gzip.compress(TEXT[500:])),
@@ -35,12 +35,12 @@ def test_plain_and_packed_files_read_the_same(tmp_path: Path, name: str, raw: by
     ("name", "raw"),
     [
         ("cut.xz", lzma.compress(TEXT)[:-20]),
-        ("cut.gz", gzip.compress(TEXT)[:-20]),
+        ("cut.gz", gzip.compress(TEXT, mtime=0)[:-20]),
         ("empty.xz", b""),
         ("empty.gz", b""),
         ("garbage.xz", b"no xz at all"),
         ("flipped.xz", lzma.compress(TEXT)[:40] + b"\xff\xff" + lzma.compress(TEXT)[42:]),
-        ("trailing.gz", gzip.compress(TEXT) + b"tail"),
+        ("trailing.gz", gzip.compress(TEXT, mtime=0) + b"tail"),
     ],
 )
 def test_a_damaged_archive_is_named(name: str, raw: bytes) -> None:
