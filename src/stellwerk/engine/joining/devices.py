@@ -108,7 +108,7 @@ def _lives(pods: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """How each (pod, uid) is told apart: a name that several pods bore one after another gets the uid."""
     known = set(pods)
     uids = Counter(pod for pod, uid in known if uid)
-    return {(pod, uid): pod + LIFE + uid if uids[pod] > 1 else pod for pod, uid in known}
+    return {(pod, uid): pod + LIFE + uid if pod and uids[pod] > 1 else pod for pod, uid in known}
 
 
 def _one(parts: Sequence[tuple[str, Samples]], name: str, findings: Findings) -> Samples:
