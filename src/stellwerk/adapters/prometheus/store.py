@@ -62,7 +62,9 @@ def default_folder(endpoint: Endpoint) -> Path:
     Another tenant, or other metrics to ask for, is another folder.
     """
     home = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-    asked = f"{FORM} {DEVICE_METRICS} {NODE_METRICS} {POD_FACTS} {endpoint.url} {endpoint.tenant}"
+    # A router may tell tenants apart by any header, or by the login.
+    who = f"{sorted(endpoint.headers.items())} {endpoint.basic}"
+    asked = f"{FORM} {DEVICE_METRICS} {NODE_METRICS} {POD_FACTS} {endpoint.url} {who}"
     host = "".join(c if c.isalnum() or c in ".-" else "-" for c in urlsplit(endpoint.url).netloc)
     return Path(
         home, "stellwerk", "metrics", f"{host[:60]}-{hashlib.sha256(asked.encode()).hexdigest()[:12]}"
