@@ -78,19 +78,22 @@ class Database(Struct, frozen=True):
             return client.request(method, path, **options)
 
 
-def kept() -> Path:
-    """Where `make servers` puts the programs."""
+def _kept() -> Path:
     if named := os.environ.get("STELLWERK_SERVERS"):
         return Path(named)
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "stellwerk" / "servers"
 
 
+# Where `make servers` puts the programs; read once, since tests give Stellwerk a cache of its own.
+KEPT = _kept()
+
+
 def program(name: str) -> str:
     """The path of `prometheus`, `promtool` or `victoria-metrics`; raises NotThere."""
-    found = shutil.which(name, path=str(kept())) or shutil.which(name)
+    found = shutil.which(name, path=str(KEPT)) or shutil.which(name)
     if found is None:
-        raise NotThere(f"{name} is neither in {kept()} nor in PATH: make servers brings it")
+        raise NotThere(f"{name} is neither in {KEPT} nor in PATH: make servers brings it")
     return found
 
 
