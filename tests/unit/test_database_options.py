@@ -6,13 +6,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from stellwerk.adapters.metrics.fetched import FetchedFile, FetchedMetrics, fetched_bytes
 from stellwerk.adapters.metrics.load import load_usage
 from stellwerk.adapters.prometheus.endpoint import read_endpoint
+from stellwerk.adapters.prometheus.origin import Origin
 from stellwerk.adapters.prometheus.queries import Stretch, alternatives, batches
-from stellwerk.adapters.prometheus.store import DAY_MS, SETTLED_MS, Day, Store, days_of, default_folder
+from stellwerk.adapters.prometheus.store import (
+    DAY_MS,
+    SETTLED_MS,
+    Answers,
+    Day,
+    Store,
+    days_of,
+    default_folder,
+)
 from stellwerk.api.errors import InvalidInput
 from stellwerk.cli.live import asked_period
 from stellwerk.cli.main import main
@@ -188,16 +196,6 @@ def test_a_day_is_over_an_hour_after_its_end() -> None:
     assert part.name == "2026-11-01-to-143045"
 
 
-def test_only_whole_days_that_are_over_are_kept(tmp_path: Path) -> None:
-    store, start = Store(tmp_path), ms("2026-10-28T00:00:00")
-    day = Day(Stretch(start, start + DAY_MS), settled=True)
-    assert store.keep(day, [ANSWER], whole=False).name == "2026-10-28.partial.jsonl.gz"
-    assert store.kept(day) is None
-    kept = store.keep(day, [ANSWER], whole=True)
-    assert store.kept(day) == kept and [path.name for path in tmp_path.iterdir()] == [kept.name]
-    assert store.kept(replace(day, settled=False)) is None
-
-
 def test_tenants_and_urls_have_folders_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
     one = read_endpoint("http://db:9090")
@@ -213,8 +211,8 @@ def test_tenants_and_urls_have_folders_of_their_own(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_list_stands_for_its_files_and_what_they_lack_is_told(tmp_path: Path) -> None:
-    store, start = Store(tmp_path), ms("2026-10-28T00:00:00")
-    file = store.keep(Day(Stretch(start, start + DAY_MS), settled=True), [ANSWER], whole=True)
+    store, start = Store(tmp_path, Origin("http://db", "")), ms("2026-10-28T00:00:00")
+    [file] = store.keep(Day(Stretch(start, start + DAY_MS), settled=True), Answers([ANSWER]))
     found = FetchedMetrics(
         url="http://db",
         start_ms=start,

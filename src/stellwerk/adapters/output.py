@@ -1,6 +1,7 @@
 """The door to the file system for what Stellwerk writes: whole files, or nothing."""
 
 import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def check_output(path: str) -> None:
 def write_output(path: str, content: bytes) -> None:
     """Write a file so that it is either the old one or the new one, never half of it; raises InvalidInput."""
     target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    # Two containers that share a folder may both be process 1.
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         partial.write_bytes(content)
         partial.replace(target)

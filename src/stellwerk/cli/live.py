@@ -92,14 +92,15 @@ def metrics_paths(
     from stellwerk.adapters.prometheus.fetch import Asked, fetch_metrics
 
     now_ms = time.time_ns() // 1_000_000
-    asked = Asked(
-        period=asked_period(days, until, now_ms, period),
-        now_ms=now_ms,
-        folder=Path(folder) if folder else None,
-        fresh=fresh,
-    )
     endpoint = read_endpoint(url, config, headers)
     with FetchLine(lang) as line:
+        asked = Asked(
+            period=asked_period(days, until, now_ms, period),
+            now_ms=now_ms,
+            folder=Path(folder) if folder else None,
+            fresh=fresh,
+            damaged=line.damaged,
+        )
         path, _ = fetch_metrics(endpoint, asked, line, line.retry)
     click.echo(f"metrics: {path}", err=True)
     return (str(path),)
@@ -204,7 +205,13 @@ class FetchLine:
 
     def retry(self, words: str) -> None:
         """Something is asked again."""
-        text = self._translate(AGAIN, words=words)
+        self._say(self._translate(AGAIN, words=words))
+
+    def damaged(self, day: str, name: str) -> None:
+        """A kept day is fetched again."""
+        self._say(self._translate(DAMAGED, day=day, name=name))
+
+    def _say(self, text: str) -> None:
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False)
         else:
@@ -213,4 +220,5 @@ class FetchLine:
 
 FETCHED = msg("{done} of {total} days: {day}")
 KEPT = msg("{done} of {total} days: {day} was kept")
+DAMAGED = msg("{day} is fetched again: {name} is not what was kept")
 AGAIN = msg("the database is asked again: {words}")

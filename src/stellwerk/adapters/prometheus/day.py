@@ -28,7 +28,7 @@ class Fetched(Struct):
         found = answer.data.result
         self.doubts.extend(answer.doubts)
         if found:
-            self.answers.append(answer.body.replace(b"\n", b"").replace(b"\r", b""))
+            self.answers.append(answer.text)
         return found
 
 
