@@ -13,7 +13,7 @@ from stellwerk.engine.usage import Usage
 from tests.servers.databases import KINDS, PROMETHEUS, backfill, running
 from tests.servers.fixtures import need
 from tests.servers.history import last_midnight_s
-from tests.servers.lively import Days, Spelling, exposition, lively_days
+from tests.servers.lively import DAY_S, Days, Spelling, exposition, lively_days
 
 SPELLINGS = (Spelling(), Spelling(honor_labels=False, hostname="hostname"))
 
@@ -31,6 +31,28 @@ def test_a_database_says_what_a_file_says(kind: str, seed: int, tmp_path: Path) 
     with running(kind, tmp_path / kind) as database:
         found = fetched(database.url, days, tmp_path / "kept")
     assert_same(found, load_usage([str(file)]).usage, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_waited_on_a_day_without_gpus_counts_as_in_a_file(kind: str, tmp_path: Path) -> None:
+    need(kind)
+    days = lively_days(6, last_midnight_s() * 1000)
+    second_day_ms = days.start_ms + DAY_S * 1000
+    file = tmp_path / "days.prom"
+    with file.open("w") as out:
+        for line in exposition(days, Spelling()):
+            if not line.startswith("DCGM_") or int(line.rpartition(" ")[2]) >= second_day_ms:
+                out.write(f"{line}\n")
+    with file.open() as lines:
+        backfill(kind, tmp_path / kind, lines)
+    with running(kind, tmp_path / kind) as database:
+        found = fetched(database.url, days, tmp_path / "kept")
+    [short] = [warning for warning in found.warnings if warning.code == "history-short"]
+    assert short.values["things"] == 1
+    expected = load_usage([str(file)]).usage
+    assert any(start < second_day_ms for start, _ in expected.cluster.pending)
+    rest = tuple(warning for warning in found.warnings if warning != short)
+    assert_same(replace(found, warnings=rest), expected, kind)
 
 
 def fetched(url: str, days: Days, folder: Path) -> Usage:
