@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from stellwerk.adapters.prometheus.endpoint import Endpoint
 from stellwerk.adapters.prometheus.origin import origin_of
 from stellwerk.adapters.prometheus.queries import Stretch
 from stellwerk.adapters.prometheus.store import Answers, Day, Store, days_of, default_folder
+from stellwerk.adapters.prometheus.workers import in_order
 from stellwerk.api.errors import InvalidInput
 
 AT_ONCE = 3  # A day needs several answers in turn; three days keep a database busy, and no more than that.
@@ -45,6 +45,18 @@ class Asked(Struct, frozen=True, kw_only=True):
     damaged: Callable[[str, str], None] = _unheard
 
 
+class _Stopped(Exception):
+    """Another day failed, or the user ended it, while this one waited to ask again."""
+
+
+class _Run(Struct):
+    """The days to fetch, who hears of damaged ones, and what says that no more is wanted."""
+
+    days: Sequence[Day]
+    damaged: Callable[[str, str], None]
+    stopped: threading.Event
+
+
 class _Day(Struct):
     day: Day
     files: tuple[FetchedFile, ...] = ()
@@ -62,9 +74,15 @@ def fetch_metrics(
     """
     store = Store(asked.folder or default_folder(endpoint), origin_of(endpoint), asked.fresh)
     days = days_of(asked.period, asked.now_ms)
-    with Client(endpoint) as client:
+    stopped = threading.Event()
+
+    def pause(seconds: float) -> None:
+        if stopped.wait(seconds):
+            raise _Stopped
+
+    with Client(endpoint, pause) as client:
         client.on_retry = retry
-        found = list(_fetched(client, store, (days, asked.damaged), listen))
+        found = list(_fetched(client, store, _Run(days, asked.damaged, stopped), listen))
     if not any(each.gpus for each in found):
         raise InvalidInput(
             "{url} has no series of GPUs in the {days} days that were asked for",
@@ -85,12 +103,9 @@ def fetch_metrics(
     return store.write_list(result), result
 
 
-def _fetched(
-    client: Client, store: Store, asked: tuple[Sequence[Day], Callable[[str, str], None]], listen: Listener
-) -> Iterator[_Day]:
-    """Each day in order; the first failure ends it once the days that are under way are done."""
-    days, damaged = asked
-    stopped = threading.Event()
+def _fetched(client: Client, store: Store, run: _Run, listen: Listener) -> Iterator[_Day]:
+    """Each day in order; the first failure ends it once the answers that are under way are there."""
+    days, stopped = run.days, run.stopped
 
     def one(day: Day) -> tuple[_Day, bool]:
         kept = store.kept(day)
@@ -99,20 +114,21 @@ def _fetched(
         if stopped.is_set():
             return _Day(day), False
         if kept.damaged:
-            damaged(day.name, kept.damaged)
+            run.damaged(day.name, kept.damaged)
         try:
             return _kept(store, day, fetch_day(client, day.stretch)), False
+        except _Stopped:
+            return _Day(day), False
         except BaseException:
             stopped.set()
             raise
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        try:
-            for done, (found, kept) in enumerate(pool.map(one, days), start=1):
-                listen(done, len(days), found.day.name, kept)
-                yield found
-        finally:
-            stopped.set()
+    try:
+        for done, (found, kept) in enumerate(in_order(one, days, AT_ONCE), start=1):
+            listen(done, len(days), found.day.name, kept)
+            yield found
+    finally:
+        stopped.set()
 
 
 def _kept(store: Store, day: Day, found: Fetched) -> _Day:
