@@ -1,5 +1,6 @@
 """A database says what a file says: all that is read of lively days, sample for sample, in both spellings."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,37 @@ def test_a_database_says_what_a_file_says(kind: str, seed: int, tmp_path: Path) 
     with running(kind, tmp_path / kind) as database:
         found = fetched(database.url, days, tmp_path / "kept")
     assert_same(found, load_usage([str(file)]).usage, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scrapes_of_both_kinds_in_one_database_lose_no_pod(kind: str, tmp_path: Path) -> None:
+    need(kind)
+    days = [lively_days(seed, last_midnight_s() * 1000) for seed in (4, 5)]
+    parts = [list(exposition(each, spelling)) for each, spelling in zip(days, SPELLINGS, strict=True)]
+    for old, new in OTHERS.items():
+        parts[1] = [line.replace(old, new) for line in parts[1]]
+    files = [tmp_path / f"{name}.prom.gz" for name in ("honored", "renamed", "both")]
+    lines = sorted((*parts[0], *parts[1]), key=lambda line: int(line.rpartition(" ")[2]))
+    for file, content in zip(files, (*parts, lines), strict=True):
+        file.write_bytes(gzip.compress("".join(f"{line}\n" for line in content).encode(), 1))
+    backfill(kind, tmp_path / kind, lines)
+    with running(kind, tmp_path / kind) as database:
+        found = fetched(database.url, days[0], tmp_path / "kept")
+    one, other, both = (load_usage([str(file)]).usage for file in files)
+    assert {pod.name for pod in both.pods} == {pod.name for pod in (*one.pods, *other.pods)}
+    assert_same(found, both, kind)
+
+
+OTHERS = {
+    '"GPU-': '"GPU-x',
+    '"gpu-': '"two-',
+    '"pod-': '"other-',
+    '"job.': '"task.',
+    '"uid-': '"uid-x',
+    '"run-': '"walk-',
+    '"web-': '"net-',
+    'cluster_queue="': 'cluster_queue="two-',
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)

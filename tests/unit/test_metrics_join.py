@@ -278,6 +278,20 @@ def test_the_exporters_own_pod_holds_no_gpu() -> None:
     assert [pod.name for pod in usage.pods] == ["lab/p"] and "exporter-pod" in codes(usage)
 
 
+def test_scrapes_of_both_kinds_lose_no_pod_and_make_up_none() -> None:
+    own = {"namespace": "gpus", "pod": "metrics-x7k2q"}
+    usage = join(
+        series(UTIL, {0: 1, 1: 1}, "web-0", UUID="GPU-a"),
+        series(UTIL, {0: 5, 1: 5}, UUID="GPU-b", exported_pod="p", exported_namespace="lab", **own),
+        # A free GPU: the exporter's name tells nothing, but its DaemonSet's other pod was scraped as well.
+        series(UTIL, {0: 0, 1: 0}, UUID="GPU-c", namespace="gpus", pod="metrics-9zzpl"),
+        # Only the pod's label was there twice.
+        series(UTIL, {0: 7, 1: 7}, UUID="GPU-d", exported_pod="q", namespace="lab", pod="metrics-9zzpl"),
+    )
+    assert [pod.name for pod in usage.pods] == ["lab/p", "lab/q", "lab/web-0"]
+    assert codes(usage)["exporter-pod"].endswith(": metrics-9zzpl")
+
+
 def test_the_exporters_own_pod_holds_no_gpu_on_idle_nodes_either() -> None:
     usage = join(series(UTIL, {0: 1, 1: 1}, "nvidia-dcgm-exporter-x"))
     assert not usage.pods and "exporter-pod" in codes(usage)

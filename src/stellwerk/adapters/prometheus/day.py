@@ -1,6 +1,6 @@
 """One day of a database: GPUs, then the pods on them, what these are and when they waited."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import msgspec
 from msgspec import Struct, field
@@ -9,7 +9,14 @@ from stellwerk.adapters.prometheus import queries
 from stellwerk.adapters.prometheus.client import Answer, Queried, Result, TooMuch
 from stellwerk.adapters.prometheus.queries import Stretch
 from stellwerk.api.errors import Unreachable
-from stellwerk.engine.joining.identity import EXPORTER, POD_LABELS, first
+from stellwerk.engine.joining.identity import (
+    EXPORTER,
+    NAMESPACE_LABELS,
+    POD_LABELS,
+    exporters_of,
+    first,
+    pod_name,
+)
 
 Expression = Callable[[Stretch], str]
 SAMPLES_PER_ANSWER = 500_000  # About 12 MB of JSON.
@@ -35,27 +42,37 @@ class Fetched(Struct):
 def fetch_day(client: Queried, day: Stretch) -> Fetched:
     """All that figures rest on. Raises Unreachable; what TooMuch refuses is asked for in shorter parts."""
     found = Fetched()
-    pods: set[str] = set()
-    exported = False
+    holders: set[tuple[tuple[str, str], ...]] = set()
     for result in _counted(client, queries.DEVICE_METRICS, day, found):
         found.gpus = True
-        exported = exported or "exported_pod" in result.metric
-        pods.add(result.metric.get("exported_pod", "") if exported else first(result.metric, POD_LABELS))
+        named = {name: result.metric.get(name, "") for name in (*POD_LABELS, *NAMESPACE_LABELS)}
+        holders.add(tuple(named.items()))
+    exporters = exporters_of(map(dict, holders))
+    pods = {pod_name(dict(each), exporters).partition("/")[2] for each in holders}
     asked = _asked(client, queries.last(queries.GPU_REQUESTS, day), day)
     found.doubts.extend(asked.doubts)
-    # kube-state-metrics may be scraped otherwise than the exporter: its own series say how pods are spelled.
-    label = "exported_pod" if any("exported_pod" in each.metric for each in asked.data.result) else "pod"
-    pods.update(each.metric.get(label, "") for each in asked.data.result)
-    _pods(client, label, {pod for pod in pods if pod and EXPORTER not in pod}, (day, found))
+    # kube-state-metrics may be scraped otherwise than the exporter, and in two clusters in two ways: its own
+    # series say how pods are spelled.
+    spelled = {_spelling(each) for each in asked.data.result} or {"pod"}
+    pods.update(first(each.metric, POD_LABELS) for each in asked.data.result)
+    names = {pod for pod in pods if pod and EXPORTER not in pod}
+    _pods(client, sorted(spelled), names, (day, found))
     list(_counted(client, queries.NODE_METRICS, day, found))
     list(_counted(client, (queries.kueue_selector(),), day, found))
     return found
 
 
-def _pods(client: Queried, label: str, names: Iterable[str], into: tuple[Stretch, Fetched]) -> None:
+def _spelling(result: Result) -> str:
+    """The label with the pod's name: where a scrape renamed it, `pod` is who told it."""
+    return "exported_pod" if "exported_pod" in result.metric else "pod"
+
+
+def _pods(
+    client: Queried, spelled: Sequence[str], names: Collection[str], into: tuple[Stretch, Fetched]
+) -> None:
     day, found = into
     owners: dict[str, set[str]] = {kind: set() for kind in queries.PARENTS}
-    for batch in queries.batches(names):
+    for label, batch in ((label, batch) for label in spelled for batch in queries.batches(names)):
         facts = _asked(client, queries.last(queries.facts_selector(label, batch), day), day)
         for result in found.keep(facts):
             kind, owner = result.metric.get("owner_kind", ""), result.metric.get("owner_name", "")
@@ -70,9 +87,9 @@ def _pods(client: Queried, label: str, names: Iterable[str], into: tuple[Stretch
                 list(_raw(client, selector, around, found))
     for kind, (metric, parent) in queries.PARENTS.items():
         # Only a label that the target bears as well is renamed, which its pod is, and this one rarely is.
-        for spelled in (parent, f"exported_{parent}")[: 1 + (label != "pod")]:
+        for label in (parent, f"exported_{parent}")[: 1 + ("exported_pod" in spelled)]:
             for batch in queries.batches(owners[kind]):
-                selector = queries.parents_selector(metric, spelled, batch)
+                selector = queries.parents_selector(metric, label, batch)
                 found.keep(_asked(client, queries.last(selector, day), day))
 
 
