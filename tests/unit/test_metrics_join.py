@@ -292,6 +292,16 @@ def test_scrapes_of_both_kinds_lose_no_pod_and_make_up_none() -> None:
     assert codes(usage)["exporter-pod"].endswith(": metrics-9zzpl")
 
 
+def test_clusters_that_are_read_as_one_are_named() -> None:
+    usage = join(
+        series(UTIL, {0: 1, 1: 1}, "web-0", UUID="GPU-a", cluster="berlin"),
+        series(UTIL, {0: 5, 1: 5}, "web-0", UUID="GPU-b", cluster="paris"),
+    )
+    assert codes(usage)["clusters-merged"].endswith(": berlin, paris")
+    alone = join(series(UTIL, {0: 1, 1: 1}, "a", cluster="berlin"), series(UTIL, {0: 5, 1: 5}, UUID="GPU-b"))
+    assert "clusters-merged" not in codes(alone)
+
+
 def test_the_exporters_own_pod_holds_no_gpu_on_idle_nodes_either() -> None:
     usage = join(series(UTIL, {0: 1, 1: 1}, "nvidia-dcgm-exporter-x"))
     assert not usage.pods and "exporter-pod" in codes(usage)

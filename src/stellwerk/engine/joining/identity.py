@@ -17,6 +17,7 @@ NODE_LABELS = ("Hostname", "hostname", "exported_hostname", "node", "kubernetes_
 POD_LABELS = ("exported_pod", "pod", "pod_name")
 NAMESPACE_LABELS = ("exported_namespace", "namespace", "pod_namespace")
 CONTAINER_LABELS = ("exported_container", "container", "container_name")
+CLUSTER_LABELS = ("cluster", "k8s_cluster", "cluster_name")
 EXPORTER = "dcgm-exporter"
 LIFE = "\n"  # Between a pod's name and its uid: no name holds it.
 
@@ -48,6 +49,16 @@ def device_labels(labels: Mapping[str, str]) -> DeviceLabels | None:
         key = f"{key}/{profile or 'mig'}/{instance}"
     model = first(labels, ("modelName", "model_name"))
     return DeviceLabels(key, uuid, index, model, profile, instance, node, rank)
+
+
+def clusters_of(labels: Iterable[Mapping[str, str]]) -> set[str]:
+    """The clusters that series are of, where a label tells several apart; else none."""
+    found: dict[str, set[str]] = {name: set() for name in CLUSTER_LABELS}
+    for each in labels:
+        for name, values in found.items():
+            if value := each.get(name):
+                values.add(value)
+    return next((values for values in found.values() if len(values) > 1), set())
 
 
 def exporters_of(labels: Iterable[Mapping[str, str]]) -> frozenset[tuple[str, str]]:
