@@ -27,7 +27,8 @@ BUSY = frozenset({429, 500, 502, 503, 504})
 REFUSED = frozenset({401, 403, 407})
 ANSWER_LIMIT = 255 << 20  # A line of a file: 256 MiB of it can be read again.
 _REDIRECTS = range(300, 400)
-_WORDS_LIMIT = 300
+_WORDS_LIMIT, _WORDS_START = 300, 60
+_QUERY = re.compile(r'"(?:[^"\\]|\\.){60,}"')  # A text in quotes, with its escaped quotes.
 
 
 class TooMuch(Exception):
@@ -275,7 +276,15 @@ def _said(response: httpx.Response) -> str:
         words = found.get("error") or found.get("message") or ""
     except (ValueError, AttributeError, RecursionError):
         words = response.content[:_WORDS_LIMIT].decode("utf-8", "replace").strip()
-    return shown(str(words), _WORDS_LIMIT) or f"status {response.status_code}"
+    return shown(_short(str(words)), _WORDS_LIMIT) or f"status {response.status_code}"
+
+
+def _short(words: str) -> str:
+    """VictoriaMetrics says the whole query first, perhaps twice, and then what is wrong with it."""
+    plain = _QUERY.sub('"..."', words)
+    if len(plain) <= _WORDS_LIMIT:
+        return plain
+    return f"{plain[:_WORDS_START]} ... {plain[_WORDS_START + 5 - _WORDS_LIMIT :]}"
 
 
 def _retry_after(response: httpx.Response) -> float | None:
