@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from stellwerk.adapters.metrics.family import families
-from stellwerk.engine.demand import NS_PER_HOUR, NS_PER_S
+from stellwerk.engine.demand import NS_PER_HOUR, NS_PER_S, Job
 from stellwerk.engine.money.bill import amount, period_cost_cents
 from stellwerk.engine.partition.policy import POLICIES
 from stellwerk.engine.snapshot import Faults
@@ -175,6 +175,42 @@ def test_a_gang_has_a_pod_for_each_part_and_its_times_are_the_walls() -> None:
     assert "kube_pod_completion_time" not in running and "kube_pod_labels" not in ended
     assert by(ended["kube_pod_completion_time"], "pod") == {("g-0",): begun_s + 180, ("g-1",): begun_s + 180}
     assert "kube_pod_start_time" not in shown(timeline, at(case, 6)), "a finished pod is kept for 3 hours"
+
+
+@pytest.mark.parametrize(
+    ("jobs", "pods"),
+    [
+        ((job("train", 0, 4, pods=2), job("train-0", 0, 4)), {"train-0", "train-1", "train-0-2"}),
+        ((job("a/b", 0, 4), job("a-b", 0, 4), job("a-b-2", 0, 4)), {"a-b", "a-b-2", "a-b-3"}),
+        ((job("a/b", 0, 4), job("a-b", 0, 4, team="b")), {"a-b"}),
+        ((job("x-round-2", 0, 4), job("x", 0, 4)), {"x", "x-round-2-2"}),
+    ],
+)
+def test_pods_of_jobs_whose_names_meet_have_names_of_their_own(jobs: tuple[Job, ...], pods: set[str]) -> None:
+    case = scenario(demand(8, *jobs), fleet(node("one", 8)))
+    timeline, _ = played(case, "whole")
+    names: list[set[str]] = []
+    for turn in range(3):
+        found = shown(timeline, at(case, 2, turn))
+        shown_pods = by(found["kube_pod_start_time"], "namespace", "pod")
+        assert len(shown_pods) == sum(each.pods for each in jobs)
+        names.append({pod for _, pod in shown_pods})
+    assert names[0] == pods
+    assert not names[0] & names[1] and not names[1] & names[2]
+
+
+def test_a_later_try_does_not_take_the_name_of_another_job() -> None:
+    faults = Faults(losses_per_node_month_milli=365_000, repair_ns=NS_PER_HOUR)
+    jobs = job("x", 0, 90), job("x-try-2", 0, 90)
+    case = scenario(demand(100, *jobs), fleet(node("one", 2), faults=faults))
+    timeline, ledger = played(case, "whole")
+    assert max(Counter(stay.job.name for stay in ledger.stays).values()) > 1
+    for hours in range(100):
+        found = shown(timeline, at(case, hours))
+        running = [s for s in ledger.stays if s.start_ns <= hours * NS_PER_HOUR < s.end_ns]
+        assert len(found.get("kube_pod_labels", {})) == len(running)
+    every = [tenant.pod for course in timeline.courses for on_it in course.tenants for tenant in on_it]
+    assert len({pod.name for pod in every}) == len({id(pod) for pod in every})
 
 
 def test_each_round_has_pods_of_its_own_and_goes_on_counting() -> None:

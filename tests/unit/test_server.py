@@ -91,13 +91,15 @@ def test_an_unknown_path_and_a_wrong_method_are_plain_text() -> None:
         assert "<" not in answer.text
 
 
-def test_an_error_of_ours_shows_no_traceback() -> None:
+def test_an_error_of_ours_shows_no_traceback_and_is_told_in_one_line() -> None:
     def broken() -> PageView:
-        raise RuntimeError("secret")
+        raise RuntimeError("secret\nand more")
 
-    app = create_app(broken, lambda name: None, "en")
+    told: list[str] = []
+    app = create_app(broken, lambda name: None, "en", tell=told.append)
     answer = request(app, "/")
     assert answer.status_code == 500 and "secret" not in answer.text
+    assert told == ["/ was answered with 500, by a mistake of Stellwerk's own: RuntimeError: secret and more"]
 
 
 def test_health_is_one_word() -> None:

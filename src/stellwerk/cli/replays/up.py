@@ -61,7 +61,7 @@ def command(demand: str, size: bool, port: int, **options: Any) -> int:
     check_replayed(show[0], arguments)
     board = Board(arguments, lang, show)
     threading.Thread(target=board.work, daemon=True, name="main job").start()
-    app = create_app(board.view, board.file, lang, board.metrics)
+    app = create_app(board.view, board.file, lang, board.metrics, lambda line: click.echo(line, err=True))
     serve(app, port=port, announce=lambda url, moved: _announce(url, moved, port, lang))
     return board.exit_code
 
