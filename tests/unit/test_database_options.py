@@ -393,6 +393,24 @@ def test_a_bill_may_end_today_and_not_later() -> None:
         assert refused.value.values["today"] == "2026-11-27"
 
 
+@pytest.mark.parametrize(
+    ("measured", "end", "code"), [(2098, "2098-01-03", 0), (2098, "2098-01-04", 2), (2024, "2098-01-02", 2)]
+)
+def test_files_are_not_billed_beyond_now_and_what_they_hold(
+    measured: int, end: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = 'gpu="0",UUID="GPU-1",modelName="NVIDIA H100 PCIe",Hostname="gpu-1"'
+    start = ms(f"{measured}-01-02T00:00:00")
+    (tmp_path / "x.prom").write_text(
+        "".join(f"DCGM_FI_DEV_GPU_UTIL{{{labels}}} 1 {start + 30_000 * step}\n" for step in range(9))
+    )
+    period = ["--from", f"{measured}-01-02", "--to", end]
+    with pytest.raises(SystemExit) as ended:
+        main(["bill", str(tmp_path / "x.prom"), "--fleet", "demo", *period])
+    assert ended.value.code == code
+    assert ("is still to come" in capsys.readouterr().err) == bool(code)
+
+
 def test_without_a_home_a_folder_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(_uid: int) -> None:
         raise KeyError

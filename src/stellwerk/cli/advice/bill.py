@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stellwerk.cli.live import DEFAULT_DAYS, check_days, live_options, metrics_paths, moment_ms
+from stellwerk.cli.live import DAY_MS, DEFAULT_DAYS, check_days, live_options, metrics_paths, moment_ms
 from stellwerk.cli.options import LANG, RATE, RECEIPT, language_of
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def command(paths: tuple[str, ...], start: str | None, end: str | None, **option
     """
     from stellwerk.adapters.prometheus.queries import Stretch
     from stellwerk.report.bill.job import BillArguments, prepare_bill
-    from stellwerk.report.bill.period import window
+    from stellwerk.report.bill.period import check_over, window
 
     lang = language_of(options["lang"])
     if options["receipt"]:
@@ -85,6 +85,8 @@ def command(paths: tuple[str, ...], start: str | None, end: str | None, **option
             rates=options["rates"],
         )
     )
+    # Files may hold a simulated clock's time, which is ahead of this one.
+    check_over(last, max(_now_ms(), prepared.usage.end_ms + DAY_MS), options["timezone"])
     found = prepared.bill()
     options["name"] = prepared.fleet.name
     if options["receipt"]:
@@ -98,18 +100,15 @@ def billed_days(start: str | None, end: str | None, options: dict[str, Any]) -> 
     from stellwerk.api.errors import InvalidInput
 
     days, live = options["days"], options["prometheus"] is not None
-    if (
-        (start is None) != (end is None)
-        or (start is None and not live)
-        or (start is not None and days is not None)
-    ):
+    mixed = start is not None and days is not None
+    if (start is None) != (end is None) or (start is None and not live) or mixed:
         raise InvalidInput(
             "a bill needs --from and --to, or with --prometheus --days",
             fix="name the first day, and the first one not billed: --from 2026-03-01 --to 2026-04-01",
         )
     from stellwerk.report.bill.period import check_over, last_days
 
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = _now_ms()
     if start is not None and end is not None:
         if live:
             check_over(end, now_ms, options["timezone"])
@@ -118,6 +117,10 @@ def billed_days(start: str | None, end: str | None, options: dict[str, Any]) -> 
     until_ms = now_ms if options["until"] is None else min(moment_ms("--until", options["until"]), now_ms)
     options["days"] = None
     return last_days(DEFAULT_DAYS if days is None else days, until_ms, options["timezone"])
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _write_receipt(prepared: "PreparedBill", bill: "MeasuredBill", path: str) -> None:
