@@ -12,6 +12,7 @@ from stellwerk.cli.options import Decorator
 from stellwerk.report.text import msg
 
 if TYPE_CHECKING:
+    from stellwerk.adapters.prometheus.endpoint import Endpoint
     from stellwerk.adapters.prometheus.queries import Stretch
     from stellwerk.report.text import Language
 
@@ -92,12 +93,13 @@ def metrics_paths(
     from stellwerk.adapters.prometheus.fetch import Asked, fetch_metrics
 
     now_ms = time.time_ns() // 1_000_000
+    fetched = asked_period(days, until, now_ms, period)
     endpoint = read_endpoint(url, config, headers)
     with FetchLine(lang) as line:
         asked = Asked(
-            period=asked_period(days, until, now_ms, period),
+            period=fetched,
             now_ms=now_ms,
-            folder=Path(folder) if folder else None,
+            folder=folder_of(folder, endpoint),
             fresh=fresh,
             damaged=line.damaged,
         )
@@ -106,12 +108,29 @@ def metrics_paths(
     return (str(path),)
 
 
+def folder_of(save: str | None, endpoint: "Endpoint") -> Path:
+    """Where days are kept: the folder of --save, else the endpoint's own; raises InvalidInput."""
+    from stellwerk.adapters.prometheus.store import default_folder
+    from stellwerk.api.errors import InvalidInput
+
+    if save is not None and not save:
+        raise InvalidInput("{option} names nothing", fix="name it, or leave {option} out", option="--save")
+    try:
+        return Path(save) if save else default_folder(endpoint)
+    except RuntimeError:
+        raise InvalidInput(
+            "the user has no home folder in which days could be kept",
+            fix="name a folder: --save DIR, or in XDG_CACHE_HOME",
+        ) from None
+
+
 def _check_files(paths: tuple[str, ...], given: dict[str, object]) -> None:
     """Without a database files must be named, and its options mean nothing."""
     from stellwerk.api.errors import InvalidInput
 
     for option, value in given.items():
-        if value:
+        # --days 0 and --save "" were given, too.
+        if value is not None and value is not False and value != ():
             raise InvalidInput(
                 "{option} says how to read a database, and none is named",
                 fix="name it: --prometheus http://prometheus.monitoring:9090",
@@ -124,9 +143,8 @@ def _check_files(paths: tuple[str, ...], given: dict[str, object]) -> None:
         )
 
 
-def asked_period(days: int | None, until: str | None, now_ms: int, period: "Stretch | None") -> "Stretch":
-    """Whole days of UTC, and what there is of the last one; raises InvalidInput, naming the option."""
-    from stellwerk.adapters.prometheus.queries import Stretch
+def check_days(days: int | None) -> None:
+    """Raise InvalidInput for a number of days that nobody can ask for."""
     from stellwerk.api.errors import InvalidInput
 
     if days is not None and not 1 <= days <= MOST_DAYS:
@@ -136,6 +154,14 @@ def asked_period(days: int | None, until: str | None, now_ms: int, period: "Stre
             value=days,
             most=MOST_DAYS,
         )
+
+
+def asked_period(days: int | None, until: str | None, now_ms: int, period: "Stretch | None") -> "Stretch":
+    """Whole days of UTC, and what there is of the last one; raises InvalidInput, naming the option."""
+    from stellwerk.adapters.prometheus.queries import Stretch
+    from stellwerk.api.errors import InvalidInput
+
+    check_days(days)
     end_ms = now_ms // 60_000 * 60_000 if until is None else min(moment_ms("--until", until), now_ms)
     if period is not None:
         last_ms = min(-(-period.end_ms // DAY_MS) * DAY_MS, end_ms)

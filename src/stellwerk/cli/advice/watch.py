@@ -7,12 +7,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from stellwerk.cli.live import DAMAGED, DAYS, DEFAULT_DAYS, FetchLine, asked_period, endpoint_options
+from stellwerk.cli.live import (
+    DAMAGED,
+    DAYS,
+    DEFAULT_DAYS,
+    FetchLine,
+    asked_period,
+    endpoint_options,
+    folder_of,
+)
 from stellwerk.cli.options import LANG, RATE, language_of
 
 if TYPE_CHECKING:
@@ -112,7 +119,7 @@ def watcher_of(options: dict[str, Any]) -> "Watcher":
         fleet=options["fleet"],
         rates=options["rates"],
         headroom_percent=options["headroom"],
-        folder=Path(options["save"]) if options["save"] else None,
+        folder=folder_of(options["save"], endpoint),
     )
     return Watcher(endpoint, arguments)
 
