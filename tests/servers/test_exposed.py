@@ -17,9 +17,9 @@ from stellwerk.sim.main_job import Arguments, prepare
 from tests.servers.databases import KINDS, Database, free_port, running
 from tests.servers.fixtures import need
 
-PATIENCE_S = 90
-SPEED = 7200  # Two hours of the demand a second: 16 seconds are its first day and a bit.
-SCRAPES = 16
+PATIENCE_S = 150
+SPEED = 1920  # 32 minutes of the demand a second: a minute is its first day and a bit.
+SCRAPES = 60  # One a second: a minute of them.
 SHOWN = "stellwerk_shown_time_seconds"
 
 

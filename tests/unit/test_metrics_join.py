@@ -144,6 +144,14 @@ def test_a_device_value_beside_those_of_processes_is_the_devices() -> None:
     assert plain(pods(usage)["b"].series[UTIL]) == {0: 30}
 
 
+def test_a_pod_alone_on_a_device_has_the_devices_values_also_where_the_exporter_sees_no_processes() -> None:
+    """Without hostPID the exporter shows 0 for each pod (dcgm-exporter, deployment/values.yaml)."""
+    usage = join(series(UTIL, {0: 90, 1: 80}), series(UTIL, {0: 0, 1: 0}, "a"))
+    assert plain(usage.devices[0].series[UTIL]) == {0: 90, 1: 80}
+    assert plain(pods(usage)["a"].series[UTIL]) == {0: 90, 1: 80}
+    assert "values-conflict" not in codes(usage)
+
+
 def test_two_scrapers_of_one_exporter_are_one_device_and_no_conflict() -> None:
     usage = join(series(UTIL, {0: 10, 1: 20}, "a", job="x"), series(UTIL, {0: 10, 1: 20}, "a", job="y"))
     assert plain(usage.devices[0].series[UTIL]) == {0: 10, 1: 20} and "values-conflict" not in codes(usage)
