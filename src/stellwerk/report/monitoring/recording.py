@@ -58,8 +58,8 @@ def _series_rules() -> tuple[RecordingRule, ...]:
         RecordingRule(
             SERIES_UTIL,
             f"{percent} / 100",
-            "GPU_UTIL from 0 to 1, with one spelling of labels: of a pod alone, where the exporter tells pods "
-            "of a GPU apart",
+            "GPU_UTIL from 0 to 1, with one spelling of labels: of a pod alone, where the exporter tells "
+            "pods of a GPU apart",
         ),
         RecordingRule(
             SERIES_USE,
