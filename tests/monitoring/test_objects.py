@@ -178,6 +178,7 @@ def test_the_charts_get_the_same_counters(folder: Path) -> None:
     assert chart["customMetrics"] == text
     for values in (operator["dcgmExporter"], chart):
         assert values["serviceMonitor"] == {"enabled": False}
+        assert values["hostPID"] is True
     [state] = documents(folder, "kube-state-metrics-values.yaml")
     assert state == {"metricLabelsAllowlist": [f"pods=[{KIND_LABEL}]"]}
 

@@ -19,6 +19,11 @@ SOON_S = 2.0
 NOWHERE = "http://127.0.0.1:9"
 
 
+def hear_interrupts() -> None:
+    """A shell's background job ignores Ctrl-C, and so would what it starts (CI may be such a job)."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def started(url: str, folder: Path, *verb: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "stellwerk", *verb, "--prometheus", url, "--save", str(folder)],
@@ -26,6 +31,7 @@ def started(url: str, folder: Path, *verb: str) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        preexec_fn=hear_interrupts,
     )
 
 
