@@ -100,8 +100,8 @@ def _stamp(module: str) -> str:
 
 
 def _is_there(one: Program) -> bool:
-    stamp = kept() / "bin" / f"{one.name}.stamp"
-    there = os.access(kept() / "bin" / one.name, os.X_OK) and stamp.is_file()
+    program, stamp = kept() / "bin" / one.name, kept() / "bin" / f"{one.name}.stamp"
+    there = program.is_file() and os.access(program, os.X_OK) and stamp.is_file()
     return there and stamp.read_text() == _stamp(one.module)
 
 
@@ -112,7 +112,7 @@ def _build(one: Program) -> None:
         module = Path(work) / one.module
         shutil.copytree(HERE / one.module, module)
         _PREPARED.get(one.module, _nothing)(module)
-        built = Path(work) / one.name
+        built = Path(work) / "built"
         flags = f"-s -w {_version_flags(module)}" if one.stamped else "-s -w"
         _go(
             module,
