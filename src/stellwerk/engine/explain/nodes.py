@@ -48,14 +48,15 @@ def nodes_for(spec: PodSpec, nodes: Sequence[Node], pods: Iterable[Pod]) -> Node
     asked, used = _asked(spec), used_on_nodes(pods)
     free: list[str] = []
     busy: list[str] = []
-    refusals: Counter[Reason] = Counter()
+    refusals: Counter[str] = Counter()
     reasons: dict[str, Reason] = {}
     lacking: Counter[str] = Counter()
     for node in nodes:
         name = given(node.metadata.name, "")
         refusal = node_refuses(node, spec) or _not_ready(node) or _too_small(node, asked)
         if refusal is not None:
-            refusals[reasons.setdefault(str(refusal), refusal)] += 1
+            reasons.setdefault(str(refusal), refusal)
+            refusals[str(refusal)] += 1
             continue
         short = _short(node, asked, used.get(name, {}))
         (busy if short else free).append(name)
@@ -64,9 +65,14 @@ def nodes_for(spec: PodSpec, nodes: Sequence[Node], pods: Iterable[Pod]) -> Node
         total=len(nodes),
         free=tuple(free),
         busy=tuple(busy),
-        refusals=tuple(sorted(refusals.items(), key=lambda each: (-each[1], str(each[0])))),
-        lacking=tuple(sorted(lacking.items(), key=lambda each: (-each[1], each[0]))),
+        refusals=tuple((reasons[text], count) for text, count in _ranked(refusals)),
+        lacking=tuple(_ranked(lacking)),
     )
+
+
+def _ranked(counted: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The most frequent first, then by name."""
+    return sorted(counted.items(), key=lambda each: (-each[1], each[0]))
 
 
 def used_on_nodes(pods: Iterable[Pod]) -> dict[str, dict[str, int]]:
