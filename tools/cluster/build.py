@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+
+from msgspec import Struct
 
 HERE = Path(__file__).parent
 KUBERNETES = "k8s.io/kubernetes"
@@ -36,7 +37,7 @@ class BuildFailed(Exception):
     """What is missing, or Go's last words."""
 
 
-class Program(NamedTuple):
+class Program(Struct, frozen=True):
     """A program: the folder of its Go module, its package, and what stamps its version into it."""
 
     module: str

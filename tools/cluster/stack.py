@@ -301,6 +301,7 @@ def _alive(name: str, pid: int) -> bool:
 
 
 def program(name: str) -> str:
+    """The path of a program that was built."""
     return str(kept() / "bin" / name)
 
 

@@ -107,15 +107,13 @@ def _workloads(manifests: "Sequence[Manifest]") -> "list[tuple[str, str]]":
     from stellwerk.api.groups.kueue_workload import Workload
     from stellwerk.api.groups.meta import given
 
-    found = []
-    for manifest in manifests:
-        if isinstance(manifest.object, Workload):
-            metadata = manifest.object.metadata
-            namespace = given(metadata.namespace, "default")
-            for owner in given(metadata.owner_references, ()):
-                if owner.kind == "Job":
-                    found.append((f"{namespace}/{given(metadata.name, '')}", f"{namespace}/{owner.name}"))
-    return found
+    return [
+        (f"{namespace}/{given(metadata.name, '')}", f"{namespace}/{owner.name}")
+        for metadata in (one.object.metadata for one in manifests if isinstance(one.object, Workload))
+        for namespace in (given(metadata.namespace, "default"),)
+        for owner in given(metadata.owner_references, ())
+        if owner.kind == "Job"
+    ]
 
 
 def _is_of(pod: "Pod", subject: "Job | Pod") -> bool:

@@ -111,25 +111,34 @@ def _nodes(told: Told) -> Iterator[LayerAnswer]:
     if answer is None:
         return
     words = scheduler_words(told.pods)
-    values: dict[str, str | int] = {"total": answer.total, "count": len(answer.possible)}
-    refusals = tuple(
-        Reason(each.code, "{count} of {total} nodes: {why}", {**values, "count": count, "why": str(each)})
-        for each, count in answer.refusals
-    )
-    if not answer.possible:
-        missing = Reason("node-missing", "none of the {total} nodes can ever have a pod of it", values)
+    total, possible = answer.total, len(answer.possible)
+    refusals = tuple(_refusal(each, count, total) for each, count in answer.refusals)
+    if not possible:
+        missing = Reason(
+            "node-missing", "none of the {total} nodes can ever have a pod of it", {"total": total}
+        )
         yield LayerAnswer(layer=NODE, verdict=NEVER, reason=missing, also=refusals, words=words)
     elif not answer.free:
         short = ", ".join(name for name, _ in answer.lacking[:3])
         busy = Reason(
-            "nodes-busy", "{count} of {total} nodes could have it, and lack now: {short}",
-            {**values, "short": short},
-        )  # fmt: skip
+            "nodes-busy",
+            "{count} of {total} nodes could have it, and lack now: {short}",
+            {"count": possible, "total": total, "short": short},
+        )
         yield LayerAnswer(layer=NODE, verdict=WAITS, reason=busy, also=refusals, words=words)
     else:
-        values["count"] = len(answer.free)
-        fine = Reason("node-free", "{count} of {total} nodes have room for a pod of it", values)
+        fine = Reason(
+            "node-free",
+            "{count} of {total} nodes have room for a pod of it",
+            {"count": len(answer.free), "total": total},
+        )
         yield LayerAnswer(layer=NODE, verdict=OK, reason=fine)
+
+
+def _refusal(why: Reason, count: int, total: int) -> Reason:
+    return Reason(
+        why.code, "{count} of {total} nodes: {why}", {"count": count, "total": total, "why": str(why)}
+    )
 
 
 def _devices(told: Told) -> Iterator[LayerAnswer]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from stellwerk.engine.decision import Reason
 from stellwerk.engine.explain.explain import Explanation, LayerAnswer
 from stellwerk.report.partition.yaml_text import yaml_text
 from stellwerk.report.text import Language, msg, number, reason_text, translator
@@ -14,12 +15,12 @@ MOST_ALSO, MOST_PODS = 6, 10
 RUNS = msg("nothing keeps it from running")
 NEVER = msg("waiting does not help")
 LAYER_NAMES = {
-    "queue": msg("queue"),
-    "topology": msg("topology"),
-    "node": msg("nodes"),
-    "device": msg("devices"),
+    "queue": Reason("queue", "queue"),
+    "topology": Reason("topology", "topology"),
+    "node": Reason("node", "nodes"),
+    "device": Reason("device", "devices"),
 }
-VERDICTS = {"ok": msg("ok"), "waits": msg("waits"), "never": msg("never")}
+VERDICTS = {"ok": Reason("ok", "ok"), "waits": Reason("waits", "waits"), "never": Reason("never", "never")}
 _LAYER, _VERDICT = 12, 8
 
 
@@ -49,7 +50,8 @@ def _layer(each: LayerAnswer, shown: tuple[Language, int]) -> Iterator[str]:
     lang, width = shown
     _ = translator(lang)
     indent = " " * (_LAYER + _VERDICT)
-    head = f"{_(LAYER_NAMES[each.layer]):<{_LAYER}}{_(VERDICTS[each.verdict]):<{_VERDICT}}"
+    layer, verdict = (reason_text(one, lang) for one in (LAYER_NAMES[each.layer], VERDICTS[each.verdict]))
+    head = f"{layer:<{_LAYER}}{verdict:<{_VERDICT}}"
     first, *rest = _wrapped(reason_text(each.reason, lang), indent, width)
     yield head + first.strip()
     yield from rest
