@@ -100,12 +100,12 @@ def test_every_alert_says_what_it_is_and_what_to_do_next(folder: Path) -> None:
 
 
 def test_the_options_are_the_thresholds(tmp_path: Path) -> None:
-    options = ("--idle-below", "2.5", "--idle-after", "90m", "--wait-target", "45s")
+    options = ("--idle-below", "2.5", "--idle-after", "90m", "--wait-target", "5m30s")
     alerts = {rule["alert"]: rule for rule in rules(export(tmp_path, *options))[1]}
     assert alerts["StellwerkGpuIdleHeld"]["expr"].endswith("< 0.025")
     assert alerts["StellwerkGpuIdleHeld"]["for"] == "1h30m"
-    assert alerts["StellwerkQueueWaitAboveTarget"]["expr"].endswith("> 45")
-    assert alerts["StellwerkQueueStuck"]["for"] == "45s"
+    assert alerts["StellwerkQueueWaitAboveTarget"]["expr"].endswith("> 330")
+    assert alerts["StellwerkQueueStuck"]["for"] == "5m30s"
     checked = promtool(tmp_path, "check", "rules", RULES)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
@@ -122,6 +122,7 @@ def test_the_options_are_the_thresholds(tmp_path: Path) -> None:
         (("--idle-after", "0s"), "--idle-after 0s is no duration"),
         (("--idle-after", "1.5s"), "--idle-after 1.5s is no duration"),
         (("--wait-target", "-1h"), "--wait-target -1h is no duration"),
+        (("--wait-target", "45s"), "shorter than what a scrape"),
         (("--wait-target", "12h"), "longer than Kueue's histogram"),
         (("--plan", "plan.yaml"), "--plan says nothing to stellwerk export monitoring"),
     ],

@@ -78,22 +78,25 @@ class Database(Struct, frozen=True):
             return client.request(method, path, **options)
 
 
-def _kept() -> Path:
-    if named := os.environ.get("STELLWERK_SERVERS"):
-        return Path(named)
+def kept() -> Path:
+    """Where `make servers` puts the programs."""
+    named = os.environ.get("STELLWERK_SERVERS")
+    return Path(named) if named else _DEFAULT
+
+
+def _default() -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "stellwerk" / "servers"
 
 
-# Where `make servers` puts the programs; read once, since tests give Stellwerk a cache of its own.
-KEPT = _kept()
+_DEFAULT = _default()  # Read once, since tests give Stellwerk a cache of its own.
 
 
 def program(name: str) -> str:
     """The path of `prometheus`, `promtool` or `victoria-metrics`; raises NotThere."""
-    found = shutil.which(name, path=str(KEPT)) or shutil.which(name)
+    found = shutil.which(name, path=str(kept())) or shutil.which(name)
     if found is None:
-        raise NotThere(f"{name} is neither in {KEPT} nor in PATH: make servers brings it")
+        raise NotThere(f"{name} is neither in {kept()} nor in PATH: make servers brings it")
     return found
 
 

@@ -17,9 +17,9 @@ from stellwerk.sim.main_job import Arguments, prepare
 from tests.servers.databases import KINDS, Database, free_port, running
 from tests.servers.fixtures import need
 
-PATIENCE_S = 90
-SPEED = 7200  # Two hours of the demand a second: 16 seconds are its first day and a bit.
-SCRAPES = 16
+PATIENCE_S = 150
+SPEED = 1920  # 32 minutes of the demand a second: a minute is its first day and a bit.
+SCRAPES = 60  # One a second: a minute of them.
 SHOWN = "stellwerk_shown_time_seconds"
 
 
@@ -89,6 +89,7 @@ def test_what_a_database_scrapes_is_there_with_its_own_labels_and_can_be_read(
         assert_all_kept(kept_labels(database))
         assert_honored(database)
         assert_money(database)
+        assert_own_values(database)
         read = usage(database, tmp_path)
     assert {device["model"] for device in read["devices"]} == {"H100-PCIE-80GB"}
     assert len(read["devices"]) == 2
@@ -97,6 +98,7 @@ def test_what_a_database_scrapes_is_there_with_its_own_labels_and_can_be_read(
     # Who shared a GPU has values of its own: the exporter's, per process.
     shared = [pod for pod in pods.values() if pod["sharedWith"]]
     assert shared and all(pod["attributed"] for pod in shared)
+    assert "sum-incomplete" not in {warning["code"] for warning in read["warnings"]}
     jobs = {job.name.replace("/", "-"): job for job in prepare(Arguments(demand="demo")).scenario.demand.jobs}
     for name, pod in pods.items():
         assert (pod["namespace"], pod["kind"]) == (jobs[name].team, jobs[name].kind)
@@ -136,6 +138,17 @@ def assert_money(database: Database) -> None:
     assert paid is not None and asked is not None and abs(paid - asked) < 1e-9
     rate = database.value(f"deriv({SHOWN}[10s])", now)
     assert rate is not None and SPEED * 0.8 < rate < SPEED * 1.2
+
+
+def assert_own_values(database: Database) -> None:
+    """A shared GPU shows itself, without a pod, beside its pods: the sum of what they take."""
+    now = int(time.time()) - 2
+    metric = "DCGM_FI_DEV_FB_USED"
+    shared = f'count by (UUID) ({metric}{{pod!=""}}) > 1'
+    own = f'(sum by (UUID) ({metric}{{pod=""}}) and on (UUID) ({shared}))'
+    of_pods = f'sum by (UUID) ({metric}{{pod!=""}})'
+    off = database.value(f"max(max_over_time((abs({own} - on (UUID) {of_pods}))[2m:1s]))", now)
+    assert off is not None and off < 8  # whole MiB of each pod
 
 
 def usage(database: Database, folder: Path) -> dict:

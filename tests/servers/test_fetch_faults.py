@@ -5,6 +5,7 @@ What was fetched before a failure is kept: the next run asks only for the rest.
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from tests.servers.databases import Database
 from tests.servers.faults import Answer, Fault, Forward
 from tests.servers.faults import Asked as Request
 from tests.servers.history import History
-from tests.servers.proxy import Door, always, basic, bearer, from_request, only, proxied
+from tests.servers.proxy import Door, Proxy, always, basic, bearer, from_request, only, proxied
 
 DAYS = 4
 DAY_MS = 86_400_000
@@ -37,11 +38,17 @@ class Fetcher:
         self.folder = folder
         self.said: list[str] = []
         self.kept: list[str] = []
+        self.damaged: list[tuple[str, str]] = []
 
     def usage(self, url: str, endpoint: Endpoint | None = None) -> Usage:
         """What the verbs read."""
         period = Stretch(self.end_ms - DAYS * DAY_MS, self.end_ms)
-        asked = Asked(period=period, now_ms=self.end_ms + DAY_MS, folder=self.folder)
+        asked = Asked(
+            period=period,
+            now_ms=self.end_ms + DAY_MS,
+            folder=self.folder,
+            damaged=lambda day, name: self.damaged.append((day, name)),
+        )
         self.kept = []
         found = endpoint or replace(read_endpoint(url), patience=HURRY)
         path, _ = fetch_metrics(found, asked, self._hear, self.said.append)
@@ -111,10 +118,11 @@ LASTING: list[tuple[str, Fault, str]] = [
 def test_what_lasts_is_told_and_the_next_run_goes_on_where_it_ended(
     database: Database, fetcher: Fetcher, truth: Usage, fault: Fault, words: str
 ) -> None:
-    with proxied(database.url, from_request(24, fault)) as proxy, pytest.raises(Unreachable) as told:
-        fetcher.usage(proxy.url)
-    assert re.search(words, str(told.value)) and told.value.fix
-    assert fetcher.usage(database.url) == truth
+    with proxied(database.url, from_request(24, fault)) as proxy:
+        with pytest.raises(Unreachable) as told:
+            fetcher.usage(proxy.url)
+        assert re.search(words, str(told.value)) and told.value.fix
+        assert fetcher.usage(healed(proxy)) == truth
     assert 1 <= len(fetcher.kept) < DAYS
 
 
@@ -159,10 +167,18 @@ def test_figures_from_changed_answers_come_with_a_warning(
     one_day = only_day(fault, month)
     with proxied(database.url, always(one_day)) as proxy:
         found = fetcher.usage(proxy.url)
-    assert codes(found) & warned and not codes(truth) & warned
-    if "answer-partial" in codes(found):
-        # What may lack something is not kept for good.
-        assert fetcher.usage(database.url) == truth
+        assert codes(found) & warned and not codes(truth) & warned
+        if "answer-partial" in codes(found):
+            # What may lack something is not kept for good.
+            assert fetcher.usage(healed(proxy)) == truth
+
+
+def healed(proxy: Proxy) -> str:
+    """The URL of the proxy, which has no fault any more."""
+    proxy.vanish()
+    proxy.script = ()
+    proxy.come_back()
+    return proxy.url
 
 
 def only_day(fault: Fault, month: History) -> Fault:
@@ -202,8 +218,8 @@ def test_days_without_an_answer_are_days_without_readings(
 ) -> None:
     with proxied(database.url, always(only_day(faults.edited(faults.no_series), month))) as proxy:
         found = fetcher.usage(proxy.url)
-    assert codes(found) >= {"history-short", "hole"} and not codes(truth) & {"history-short", "hole"}
-    assert fetcher.usage(database.url) == truth
+        assert codes(found) >= {"history-short", "hole"} and not codes(truth) & {"history-short", "hole"}
+        assert fetcher.usage(healed(proxy)) == truth
 
 
 def test_a_database_without_gpus_says_so(empty_database: Database, fetcher: Fetcher) -> None:
@@ -217,7 +233,7 @@ def test_what_is_too_much_at_once_is_asked_for_in_parts(
     refusals = []
 
     def at_most_an_hour(asked: Request, forward: Forward) -> Answer:
-        found = re.search(r"\[(\d+)ms\]$", asked.parameters.get("query", ""))
+        found = re.search(r"\[(\d+)ms\]", asked.parameters.get("query", ""))
         if found and int(found[1]) > 6 * 3_600_000:
             refusals.append(asked.number)
             return faults.too_many_samples()(asked, forward)
@@ -226,6 +242,33 @@ def test_what_is_too_much_at_once_is_asked_for_in_parts(
     with proxied(database.url, always(at_most_an_hour)) as proxy:
         assert fetcher.usage(proxy.url) == truth
     assert len(refusals) >= 3 * DAYS
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b\x08"], ids=["empty", "cut off"])
+def test_a_kept_day_that_is_damaged_is_fetched_again(
+    database: Database, fetcher: Fetcher, truth: Usage, content: bytes
+) -> None:
+    fetcher.usage(database.url)
+    damaged = sorted(fetcher.folder.glob("*.gz"))[1]
+    damaged.write_bytes(content)
+    assert fetcher.usage(database.url) == truth and len(fetcher.kept) == DAYS - 1
+    assert fetcher.damaged == [(damaged.name.partition(".")[0], damaged.name)]
+
+
+def test_runs_at_once_into_one_folder_read_the_same(
+    database: Database, month: History, fetcher: Fetcher, truth: Usage
+) -> None:
+    runs = [fetcher, *(Fetcher(month, fetcher.folder) for _ in range(2))]
+    with ThreadPoolExecutor(len(runs)) as pool:
+        assert list(pool.map(lambda each: each.usage(database.url), runs)) == [truth] * len(runs)
+
+
+def test_a_folder_of_another_database_is_refused(database: Database, fetcher: Fetcher, truth: Usage) -> None:
+    assert fetcher.usage(database.url) == truth
+    with proxied(database.url) as proxy:
+        with pytest.raises(InvalidInput, match=f"holds days of another database: {database.url}"):
+            fetcher.usage(proxy.url)
+        assert not proxy.asked
 
 
 def test_ten_seconds_of_latency_are_waited_for(database: Database, fetcher: Fetcher, truth: Usage) -> None:

@@ -82,3 +82,12 @@ def test_a_program_that_go_cannot_build_is_not_kept(tools: Path, tmp_path: Path)
     assert code == 1 and "    too old" in said
     assert any("could not be built with go1.19 (lines above); fix: Go" in line for line in said)
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_the_way_out(tools: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    code, said = bring(tools, tmp_path / "file" / "cache")
+    assert code == 1
+    assert said == [
+        f"stellwerk: {tmp_path}/file/cache cannot be written; fix: STELLWERK_SERVERS=<folder> names another"
+    ]

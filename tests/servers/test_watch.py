@@ -359,7 +359,12 @@ def test_thirty_rounds_take_no_more_memory_and_leave_no_more_files(
     assert len(list((tmp_path / "kept").iterdir())) == files
     told.rounds.watcher.forget()
     assert sorted(each.name for each in (tmp_path / "kept").iterdir()) == [
-        time.strftime("%Y-%m-%d.jsonl.gz", time.gmtime(TODAY_S - days * DAY_S)) for days in (2, 1)
+        *(
+            time.strftime(f"%Y-%m-%d.{end}", time.gmtime(TODAY_S - days * DAY_S))
+            for days in (2, 1)
+            for end in ("day", "jsonl.gz")
+        ),
+        "database.origin",
     ]
 
 

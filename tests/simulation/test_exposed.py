@@ -3,18 +3,21 @@
 from collections import Counter
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from stellwerk.adapters.metrics.family import families
-from stellwerk.engine.demand import NS_PER_HOUR, NS_PER_S
+from stellwerk.adapters.metrics.family import Sample, families
+from stellwerk.engine.demand import NS_PER_HOUR, NS_PER_S, Job
 from stellwerk.engine.money.bill import amount, period_cost_cents
 from stellwerk.engine.partition.policy import POLICIES
 from stellwerk.engine.snapshot import Faults
 from stellwerk.ports.entropy import SeededEntropy
+from stellwerk.report.advice.job import AdviseArguments, prepare_advice
 from stellwerk.sim.exposed.metrics import all_metrics
 from stellwerk.sim.exposed.shown import shown_samples
-from stellwerk.sim.exposed.timeline import Moment, Timeline, moment_of, timeline_of
+from stellwerk.sim.exposed.timeline import Moment, Tenant, Timeline, moment_of, timeline_of
 from stellwerk.sim.ledger import Ledger
 from stellwerk.sim.replay import Scenario, figures_of, simulate
 from stellwerk.sim.slowdown import Slowdown
@@ -85,7 +88,7 @@ def by_index(
     return first | second
 
 
-def test_pods_that_share_a_gpu_have_their_own_values_and_the_free_memory_of_the_gpu() -> None:
+def test_pods_that_share_a_gpu_have_their_own_values_beside_those_of_the_gpu() -> None:
     jobs = (
         job("x", 0, 4, **SHARED, used_milli=200),
         job("y", 1, 4, memory_bytes=20 * GIB, compute_milli=400, used_milli=355),
@@ -93,14 +96,80 @@ def test_pods_that_share_a_gpu_have_their_own_values_and_the_free_memory_of_the_
     case = scenario(demand(8, *jobs), fleet(node("one", 1)), Slowdown())
     timeline, _ = played(case, "mps")
     found = shown(timeline, at(case, 2))
-    assert by(found["DCGM_FI_DEV_GPU_UTIL"], "pod") == {("x",): Decimal("20.0"), ("y",): Decimal("35.5")}
-    assert by(found["DCGM_FI_DEV_FB_USED"], "pod") == {("x",): 10 * 1024, ("y",): 20 * 1024}
+    x, y = Decimal("20.0"), Decimal("35.5")
+    # Without a pod stands the device's own value: the sum.
+    assert by(found["DCGM_FI_DEV_GPU_UTIL"], "pod") == {("",): x + y, ("x",): x, ("y",): y}
+    used = {("",): 30 * 1024, ("x",): 10 * 1024, ("y",): 20 * 1024}
+    assert by(found["DCGM_FI_DEV_FB_USED"], "pod") == used
+    device = [labels for labels in found["DCGM_FI_DEV_FB_USED"] if "pod" not in dict(labels)]
+    assert [dict(labels) for labels in device] == [
+        {
+            "gpu": "0",
+            "UUID": "GPU-one-0",
+            "device": "nvidia0",
+            "modelName": "H100-PCIE-80GB",
+            "Hostname": "one",
+        }
+    ]
+    alone = shown(timeline, at(case, Fraction(1, 2)))
+    assert by(alone["DCGM_FI_DEV_GPU_UTIL"], "pod") == {("",): x, ("x",): x}
     free = H100_MIB - 30 * 1024
     assert by(found["DCGM_FI_DEV_FB_FREE"], "pod") == {("x",): free, ("y",): free}
     # Thousandths that each holds by its MPS limits, as the bill weighs them.
     usage = by(found["kueue_cluster_queue_resource_usage"], "cluster_queue", "flavor", "resource")
     held = sum(stay.held_milli_ns // (stay.end_ns - stay.start_ns) for stay in simulated(case, "mps").stays)
     assert usage == {("test", "h100-pcie-80gb", "nvidia.com/gpu"): Fraction(held, 1000)}
+
+
+def test_a_shared_gpus_own_values_are_left_out_where_nobody_measured_one_of_its_pods() -> None:
+    jobs = job("x", 0, 4, **SHARED, used_milli=200), job("y", 0, 4, compute_milli=400, memory_bytes=GIB)
+    case = scenario(demand(8, *jobs), fleet(node("one", 1)), Slowdown())
+    timeline, _ = played(case, "mps")
+    (course,) = timeline.courses
+    blind = tuple(tuple(unmeasured(tenant) for tenant in on_it) for on_it in course.tenants)
+    found = shown(replace(timeline, courses=(replace(course, tenants=blind),)), at(case, 1))
+    assert set(by(found["DCGM_FI_DEV_GPU_UTIL"], "pod")) == {("x",)}
+    assert set(by(found["DCGM_FI_DEV_FB_USED"], "pod")) == {("y",)}
+
+
+@pytest.mark.parametrize("policy", ["mps", "time-slicing"])
+def test_a_shared_gpus_own_values_change_no_verdict(policy: str, tmp_path: Path) -> None:
+    small: dict[str, object] = {"kind": "inference", "memory_bytes": 6 * GIB, "compute_milli": 250}
+    jobs = (
+        job("x", 0, 70, **small, used_milli=120),
+        job("y", 1, 60, **small, used_milli=240),
+        job("z", 30, 40, **{**small, "kind": "batch"}, used_milli=900),
+    )
+    case = scenario(demand(72, *jobs), fleet(node("one", 1)), Slowdown())
+    timeline, _ = played(case, policy)
+    told, lengths = [], []
+    for kept in (True, False):
+        lines = [
+            f"{text_of(one)} {moment.wall_ns(moment.at_ns) // 1_000_000}\n"
+            for minute in range(0, 72 * 60, 3)
+            for moment in [at(case, Fraction(minute, 60))]
+            for one in shown_samples(timeline, moment)
+            if one.name.startswith(("DCGM_", "kube_pod_")) and (kept or "pod" in dict(one.labels))
+        ]
+        path = tmp_path / f"{kept}.prom"
+        path.write_text("".join(lines))
+        lengths.append(len(lines))
+        told.append(prepare_advice(AdviseArguments(paths=(str(path),))).advice().workloads)
+    assert lengths[0] > lengths[1] + 2400 and told[0] == told[1]
+    assert {each.verdict.choice for each in told[0]} == {"mig", "not-enough-data"}
+
+
+def text_of(one: Sample) -> str:
+    """The sample as a line of Prometheus' text; no label here needs an escape."""
+    labels = ",".join(f'{name}="{text}"' for name, text in one.labels)
+    return f"{one.name}{{{labels}}} {float(one.value)}"
+
+
+def unmeasured(tenant: Tenant) -> Tenant:
+    """The tenant without its memory (`x`), or without what it computes (`y`)."""
+    lacks = {"x": {"memory_bytes": None}, "y": {"used_milli": None, "compute_milli": None}}
+    pod = tenant.pod
+    return replace(tenant, pod=replace(pod, job=replace(pod.job, **lacks[pod.name])))
 
 
 def simulated(case: Scenario, policy: str) -> Ledger:
@@ -115,7 +184,8 @@ def test_a_time_sliced_gpu_computes_no_more_than_it_can() -> None:
     case = scenario(demand(8, *jobs), fleet(node("one", 1)), Slowdown())
     timeline, _ = played(case, "time-slicing")
     found = shown(timeline, at(case, 1))
-    assert by(found["DCGM_FI_DEV_GPU_UTIL"], "pod") == {("x",): Decimal("50.0"), ("y",): Decimal("50.0")}
+    half = Decimal("50.0")
+    assert by(found["DCGM_FI_DEV_GPU_UTIL"], "pod") == {("",): 2 * half, ("x",): half, ("y",): half}
     assert list(found["kueue_cluster_queue_resource_usage"].values()) == [1]
 
 
@@ -175,6 +245,42 @@ def test_a_gang_has_a_pod_for_each_part_and_its_times_are_the_walls() -> None:
     assert "kube_pod_completion_time" not in running and "kube_pod_labels" not in ended
     assert by(ended["kube_pod_completion_time"], "pod") == {("g-0",): begun_s + 180, ("g-1",): begun_s + 180}
     assert "kube_pod_start_time" not in shown(timeline, at(case, 6)), "a finished pod is kept for 3 hours"
+
+
+@pytest.mark.parametrize(
+    ("jobs", "pods"),
+    [
+        ((job("train", 0, 4, pods=2), job("train-0", 0, 4)), {"train-0", "train-1", "train-0-2"}),
+        ((job("a/b", 0, 4), job("a-b", 0, 4), job("a-b-2", 0, 4)), {"a-b", "a-b-2", "a-b-3"}),
+        ((job("a/b", 0, 4), job("a-b", 0, 4, team="b")), {"a-b"}),
+        ((job("x-round-2", 0, 4), job("x", 0, 4)), {"x", "x-round-2-2"}),
+    ],
+)
+def test_pods_of_jobs_whose_names_meet_have_names_of_their_own(jobs: tuple[Job, ...], pods: set[str]) -> None:
+    case = scenario(demand(8, *jobs), fleet(node("one", 8)))
+    timeline, _ = played(case, "whole")
+    names: list[set[str]] = []
+    for turn in range(3):
+        found = shown(timeline, at(case, 2, turn))
+        shown_pods = by(found["kube_pod_start_time"], "namespace", "pod")
+        assert len(shown_pods) == sum(each.pods for each in jobs)
+        names.append({pod for _, pod in shown_pods})
+    assert names[0] == pods
+    assert not names[0] & names[1] and not names[1] & names[2]
+
+
+def test_a_later_try_does_not_take_the_name_of_another_job() -> None:
+    faults = Faults(losses_per_node_month_milli=365_000, repair_ns=NS_PER_HOUR)
+    jobs = job("x", 0, 90), job("x-try-2", 0, 90)
+    case = scenario(demand(100, *jobs), fleet(node("one", 2), faults=faults))
+    timeline, ledger = played(case, "whole")
+    assert max(Counter(stay.job.name for stay in ledger.stays).values()) > 1
+    for hours in range(100):
+        found = shown(timeline, at(case, hours))
+        running = [s for s in ledger.stays if s.start_ns <= hours * NS_PER_HOUR < s.end_ns]
+        assert len(found.get("kube_pod_labels", {})) == len(running)
+    every = [tenant.pod for course in timeline.courses for on_it in course.tenants for tenant in on_it]
+    assert len({pod.name for pod in every}) == len({id(pod) for pod in every})
 
 
 def test_each_round_has_pods_of_its_own_and_goes_on_counting() -> None:
@@ -306,11 +412,23 @@ def test_at_any_moment_it_shows_what_the_ledger_says_and_counters_only_grow(seed
 
 
 def assert_whole_devices(case: Scenario, timeline: Timeline, moment: Moment, found: dict) -> None:
-    """Every GPU of a node that is up shows something; utilization of one GPU is at most 100 percent."""
-    utilization: Counter[str] = Counter()
-    for labels, value in found.get("DCGM_FI_DEV_GPU_UTIL", {}).items():
-        utilization[dict(labels)["UUID"]] += Fraction(value)
-    assert all(value <= 100 for value in utilization.values())
+    """Every GPU of a node that is up shows something; its utilization is at most 100 percent.
+
+    What a GPU says of itself is what its pods say, but for rounding down.
+    """
+    for metric, off in (("DCGM_FI_DEV_GPU_UTIL", Fraction(1, 10)), ("DCGM_FI_DEV_FB_USED", Fraction(1))):
+        own: dict[str, Fraction] = {}
+        of_pods: dict[str, list[Fraction]] = {}
+        for labels, value in found.get(metric, {}).items():
+            named = dict(labels)
+            key = named["UUID"] + named.get("GPU_I_ID", "")
+            if "pod" in named:
+                of_pods.setdefault(key, []).append(Fraction(value))
+            else:
+                own[key] = Fraction(value)
+        for key, values in of_pods.items():
+            assert metric != "DCGM_FI_DEV_GPU_UTIL" or max(sum(values), own.get(key, 0)) <= 100
+            assert key not in own or 0 <= own[key] - sum(values) < off * len(values)
     measured = [j.name for j in case.demand.jobs if j.memory_bytes is not None]
     if len(measured) == len(case.demand.jobs):
         seen = {dict(labels)["UUID"] for labels in found.get("DCGM_FI_DEV_FB_USED", {})}

@@ -1,22 +1,32 @@
 """How a database is named and asked: URL, credentials, days, and the folder that keeps them."""
 
 import json
+import pwd
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from stellwerk.adapters.metrics.fetched import FetchedFile, FetchedMetrics, fetched_bytes
 from stellwerk.adapters.metrics.load import load_usage
 from stellwerk.adapters.prometheus.endpoint import read_endpoint
+from stellwerk.adapters.prometheus.origin import Origin
 from stellwerk.adapters.prometheus.queries import Stretch, alternatives, batches
-from stellwerk.adapters.prometheus.store import DAY_MS, SETTLED_MS, Day, Store, days_of, default_folder
+from stellwerk.adapters.prometheus.store import (
+    DAY_MS,
+    SETTLED_MS,
+    Answers,
+    Day,
+    Store,
+    days_of,
+    default_folder,
+)
 from stellwerk.api.errors import InvalidInput
-from stellwerk.cli.live import asked_period
+from stellwerk.cli.advice.bill import billed_days
+from stellwerk.cli.live import asked_period, folder_of
 from stellwerk.cli.main import main
-from stellwerk.report.bill.period import last_days
+from stellwerk.report.bill.period import check_over, last_days
 
 ANSWER = json.dumps(
     {
@@ -49,7 +59,8 @@ def ms(text: str) -> int:
         ("http://db:9090/", "http://db:9090"),
         ("https://db/select/0/prometheus/", "https://db/select/0/prometheus"),
         ("http://db:9090/api/v1", "http://db:9090"),
-        ("http://db/prometheus/api/v1/query?x=1#y", "http://db/prometheus"),
+        ("http://db/prometheus/api/v1/query", "http://db/prometheus"),
+        ("http://db/a%40b", "http://db/a%40b"),
         ("http://[::1]:9090", "http://[::1]:9090"),
         ("http://anna:s3cret@db", "http://db"),
     ],
@@ -64,7 +75,22 @@ def test_credentials_of_a_url_are_used_and_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "db:9090", "ftp://db", "http://", "http://db:99999", "http://dä", "x" * 999]
+    "url",
+    [
+        "",
+        "db:9090",
+        "ftp://db",
+        "http://",
+        "http://db:99999",
+        "http://dä",
+        "x" * 999,
+        "http://xn--/",
+        "http://xn--a.com",
+        "http://ex_ample..com",
+        f"http://{'a' * 64}.com",
+        "http://256.1.1.1",
+        "http://db/\x01",
+    ],
 )
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidInput, match="is no URL of a database"):
@@ -75,6 +101,67 @@ def test_a_password_in_a_wrong_url_is_not_shown() -> None:
     with pytest.raises(InvalidInput) as refused:
         read_endpoint("htp://anna:s3cret@db")
     assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://bob:8/s3cret@db",
+        "http://bob:8?s3cret@db",
+        "http://bob:8#s3cret@db",
+        "http://db/?extra_filters[]={team='s3cret'}",
+        "http://db:9090/prometheus/api/v1/query?dedup=s3cret",
+        "http://db#s3cret",
+    ],
+)
+def test_what_would_not_be_sent_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(InvalidInput, match=r"has an @|would not be sent") as refused:
+        read_endpoint(url)
+    assert "s3cret" not in str(refused.value) and refused.value.fix
+
+
+PROXIES = ["socks5://u:s3cret@p:1", "socks4://p", "ftp://p", "http://xn--/", "http://p:99999", "http://", "p"]
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_a_proxy_that_cannot_be_used_is_refused(proxy: str, tmp_path: Path) -> None:
+    config = tmp_path / "http.yaml"
+    config.write_text(f"proxy_url: '{proxy}'")
+    with pytest.raises(InvalidInput, match="proxy_url is no URL of a proxy") as refused:
+        read_endpoint("http://127.0.0.1:9090", str(config))
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "HTTPS_PROXY", "http_proxy"])
+@pytest.mark.parametrize("proxy", PROXIES[:-2])
+def test_a_proxy_of_the_environment_that_cannot_be_used_is_refused(
+    proxy: str, variable: str, clean: pytest.MonkeyPatch
+) -> None:
+    clean.setenv(variable, proxy)
+    with pytest.raises(InvalidInput, match=f"{variable.upper()} is no URL of a proxy") as refused:
+        read_endpoint("http://db:9090")
+    assert "s3cret" not in str(refused.value)
+    assert read_endpoint("http://127.0.0.1:9090").loopback, "none is between"
+
+
+@pytest.mark.parametrize(("variable", "value"), [("NO_PROXY", "fd00::/8"), ("SSL_CERT_FILE", "/none.pem")])
+def test_what_else_of_the_environment_cannot_be_used_is_refused(
+    variable: str, value: str, clean: pytest.MonkeyPatch
+) -> None:
+    clean.setenv("HTTPS_PROXY", "proxy:3128")
+    assert read_endpoint("http://db:9090").proxy is None
+    clean.setenv(variable, value)
+    with pytest.raises(InvalidInput, match="what the environment says"):
+        read_endpoint("http://db:9090")
+
+
+@pytest.fixture
+def clean(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Without the proxies and certificates of who runs the tests."""
+    for name in ("all_proxy", "http_proxy", "https_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
 
 
 def test_an_http_config_is_read_as_prometheus_reads_it(tmp_path: Path) -> None:
@@ -188,16 +275,6 @@ def test_a_day_is_over_an_hour_after_its_end() -> None:
     assert part.name == "2026-11-01-to-143045"
 
 
-def test_only_whole_days_that_are_over_are_kept(tmp_path: Path) -> None:
-    store, start = Store(tmp_path), ms("2026-10-28T00:00:00")
-    day = Day(Stretch(start, start + DAY_MS), settled=True)
-    assert store.keep(day, [ANSWER], whole=False).name == "2026-10-28.partial.jsonl.gz"
-    assert store.kept(day) is None
-    kept = store.keep(day, [ANSWER], whole=True)
-    assert store.kept(day) == kept and [path.name for path in tmp_path.iterdir()] == [kept.name]
-    assert store.kept(replace(day, settled=False)) is None
-
-
 def test_tenants_and_urls_have_folders_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
     one = read_endpoint("http://db:9090")
@@ -213,8 +290,8 @@ def test_tenants_and_urls_have_folders_of_their_own(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_list_stands_for_its_files_and_what_they_lack_is_told(tmp_path: Path) -> None:
-    store, start = Store(tmp_path), ms("2026-10-28T00:00:00")
-    file = store.keep(Day(Stretch(start, start + DAY_MS), settled=True), [ANSWER], whole=True)
+    store, start = Store(tmp_path, Origin("http://db", "")), ms("2026-10-28T00:00:00")
+    [file] = store.keep(Day(Stretch(start, start + DAY_MS), settled=True), Answers([ANSWER]))
     found = FetchedMetrics(
         url="http://db",
         start_ms=start,
@@ -247,12 +324,29 @@ def test_names_of_pods_are_meant_literally() -> None:
     assert [name for batch in batches(many) for name in batch] == many
 
 
+BILL = ["bill", "--prometheus", "http://127.0.0.1:9", "--fleet", "demo"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["advise"],
         ["advise", "x.prom", "--prometheus", "http://db"],
         ["advise", "x.prom", "--days", "3"],
+        ["advise", "x.prom", "--days", "0"],
+        ["advise", "x.prom", "--save", ""],
+        ["usage", "x.prom", "--http-config", ""],
+        ["usage", "x.prom", "--until", ""],
+        ["usage", "--prometheus", "http://127.0.0.1:9", "--http-config", ""],
+        ["usage", "--prometheus", "http://127.0.0.1:9", "--save", ""],
+        ["watch", "--prometheus", "http://127.0.0.1:9", "--save", ""],
+        ["doctor", "--prometheus", "http://127.0.0.1:9", "--http-config", ""],
+        *([*BILL, "--days", days] for days in ("0", "-5", "500", "99999999999")),
+        [*BILL, "--days", "0", "--from", "2024-10-01", "--to", "2024-10-02"],
+        [*BILL, "--from", "2024-10-01", "--to", "9998-10-01"],
+        [*BILL, "--from", "9998-10-01", "--to", "9998-10-02"],
+        [*BILL, "--from", "1969-10-01", "--to", "1969-10-02"],
+        ["bill", "x.prom", "--fleet", "demo", "--from", "1969-12-31", "--to", "2024-10-02"],
         ["usage", "x.prom", "--fresh"],
         ["bill", "x.prom", "--fleet", "demo"],
         ["bill", "--prometheus", "http://db", "--fleet", "demo", "--from", "2026-10-01"],
@@ -278,6 +372,54 @@ def test_options_that_do_not_fit_are_bad_input(
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2 and "Next:" in capsys.readouterr().err
+
+
+def test_the_last_days_of_a_bill_end_now_at_the_latest() -> None:
+    options = {"days": 2, "prometheus": "http://db", "until": "2099-01-01T00:00:00Z", "timezone": "UTC"}
+    future = billed_days(None, None, dict(options))
+    assert future == billed_days(None, None, {**options, "until": None})
+    past = billed_days(None, None, {**options, "until": "2024-10-03T12:00:00Z"})
+    assert past == ("2024-10-01", "2024-10-03")
+
+
+def test_a_bill_may_end_today_and_not_later() -> None:
+    check_over("2026-11-27", NOW, "UTC")
+    check_over("2026-11-27T14:30:45Z", NOW, "UTC")
+    for end in ("2026-11-28", "2026-12", "2026-11-27T14:30:46Z"):
+        with pytest.raises(InvalidInput, match="is still to come") as refused:
+            check_over(end, NOW, "UTC")
+        assert refused.value.values["today"] == "2026-11-27"
+
+
+@pytest.mark.parametrize(
+    ("measured", "end", "code"), [(2098, "2098-01-03", 0), (2098, "2098-01-04", 2), (2024, "2098-01-02", 2)]
+)
+def test_files_are_not_billed_beyond_now_and_what_they_hold(
+    measured: int, end: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = 'gpu="0",UUID="GPU-1",modelName="NVIDIA H100 PCIe",Hostname="gpu-1"'
+    start = ms(f"{measured}-01-02T00:00:00")
+    (tmp_path / "x.prom").write_text(
+        "".join(f"DCGM_FI_DEV_GPU_UTIL{{{labels}}} 1 {start + 30_000 * step}\n" for step in range(9))
+    )
+    period = ["--from", f"{measured}-01-02", "--to", end]
+    with pytest.raises(SystemExit) as ended:
+        main(["bill", str(tmp_path / "x.prom"), "--fleet", "demo", *period])
+    assert ended.value.code == code
+    assert ("is still to come" in capsys.readouterr().err) == bool(code)
+
+
+def test_without_a_home_a_folder_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_uid: int) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    endpoint = read_endpoint("http://127.0.0.1:9")
+    with pytest.raises(InvalidInput, match="no home folder"):
+        folder_of(None, endpoint)
+    assert folder_of("kept", endpoint) == Path("kept")
 
 
 def test_a_database_that_is_not_there_is_exit_code_3(

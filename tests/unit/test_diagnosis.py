@@ -138,6 +138,10 @@ CASES: dict[str, Facts] = {
             | {"exported_pod": "llm-0", "exported_namespace": "web"}
         )
     ),
+    "clusters-merged": sampled(
+        series(labels=GPU | POD | {"cluster": "berlin"}),
+        series(labels=GPU | POD | {"UUID": "GPU-2", "cluster": "paris"}),
+    ),
     "hostname-mixed": sampled(
         series(), series(labels=without(GPU, "Hostname") | POD | {"hostname": "n1", "UUID": "GPU-2"})
     ),

@@ -144,6 +144,14 @@ def test_a_device_value_beside_those_of_processes_is_the_devices() -> None:
     assert plain(pods(usage)["b"].series[UTIL]) == {0: 30}
 
 
+def test_a_pod_alone_on_a_device_has_the_devices_values_also_where_the_exporter_sees_no_processes() -> None:
+    """Without hostPID the exporter shows 0 for each pod (dcgm-exporter, deployment/values.yaml)."""
+    usage = join(series(UTIL, {0: 90, 1: 80}), series(UTIL, {0: 0, 1: 0}, "a"))
+    assert plain(usage.devices[0].series[UTIL]) == {0: 90, 1: 80}
+    assert plain(pods(usage)["a"].series[UTIL]) == {0: 90, 1: 80}
+    assert "values-conflict" not in codes(usage)
+
+
 def test_two_scrapers_of_one_exporter_are_one_device_and_no_conflict() -> None:
     usage = join(series(UTIL, {0: 10, 1: 20}, "a", job="x"), series(UTIL, {0: 10, 1: 20}, "a", job="y"))
     assert plain(usage.devices[0].series[UTIL]) == {0: 10, 1: 20} and "values-conflict" not in codes(usage)
@@ -276,6 +284,30 @@ def test_the_exporters_own_pod_holds_no_gpu() -> None:
         series(UTIL, {0: 5, 1: 5}, UUID="GPU-b", exported_pod="p", exported_namespace="lab", **own),
     )
     assert [pod.name for pod in usage.pods] == ["lab/p"] and "exporter-pod" in codes(usage)
+
+
+def test_scrapes_of_both_kinds_lose_no_pod_and_make_up_none() -> None:
+    own = {"namespace": "gpus", "pod": "metrics-x7k2q"}
+    usage = join(
+        series(UTIL, {0: 1, 1: 1}, "web-0", UUID="GPU-a"),
+        series(UTIL, {0: 5, 1: 5}, UUID="GPU-b", exported_pod="p", exported_namespace="lab", **own),
+        # A free GPU: the exporter's name tells nothing, but its DaemonSet's other pod was scraped as well.
+        series(UTIL, {0: 0, 1: 0}, UUID="GPU-c", namespace="gpus", pod="metrics-9zzpl"),
+        # Only the pod's label was there twice.
+        series(UTIL, {0: 7, 1: 7}, UUID="GPU-d", exported_pod="q", namespace="lab", pod="metrics-9zzpl"),
+    )
+    assert [pod.name for pod in usage.pods] == ["lab/p", "lab/q", "lab/web-0"]
+    assert codes(usage)["exporter-pod"].endswith(": metrics-9zzpl")
+
+
+def test_clusters_that_are_read_as_one_are_named() -> None:
+    usage = join(
+        series(UTIL, {0: 1, 1: 1}, "web-0", UUID="GPU-a", cluster="berlin"),
+        series(UTIL, {0: 5, 1: 5}, "web-0", UUID="GPU-b", cluster="paris"),
+    )
+    assert codes(usage)["clusters-merged"].endswith(": berlin, paris")
+    alone = join(series(UTIL, {0: 1, 1: 1}, "a", cluster="berlin"), series(UTIL, {0: 5, 1: 5}, UUID="GPU-b"))
+    assert "clusters-merged" not in codes(alone)
 
 
 def test_the_exporters_own_pod_holds_no_gpu_on_idle_nodes_either() -> None:

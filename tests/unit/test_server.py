@@ -1,6 +1,7 @@
 """The page over HTTP: states, files, headers, ports and stopping."""
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from msgspec.structs import replace
 from starlette.applications import Starlette
 
 from stellwerk.adapters.metrics.family import Metric, Sample, families
-from stellwerk.api.errors import Unreachable
+from stellwerk.api.errors import InvalidInput, Unreachable
 from stellwerk.report.exposed.replay import exposed
 from stellwerk.report.view import PageView, Progress
 from stellwerk.server.page import create_app
@@ -91,13 +92,15 @@ def test_an_unknown_path_and_a_wrong_method_are_plain_text() -> None:
         assert "<" not in answer.text
 
 
-def test_an_error_of_ours_shows_no_traceback() -> None:
+def test_an_error_of_ours_shows_no_traceback_and_is_told_in_one_line() -> None:
     def broken() -> PageView:
-        raise RuntimeError("secret")
+        raise RuntimeError("secret\nand more")
 
-    app = create_app(broken, lambda name: None, "en")
+    told: list[str] = []
+    app = create_app(broken, lambda name: None, "en", tell=told.append)
     answer = request(app, "/")
     assert answer.status_code == 500 and "secret" not in answer.text
+    assert told == ["/ was answered with 500, by a mistake of Stellwerk's own: RuntimeError: secret and more"]
 
 
 def test_health_is_one_word() -> None:
@@ -141,6 +144,42 @@ def test_no_free_port_is_an_error_with_the_next_step(monkeypatch: pytest.MonkeyP
     assert "--port" in caught.value.fix
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"])
+def test_an_address_of_another_machine_is_bad_input(host: str) -> None:
+    with pytest.raises(InvalidInput, match=r"is no address of this machine|cannot be listened on") as caught:
+        bind(host, 8765)
+    assert host in str(caught.value) and "--host" in caught.value.fix
+
+
+@pytest.mark.parametrize("host", ["", "none.invalid", "[::1]", "a b", "x" * 300, "dä..com", "1.2.3.4.5"])
+def test_what_is_no_address_is_bad_input(host: str) -> None:
+    with pytest.raises(InvalidInput, match="is no address"):
+        bind(host, 8765)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may listen on every port")
+def test_a_port_for_root_is_not_a_taken_one() -> None:
+    with pytest.raises(InvalidInput, match="may not be listened on by this user"):
+        bind("127.0.0.1", 1)
+
+
+@pytest.mark.parametrize(("host", "open"), [("0.0.0.0", True), ("127.0.0.1", False), ("localhost", False)])
+def test_up_says_when_others_can_reach_it(host: str, open: bool, tmp_path: Path) -> None:
+    with bind("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "stellwerk", "up", "--no-size", "--policy", "whole", "--lang", "en"]
+    pipes = subprocess.PIPE
+    asked = [*command, "--host", host, "--port", str(port)]
+    with subprocess.Popen(asked, stdout=pipes, stderr=pipes, text=True, cwd=tmp_path) as process:
+        assert process.stdout
+        url = process.stdout.readline().split("report: ")[1].split()[0]
+        assert url.startswith(f"http://{host}:")
+        with connect(url.replace("0.0.0.0", "127.0.0.1")):
+            process.terminate()
+        _, said = process.communicate(timeout=10)
+    assert ("no password is asked for" in said) == open
+
+
 SERVER = textwrap.dedent(
     """
     from stellwerk.report.view import PageView
@@ -148,7 +187,7 @@ SERVER = textwrap.dedent(
     from stellwerk.server.serve import serve
     view = PageView(title="demo", state="running")
     app = create_app(lambda: view, lambda name: None, "en")
-    serve(app, port={port}, announce=lambda url, moved: print(url, moved, flush=True))
+    serve(app, port={port}, announce=lambda l: print(l.url, l.moved, l.open, flush=True))
     print("ended", flush=True)
     """
 )
@@ -178,8 +217,8 @@ def test_it_announces_where_it_listens_and_a_signal_ends_it_quietly_within_two_s
 ) -> None:
     with bind("127.0.0.1", 0) as taken, running(tmp_path, taken.getsockname()[1]) as process:
         assert process.stdout and process.stderr
-        url, moved = process.stdout.readline().split()
-        assert moved == "True"
+        url, moved, beyond = process.stdout.readline().split()
+        assert (moved, beyond) == ("True", "False")
         # A browser keeps its connection open; it must not hold the server.
         with connect(url):
             process.send_signal(stop)

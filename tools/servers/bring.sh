@@ -64,7 +64,10 @@ build() {
 }
 
 bring() {
-    mkdir -p "$kept"
+    mkdir -p "$kept" 2>/dev/null && [ -w "$kept" ] || {
+        say "$kept cannot be written; fix: STELLWERK_SERVERS=<folder> names another"
+        exit 1
+    }
     # Two makes at once: the second waits, then finds the work done. (flock is part of every Linux.)
     if command -v flock >/dev/null; then
         exec 9< "$kept"

@@ -1,6 +1,8 @@
 """The door to the file system for what Stellwerk writes: whole files, or nothing."""
 
+import errno
 import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,19 +30,28 @@ def check_output(path: str) -> None:
 def write_output(path: str, content: bytes) -> None:
     """Write a file so that it is either the old one or the new one, never half of it; raises InvalidInput."""
     target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    # Two containers that share a folder may both be process 1.
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         partial.write_bytes(content)
         partial.replace(target)
     except (OSError, ValueError) as error:
         partial.unlink(missing_ok=True)
-        raise InvalidInput(
-            "{name} cannot be written: {reason}",
-            fix="name a file in a folder that you may write to",
-            source=path,
-            name=path,
-            reason=getattr(error, "strerror", None) or str(error),
-        ) from None
+        raise unwritten(path, error) from None
+
+
+def unwritten(path: str, error: Exception) -> InvalidInput:
+    """The operating system's refusal to write a file, in its own words, and what helps against it."""
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    return InvalidInput(
+        "{name} cannot be written: {reason}",
+        fix="make room on that disk, or name a folder on another one, then repeat the command"
+        if full
+        else "name a file in a folder that you may write to",
+        source=path,
+        name=path,
+        reason=getattr(error, "strerror", None) or str(error),
+    )
 
 
 def write_folder(folder: str, option: str, files: Sequence[tuple[str, str]]) -> list[tuple[str, bool]]:

@@ -12,6 +12,7 @@ from stellwerk.cli.options import Decorator
 from stellwerk.report.text import msg
 
 if TYPE_CHECKING:
+    from stellwerk.adapters.prometheus.endpoint import Endpoint
     from stellwerk.adapters.prometheus.queries import Stretch
     from stellwerk.report.text import Language
 
@@ -92,17 +93,35 @@ def metrics_paths(
     from stellwerk.adapters.prometheus.fetch import Asked, fetch_metrics
 
     now_ms = time.time_ns() // 1_000_000
-    asked = Asked(
-        period=asked_period(days, until, now_ms, period),
-        now_ms=now_ms,
-        folder=Path(folder) if folder else None,
-        fresh=fresh,
-    )
+    fetched = asked_period(days, until, now_ms, period)
     endpoint = read_endpoint(url, config, headers)
     with FetchLine(lang) as line:
+        asked = Asked(
+            period=fetched,
+            now_ms=now_ms,
+            folder=folder_of(folder, endpoint),
+            fresh=fresh,
+            damaged=line.damaged,
+        )
         path, _ = fetch_metrics(endpoint, asked, line, line.retry)
     click.echo(f"metrics: {path}", err=True)
     return (str(path),)
+
+
+def folder_of(save: str | None, endpoint: "Endpoint") -> Path:
+    """Where days are kept: the folder of --save, else the endpoint's own; raises InvalidInput."""
+    from stellwerk.adapters.prometheus.store import default_folder
+    from stellwerk.api.errors import InvalidInput
+
+    if save is not None and not save:
+        raise InvalidInput("{option} names nothing", fix="name it, or leave {option} out", option="--save")
+    try:
+        return Path(save) if save else default_folder(endpoint)
+    except RuntimeError:
+        raise InvalidInput(
+            "the user has no home folder in which days could be kept",
+            fix="name a folder: --save DIR, or in XDG_CACHE_HOME",
+        ) from None
 
 
 def _check_files(paths: tuple[str, ...], given: dict[str, object]) -> None:
@@ -110,7 +129,8 @@ def _check_files(paths: tuple[str, ...], given: dict[str, object]) -> None:
     from stellwerk.api.errors import InvalidInput
 
     for option, value in given.items():
-        if value:
+        # --days 0 and --save "" were given, too.
+        if value is not None and value is not False and value != ():
             raise InvalidInput(
                 "{option} says how to read a database, and none is named",
                 fix="name it: --prometheus http://prometheus.monitoring:9090",
@@ -123,9 +143,8 @@ def _check_files(paths: tuple[str, ...], given: dict[str, object]) -> None:
         )
 
 
-def asked_period(days: int | None, until: str | None, now_ms: int, period: "Stretch | None") -> "Stretch":
-    """Whole days of UTC, and what there is of the last one; raises InvalidInput, naming the option."""
-    from stellwerk.adapters.prometheus.queries import Stretch
+def check_days(days: int | None) -> None:
+    """Raise InvalidInput for a number of days that nobody can ask for."""
     from stellwerk.api.errors import InvalidInput
 
     if days is not None and not 1 <= days <= MOST_DAYS:
@@ -135,6 +154,14 @@ def asked_period(days: int | None, until: str | None, now_ms: int, period: "Stre
             value=days,
             most=MOST_DAYS,
         )
+
+
+def asked_period(days: int | None, until: str | None, now_ms: int, period: "Stretch | None") -> "Stretch":
+    """Whole days of UTC, and what there is of the last one; raises InvalidInput, naming the option."""
+    from stellwerk.adapters.prometheus.queries import Stretch
+    from stellwerk.api.errors import InvalidInput
+
+    check_days(days)
     end_ms = now_ms // 60_000 * 60_000 if until is None else min(moment_ms("--until", until), now_ms)
     if period is not None:
         last_ms = min(-(-period.end_ms // DAY_MS) * DAY_MS, end_ms)
@@ -204,7 +231,13 @@ class FetchLine:
 
     def retry(self, words: str) -> None:
         """Something is asked again."""
-        text = self._translate(AGAIN, words=words)
+        self._say(self._translate(AGAIN, words=words))
+
+    def damaged(self, day: str, name: str) -> None:
+        """A kept day is fetched again."""
+        self._say(self._translate(DAMAGED, day=day, name=name))
+
+    def _say(self, text: str) -> None:
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False)
         else:
@@ -213,4 +246,5 @@ class FetchLine:
 
 FETCHED = msg("{done} of {total} days: {day}")
 KEPT = msg("{done} of {total} days: {day} was kept")
+DAMAGED = msg("{day} is fetched again: {name} is not what was kept")
 AGAIN = msg("the database is asked again: {words}")

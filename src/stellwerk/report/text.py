@@ -148,8 +148,8 @@ def error_text(error: InvalidInput | Unreachable, lang: Language) -> str:
         where.append(error.source)
         where.append(_("document {number}", number=error.document) if error.document else "")
         where.append(error.path)
-    values = {name: _one_line(value) for name, value in error.values.items()}
-    place = ", ".join(_one_line(part) for part in where if part)
+    values = {name: one_line(value) for name, value in error.values.items()}
+    place = ", ".join(one_line(part) for part in where if part)
     problem = _(error.problem, **values)
     text = f"{place}: {problem}" if place else problem
     if not error.fix:
@@ -157,8 +157,8 @@ def error_text(error: InvalidInput | Unreachable, lang: Language) -> str:
     return text.rstrip(".") + ". " + _("Next: {step}", step=_(error.fix, **values))
 
 
-def _one_line(value: object) -> str:
-    """What a user's file says may hold line ends and control characters: a terminal must not obey them."""
+def one_line(value: object) -> str:
+    """The value as text on one line: a terminal must not obey control characters of a user's file."""
     text = str(value)
     return "".join(char if char.isprintable() else " " for char in text) if not text.isprintable() else text
 

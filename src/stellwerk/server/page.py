@@ -11,12 +11,13 @@ from starlette.routing import Route
 from stellwerk.adapters.metrics.family import Family
 from stellwerk.adapters.metrics.text import exposed_text
 from stellwerk.report.html import render_page
-from stellwerk.report.text import Language
+from stellwerk.report.text import Language, msg, one_line, translator
 from stellwerk.report.view import PageView
 
 ReadView = Callable[[], PageView]
 Files = Callable[[str], bytes | None]
 ReadMetrics = Callable[[], Sequence[Family]]
+Tell = Callable[[str], object]
 HEADERS = {
     # Nothing is loaded from anywhere: a page that a manifest's text broke out of could still do nothing.
     "Content-Security-Policy": (
@@ -27,6 +28,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+REASON_LIMIT = 300
 DOWNLOADS = {
     "report.html": "text/html; charset=utf-8",
     "receipt.json": "application/json",
@@ -35,12 +37,17 @@ DOWNLOADS = {
 
 
 def create_app(
-    read_view: ReadView, files: Files, lang: Language, read_metrics: ReadMetrics = tuple
+    read_view: ReadView,
+    files: Files,
+    lang: Language,
+    read_metrics: ReadMetrics = tuple,
+    tell: Tell = lambda _line: None,
 ) -> Starlette:
     """`/` shows `read_view()`; `files` gives a finished file by name, or None while it is not there.
 
     `/metrics` gives `read_metrics()` and the process's own figures, as text for Prometheus.
-    A page of a finished run is rendered once: its pictures take a second.
+    `tell` hears one line for each answer 500. A page of a finished run is rendered once: its pictures take a
+    second.
     """
     finished: list[tuple[PageView, str]] = []
 
@@ -66,13 +73,19 @@ def create_app(
         # Not as media_type: Starlette would add a second charset.
         return Response(text, headers={**HEADERS, "Content-Type": content_type})
 
+    def broken(request: Request, error: Exception) -> Response:
+        # Who asked learns nothing of it; who runs the server must.
+        reason = one_line(f"{type(error).__name__}: {error}")[:REASON_LIMIT]
+        tell(translator(lang)(BROKEN, path=request.url.path, reason=reason))
+        return PlainTextResponse("500 Internal Server Error\n", 500, headers=HEADERS)
+
     routes = [
         Route("/", page),
         Route("/metrics", metrics),
         Route("/healthz", _healthz),
         *(Route(f"/{name}", download) for name in DOWNLOADS),
     ]
-    return Starlette(routes=routes, exception_handlers={HTTPException: _plain, Exception: _plain})
+    return Starlette(routes=routes, exception_handlers={HTTPException: _plain, Exception: broken})
 
 
 def _healthz(_request: Request) -> Response:
@@ -80,10 +93,12 @@ def _healthz(_request: Request) -> Response:
 
 
 def _plain(_request: Request, error: Exception) -> Response:
-    """404, 405 and whatever else goes wrong, as one line of text."""
-    if isinstance(error, HTTPException):
-        extra = dict(error.headers or {})
-        return PlainTextResponse(
-            f"{error.status_code} {error.detail}\n", error.status_code, headers={**HEADERS, **extra}
-        )
-    return PlainTextResponse("500 Internal Server Error\n", 500, headers=HEADERS)
+    """404 and 405, as one line of text."""
+    assert isinstance(error, HTTPException), "it is registered for these only"
+    extra = dict(error.headers or {})
+    return PlainTextResponse(
+        f"{error.status_code} {error.detail}\n", error.status_code, headers={**HEADERS, **extra}
+    )
+
+
+BROKEN = msg("{path} was answered with 500, by a mistake of Stellwerk's own: {reason}")

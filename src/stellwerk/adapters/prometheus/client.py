@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 BUSY = frozenset({429, 500, 502, 503, 504})
 REFUSED = frozenset({401, 403, 407})
-ANSWER_LIMIT = 1 << 28  # 256 MiB: what one line of a file may hold when it is read again.
+ANSWER_LIMIT = 255 << 20  # A line of a file: 256 MiB of it can be read again.
 _REDIRECTS = range(300, 400)
-_WORDS_LIMIT = 300
+_WORDS_LIMIT, _WORDS_START = 300, 60
+_QUERY = re.compile(r'"(?:[^"\\]|\\.){60,}"')  # A text in quotes, with its escaped quotes.
 
 
 class TooMuch(Exception):
@@ -56,7 +57,22 @@ class Answer(Struct):
     data: Data = msgspec.field(default_factory=Data)
     warnings: list[str] = []
     is_partial: bool = msgspec.field(name="isPartial", default=False)
-    body: bytes = b""
+
+    @property
+    def text(self) -> bytes:
+        """The answer as JSON in one line, the same for the same data: how long it took is left out."""
+        data = self.data
+        results = sorted(_result_text(each) for each in data.result)
+        rest: dict[str, object] = {"status": self.status}
+        if self.warnings:
+            rest["warnings"] = self.warnings
+        if self.is_partial:
+            rest["isPartial"] = True
+        start = b'%s,"data":{"resultType":%s,"result":[' % (
+            msgspec.json.encode(rest)[:-1],
+            msgspec.json.encode(data.result_type),
+        )
+        return b"%s%s]}}" % (start, b",".join(results))
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -209,7 +225,6 @@ class Client:
         if _VICTORIAMETRICS in response.headers and b'"NaN"' in body:
             body = _STALE.sub(b"", body)
             answer = _ANSWERS.decode(body)
-        answer.body = body
         return answer
 
     def _strange(self, response: httpx.Response) -> Unreachable:
@@ -230,9 +245,17 @@ class Client:
 
 
 _ANSWERS = msgspec.json.Decoder(Answer)
+_SORTED = msgspec.json.Encoder(order="sorted")
 _VICTORIAMETRICS = "x-server-hostname"  # The header by which each of its answers is known.
 _KEPT_HEADERS = frozenset({"content-type", "date", "location", "retry-after", _VICTORIAMETRICS})
 _STALE = re.compile(rb',\[[0-9.]+,"NaN"\]|\[[0-9.]+,"NaN"\],?')
+
+
+def _result_text(result: Result) -> bytes:
+    metric = _SORTED.encode(result.metric)
+    samples = [(b"values", result.values), (b"value", result.value)]
+    told = b"".join(b',"%s":%s' % (name, bytes(raw)) for name, raw in samples if raw)
+    return (b'{"metric":%s%s}' % (metric, told)).replace(b"\n", b"").replace(b"\r", b"")
 
 
 def _whole(parts: "Iterable[bytes]") -> bytes:
@@ -253,7 +276,15 @@ def _said(response: httpx.Response) -> str:
         words = found.get("error") or found.get("message") or ""
     except (ValueError, AttributeError, RecursionError):
         words = response.content[:_WORDS_LIMIT].decode("utf-8", "replace").strip()
-    return shown(str(words), _WORDS_LIMIT) or f"status {response.status_code}"
+    return shown(_short(str(words)), _WORDS_LIMIT) or f"status {response.status_code}"
+
+
+def _short(words: str) -> str:
+    """VictoriaMetrics says the whole query first, perhaps twice, and then what is wrong with it."""
+    plain = _QUERY.sub('"..."', words)
+    if len(plain) <= _WORDS_LIMIT:
+        return plain
+    return f"{plain[:_WORDS_START]} ... {plain[_WORDS_START + 5 - _WORDS_LIMIT :]}"
 
 
 def _retry_after(response: httpx.Response) -> float | None:

@@ -1,6 +1,7 @@
 """One day of a database: GPUs, then the pods on them, what these are and when they waited."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 
 import msgspec
 from msgspec import Struct, field
@@ -9,7 +10,14 @@ from stellwerk.adapters.prometheus import queries
 from stellwerk.adapters.prometheus.client import Answer, Queried, Result, TooMuch
 from stellwerk.adapters.prometheus.queries import Stretch
 from stellwerk.api.errors import Unreachable
-from stellwerk.engine.joining.identity import EXPORTER, POD_LABELS, first
+from stellwerk.engine.joining.identity import (
+    EXPORTER,
+    NAMESPACE_LABELS,
+    POD_LABELS,
+    exporters_of,
+    first,
+    pod_name,
+)
 
 Expression = Callable[[Stretch], str]
 SAMPLES_PER_ANSWER = 500_000  # About 12 MB of JSON.
@@ -28,52 +36,59 @@ class Fetched(Struct):
         found = answer.data.result
         self.doubts.extend(answer.doubts)
         if found:
-            self.answers.append(answer.body.replace(b"\n", b"").replace(b"\r", b""))
+            self.answers.append(answer.text)
         return found
 
 
 def fetch_day(client: Queried, day: Stretch) -> Fetched:
     """All that figures rest on. Raises Unreachable; what TooMuch refuses is asked for in shorter parts."""
     found = Fetched()
-    pods: set[str] = set()
-    exported = False
+    holders: set[tuple[tuple[str, str], ...]] = set()
     for result in _counted(client, queries.DEVICE_METRICS, day, found):
         found.gpus = True
-        exported = exported or "exported_pod" in result.metric
-        pods.add(result.metric.get("exported_pod", "") if exported else first(result.metric, POD_LABELS))
-    asked = _asked(client, queries.last(queries.GPU_REQUESTS, day), day)
-    found.doubts.extend(asked.doubts)
-    # kube-state-metrics may be scraped otherwise than the exporter: its own series say how pods are spelled.
-    label = "exported_pod" if any("exported_pod" in each.metric for each in asked.data.result) else "pod"
-    pods.update(each.metric.get(label, "") for each in asked.data.result)
-    _pods(client, label, {pod for pod in pods if pod and EXPORTER not in pod}, (day, found))
+        named = {name: result.metric.get(name, "") for name in (*POD_LABELS, *NAMESPACE_LABELS)}
+        holders.add(tuple(named.items()))
+    exporters = exporters_of(map(dict, holders))
+    pods = {pod_name(dict(each), exporters).partition("/")[2] for each in holders}
+    asked = list(_asked(client, lambda part: queries.last(queries.GPU_REQUESTS, part), day, found))
+    # kube-state-metrics may be scraped otherwise than the exporter, and in two clusters in two ways: its own
+    # series say how pods are spelled.
+    spelled = {_spelling(each) for each in asked} or {"pod"}
+    pods.update(first(each.metric, POD_LABELS) for each in asked)
+    names = {pod for pod in pods if pod and EXPORTER not in pod}
+    _pods(client, sorted(spelled), names, (day, found))
     list(_counted(client, queries.NODE_METRICS, day, found))
     list(_counted(client, (queries.kueue_selector(),), day, found))
     return found
 
 
-def _pods(client: Queried, label: str, names: Iterable[str], into: tuple[Stretch, Fetched]) -> None:
+def _spelling(result: Result) -> str:
+    """The label with the pod's name: where a scrape renamed it, `pod` is who told it."""
+    return "exported_pod" if "exported_pod" in result.metric else "pod"
+
+
+def _pods(
+    client: Queried, spelled: Sequence[str], names: Collection[str], into: tuple[Stretch, Fetched]
+) -> None:
     day, found = into
     owners: dict[str, set[str]] = {kind: set() for kind in queries.PARENTS}
-    for batch in queries.batches(names):
-        facts = _asked(client, queries.last(queries.facts_selector(label, batch), day), day)
-        for result in found.keep(facts):
+    for label, batch in ((label, batch) for label in spelled for batch in queries.batches(names)):
+        for result in _last(client, queries.facts_selector(label, batch), day, found):
             kind, owner = result.metric.get("owner_kind", ""), result.metric.get("owner_name", "")
             if kind in owners and owner:
                 owners[kind].add(owner)
-        waited = _asked(client, queries.waited(label, batch, day), day)
-        found.doubts.extend(waited.doubts)
-        waiting = sorted({each.metric.get(label, "") for each in waited.data.result})
+        waited = _asked(client, partial(queries.waited, label, batch), day, found)
+        waiting = sorted({each.metric.get(label, "") for each in waited})
         if waiting:
             around = Stretch(day.start_ms - queries.MARGIN_MS, day.end_ms + queries.MARGIN_MS)
             for selector in queries.waiting_selectors(label, waiting):
                 list(_raw(client, selector, around, found))
     for kind, (metric, parent) in queries.PARENTS.items():
         # Only a label that the target bears as well is renamed, which its pod is, and this one rarely is.
-        for spelled in (parent, f"exported_{parent}")[: 1 + (label != "pod")]:
+        for label in (parent, f"exported_{parent}")[: 1 + ("exported_pod" in spelled)]:
             for batch in queries.batches(owners[kind]):
-                selector = queries.parents_selector(metric, spelled, batch)
-                found.keep(_asked(client, queries.last(selector, day), day))
+                selector = queries.parents_selector(metric, label, batch)
+                list(_last(client, selector, day, found))
 
 
 def _counted(client: Queried, names: Sequence[str], day: Stretch, found: Fetched) -> Iterator[Result]:
@@ -124,16 +139,17 @@ def _in_parts(client: Queried, expression: Expression, stretch: Stretch) -> Iter
     yield stretch, answer
 
 
-def _asked(client: Queried, expression: str, day: Stretch) -> Answer:
-    """An answer that cannot be asked for in parts of the day."""
-    try:
-        return client.query(expression, day.at_ms)
-    except TooMuch as error:
-        raise Unreachable(
-            "the database refuses to answer about a day's pods: {words}",
-            fix="raise its limits on samples and time of a query",
-            words=str(error),
-        ) from None
+def _asked(client: Queried, expression: Expression, day: Stretch, found: Fetched) -> Iterator[Result]:
+    """The series of an answer that is not kept itself; of shorter parts of the day where it is too much."""
+    for _, answer in _in_parts(client, expression, day):
+        found.doubts.extend(answer.doubts)
+        yield from answer.data.result
+
+
+def _last(client: Queried, selector: str, day: Stretch, found: Fetched) -> Iterator[Result]:
+    """The last values of series, kept: in parts of the day each part's, of which the latest counts."""
+    for _, answer in _in_parts(client, lambda part: queries.last(selector, part), day):
+        yield from found.keep(answer)
 
 
 def samples_of(result: Result) -> int:

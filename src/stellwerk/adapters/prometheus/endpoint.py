@@ -8,7 +8,8 @@ https://prometheus.io/docs/prometheus/latest/configuration/configuration/#http_c
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.request import getproxies
 
 import msgspec
 from msgspec import Struct
@@ -110,7 +111,54 @@ def read_endpoint(url: str, http_config: str | None = None, headers: tuple[str, 
         )
     _check_headers(found)
     tls = _tls(config.tls_config, folder) if config.tls_config else None
-    return Endpoint(url=plain, headers=found, basic=basic, tls=tls, proxy=config.proxy_url)
+    endpoint = Endpoint(url=plain, headers=found, basic=basic, tls=tls, proxy=config.proxy_url or None)
+    if endpoint.proxy is not None:
+        _check_proxy("proxy_url", endpoint.proxy)
+    if not endpoint.loopback:
+        _check_environment(endpoint)
+    return endpoint
+
+
+def _check_proxy(name: str, url: str) -> None:
+    """Raise InvalidInput, without the URL: it may hold a password."""
+    if not _asks(url) or urlsplit(url).scheme not in ("http", "https"):
+        raise InvalidInput(
+            "{name} is no URL of a proxy for HTTP",
+            fix="write it as http://proxy:3128 or https://...; others, such as socks5, are not spoken here",
+            name=name,
+        )
+
+
+def _check_environment(endpoint: Endpoint) -> None:
+    """Raise InvalidInput where a client could not even be made with what the environment says."""
+    import httpx
+
+    if endpoint.proxy is None:
+        found = getproxies()
+        for scheme in ("http", "https", "all"):
+            url = found.get(scheme, "")
+            if url:
+                _check_proxy(f"{scheme.upper()}_PROXY", url if "://" in url else f"http://{url}")
+    try:
+        httpx.Client(proxy=endpoint.proxy, verify=endpoint.tls or True).close()
+    except (OSError, ValueError, httpx.InvalidURL) as error:
+        raise InvalidInput(
+            "what the environment says of HTTP cannot be used: {words}",
+            fix="look at NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR",
+            words=shown(getattr(error, "strerror", None) or str(error), 200),
+        ) from None
+
+
+def _asks(url: str) -> bool:
+    """Whether a request can be sent to the URL's host: a name that IDNA and DNS allow, and a port."""
+    import httpx
+
+    try:
+        host, _ = httpx.URL(url).host, urlsplit(url).port
+        host.encode("idna")
+    except (ValueError, httpx.InvalidURL):
+        return False
+    return bool(host)
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
@@ -125,13 +173,14 @@ def _check_headers(headers: Mapping[str, str]) -> None:
 
 
 def _split(url: str) -> tuple[str, tuple[str, str] | None]:
-    """The URL without credentials, query and the API's own path, and the credentials that stood in it."""
+    """The URL without credentials and the API's own path, and the credentials that stood in it."""
     try:
         parts = urlsplit(url.strip())
         port, host = parts.port, parts.hostname or ""
     except ValueError:
         parts, port, host = urlsplit(""), None, ""
-    if parts.scheme not in ("http", "https") or not host or not url.isascii():
+    _check_rest(parts)
+    if parts.scheme not in ("http", "https") or not host or not url.isascii() or not _asks(url.strip()):
         # What stands before an @ may be a password.
         raise InvalidInput(
             '--prometheus: "{url}" is no URL of a database',
@@ -144,6 +193,22 @@ def _split(url: str) -> tuple[str, tuple[str, str] | None]:
     name = f"[{host}]" if ":" in host else host
     path = parts.path.rstrip("/").removesuffix("/api/v1/query").removesuffix("/api/v1").rstrip("/")
     return urlunsplit((parts.scheme, name if port is None else f"{name}:{port}", path, "", "")), basic
+
+
+def _check_rest(parts: SplitResult) -> None:
+    """Raise InvalidInput for what would be dropped, or is a password in the wrong place; it is not shown."""
+    if "@" in parts.path:
+        raise InvalidInput(
+            "--prometheus: the path of the URL has an @",
+            fix="write a / in a password as %2F, and an @ in a path as %40; or give the password in a file: "
+            "--http-config FILE",
+        )
+    if parts.query or parts.fragment:
+        raise InvalidInput(
+            "--prometheus: what stands behind ? or # in the URL would not be sent",
+            fix="leave it out: a tenant is a path (/select/0/prometheus) or a header "
+            "(--header 'X-Scope-OrgID: team'); a proxy such as vmauth can add parameters to each request",
+        )
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -160,6 +225,10 @@ def _header(text: str) -> tuple[str, str]:
 def _read_config(path: str | None) -> tuple[_HttpConfig, Path]:
     if path is None:
         return _HttpConfig(), Path()
+    if not path:
+        raise InvalidInput(
+            "{option} names nothing", fix="name it, or leave {option} out", option="--http-config"
+        )
     try:
         config = msgspec.yaml.decode(read_input(path, MIB), type=_HttpConfig | None)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

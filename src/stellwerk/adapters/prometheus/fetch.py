@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -12,8 +11,10 @@ from stellwerk.adapters.metrics.fetched import FetchedFile, FetchedMetrics
 from stellwerk.adapters.prometheus.client import Client
 from stellwerk.adapters.prometheus.day import Fetched, fetch_day
 from stellwerk.adapters.prometheus.endpoint import Endpoint
+from stellwerk.adapters.prometheus.origin import origin_of
 from stellwerk.adapters.prometheus.queries import Stretch
-from stellwerk.adapters.prometheus.store import Day, Store, days_of, default_folder
+from stellwerk.adapters.prometheus.store import Answers, Day, Store, days_of, default_folder
+from stellwerk.adapters.prometheus.workers import in_order
 from stellwerk.api.errors import InvalidInput
 
 AT_ONCE = 3  # A day needs several answers in turn; three days keep a database busy, and no more than that.
@@ -26,21 +27,40 @@ class Listener(Protocol):
     def __call__(self, done: int, total: int, day: str, kept: bool) -> None: ...
 
 
+def _unheard(_day: str, _name: str) -> None:
+    """Nobody wants to know."""
+
+
 class Asked(Struct, frozen=True, kw_only=True):
     """What to fetch: a period that begins at midnight UTC, into `folder` (else the endpoint's own).
 
-    `now_ms` tells which days are over. `fresh`: fetch also what is kept.
+    `now_ms` tells which days are over. `fresh`: fetch also what is kept. `damaged` hears, from any thread, of
+    a day that is fetched again since a file of it is not what was kept.
     """
 
     period: Stretch
     now_ms: int
     folder: Path | None = None
     fresh: bool = False
+    damaged: Callable[[str, str], None] = _unheard
+
+
+class _Stopped(Exception):
+    """Another day failed, or the user ended it, while this one waited to ask again."""
+
+
+class _Run(Struct):
+    """The days to fetch, who hears of damaged ones, and what says that no more is wanted."""
+
+    days: Sequence[Day]
+    damaged: Callable[[str, str], None]
+    stopped: threading.Event
 
 
 class _Day(Struct):
     day: Day
-    file: FetchedFile | None
+    files: tuple[FetchedFile, ...] = ()
+    gpus: bool = False
     doubts: Sequence[str] = ()
 
 
@@ -52,13 +72,18 @@ def fetch_metrics(
     `retry` hears, from any thread, why something is asked again. Raises Unreachable with the database's
     words, and InvalidInput where the whole period has no reading of a GPU.
     """
-    store = Store(asked.folder or default_folder(endpoint))
+    store = Store(asked.folder or default_folder(endpoint), origin_of(endpoint), asked.fresh)
     days = days_of(asked.period, asked.now_ms)
-    with Client(endpoint) as client:
+    stopped = threading.Event()
+
+    def pause(seconds: float) -> None:
+        if stopped.wait(seconds):
+            raise _Stopped
+
+    with Client(endpoint, pause) as client:
         client.on_retry = retry
-        found = list(_fetched(client, store, (days, asked.fresh), listen))
-    files = tuple(each.file for each in found if each.file is not None)
-    if not files:
+        found = list(_fetched(client, store, _Run(days, asked.damaged, stopped), listen))
+    if not any(each.gpus for each in found):
         raise InvalidInput(
             "{url} has no series of GPUs in the {days} days that were asked for",
             fix="see what it has: stellwerk doctor --prometheus {url}",
@@ -70,44 +95,45 @@ def fetch_metrics(
         url=endpoint.url,
         start_ms=asked.period.start_ms,
         end_ms=asked.period.end_ms,
-        files=files,
-        empty_days=tuple(each.day.name for each in found if each.file is None),
+        files=tuple(file for each in found for file in each.files),
+        empty_days=tuple(each.day.name for each in found if not each.gpus),
         doubtful_days=tuple(each.day.name for each in found if each.doubts),
         doubts=tuple(doubts[:_DOUBTS_SHOWN]),
     )
     return store.write_list(result), result
 
 
-def _fetched(
-    client: Client, store: Store, asked: tuple[Sequence[Day], bool], listen: Listener
-) -> Iterator[_Day]:
-    """Each day in order; the first failure ends it once the days that are under way are done."""
-    days, fresh = asked
-    stopped = threading.Event()
+def _fetched(client: Client, store: Store, run: _Run, listen: Listener) -> Iterator[_Day]:
+    """Each day in order; the first failure ends it once the answers that are under way are there."""
+    days, stopped = run.days, run.stopped
 
     def one(day: Day) -> tuple[_Day, bool]:
-        kept = None if fresh else store.kept(day)
-        if kept is not None:
-            return _Day(day, kept), True
+        kept = store.kept(day)
+        if kept.files:
+            return _Day(day, kept.files, gpus=True), True
         if stopped.is_set():
-            return _Day(day, None), False
+            return _Day(day), False
+        if kept.damaged:
+            run.damaged(day.name, kept.damaged)
         try:
-            return _Day(day, *_kept(store, day, fetch_day(client, day.stretch))), False
+            return _kept(store, day, fetch_day(client, day.stretch)), False
+        except _Stopped:
+            return _Day(day), False
         except BaseException:
             stopped.set()
             raise
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        try:
-            for done, (found, kept) in enumerate(pool.map(one, days), start=1):
-                listen(done, len(days), found.day.name, kept)
-                yield found
-        finally:
-            stopped.set()
+    try:
+        for done, (found, kept) in enumerate(in_order(one, days, AT_ONCE), start=1):
+            listen(done, len(days), found.day.name, kept)
+            yield found
+    finally:
+        stopped.set()
 
 
-def _kept(store: Store, day: Day, found: Fetched) -> tuple[FetchedFile | None, Sequence[str]]:
-    """The file of a day that was fetched; a day without any series of a GPU has none."""
-    if not found.gpus:
-        return None, found.doubts
-    return store.keep(day, found.answers, whole=not found.doubts), found.doubts
+def _kept(store: Store, day: Day, found: Fetched) -> _Day:
+    """A day that was fetched, written; without any series there is no file of it."""
+    files: tuple[FetchedFile, ...] = ()
+    if found.answers:
+        files = store.keep(day, Answers(found.answers, whole=not found.doubts, gpus=found.gpus))
+    return _Day(day, files, found.gpus, found.doubts)

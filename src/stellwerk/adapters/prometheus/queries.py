@@ -16,7 +16,7 @@ from stellwerk.engine.joining.cluster import CREATED, KUEUE_PENDING, REQUESTS, U
 from stellwerk.engine.joining.gaps import ENERGY
 from stellwerk.engine.usage import DRAM_ACTIVE, FB_USED, GR_ENGINE, NVLINK, POWER, SM_ACTIVE, TENSOR, UTIL
 
-FORM = 1  # Of what is asked and how it is kept: another number never meets an old folder.
+FORM = 2  # Of what is asked and how it is kept: another number never meets an old folder.
 DEVICE_METRICS = (UTIL, GR_ENGINE, SM_ACTIVE, FB_USED, POWER, ENERGY, DRAM_ACTIVE, TENSOR, NVLINK)
 NODE_METRICS = (CREATED, UNSCHEDULABLE)
 POD_FACTS = (

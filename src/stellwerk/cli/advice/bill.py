@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stellwerk.cli.live import DEFAULT_DAYS, live_options, metrics_paths, moment_ms
+from stellwerk.cli.live import DAY_MS, DEFAULT_DAYS, check_days, live_options, metrics_paths, moment_ms
 from stellwerk.cli.options import LANG, RATE, RECEIPT, language_of
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ def command(paths: tuple[str, ...], start: str | None, end: str | None, **option
     """
     from stellwerk.adapters.prometheus.queries import Stretch
     from stellwerk.report.bill.job import BillArguments, prepare_bill
-    from stellwerk.report.bill.period import window
+    from stellwerk.report.bill.period import check_over, window
 
     lang = language_of(options["lang"])
     if options["receipt"]:
         from stellwerk.adapters.output import check_output
 
         check_output(options["receipt"])
-    first, last = _billed_days(start, end, options)
+    first, last = billed_days(start, end, options)
     period = window(first, last, options["timezone"])
     prepared = prepare_bill(
         BillArguments(
@@ -85,6 +85,8 @@ def command(paths: tuple[str, ...], start: str | None, end: str | None, **option
             rates=options["rates"],
         )
     )
+    # Files may hold a simulated clock's time, which is ahead of this one.
+    check_over(last, max(_now_ms(), prepared.usage.end_ms + DAY_MS), options["timezone"])
     found = prepared.bill()
     options["name"] = prepared.fleet.name
     if options["receipt"]:
@@ -93,25 +95,32 @@ def command(paths: tuple[str, ...], start: str | None, end: str | None, **option
     return 0
 
 
-def _billed_days(start: str | None, end: str | None, options: dict[str, Any]) -> tuple[str, str]:
+def billed_days(start: str | None, end: str | None, options: dict[str, Any]) -> tuple[str, str]:
     """--from and --to, or the --days before the midnight before --until (now); raises InvalidInput."""
     from stellwerk.api.errors import InvalidInput
 
     days, live = options["days"], options["prometheus"] is not None
-    if (start is None) != (end is None) or (start is None and not live) or (start is not None and days):
+    mixed = start is not None and days is not None
+    if (start is None) != (end is None) or (start is None and not live) or mixed:
         raise InvalidInput(
             "a bill needs --from and --to, or with --prometheus --days",
             fix="name the first day, and the first one not billed: --from 2026-03-01 --to 2026-04-01",
         )
-    if start is not None and end is not None:
-        return start, end
-    from stellwerk.report.bill.period import last_days
+    from stellwerk.report.bill.period import check_over, last_days
 
-    now_ms = (
-        time.time_ns() // 1_000_000 if options["until"] is None else moment_ms("--until", options["until"])
-    )
+    now_ms = _now_ms()
+    if start is not None and end is not None:
+        if live:
+            check_over(end, now_ms, options["timezone"])
+        return start, end
+    check_days(days)
+    until_ms = now_ms if options["until"] is None else min(moment_ms("--until", options["until"]), now_ms)
     options["days"] = None
-    return last_days(days or DEFAULT_DAYS, now_ms, options["timezone"])
+    return last_days(DEFAULT_DAYS if days is None else days, until_ms, options["timezone"])
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _write_receipt(prepared: "PreparedBill", bill: "MeasuredBill", path: str) -> None:

@@ -7,12 +7,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from stellwerk.cli.live import DAYS, DEFAULT_DAYS, FetchLine, asked_period, endpoint_options
+from stellwerk.cli.live import (
+    DAMAGED,
+    DAYS,
+    DEFAULT_DAYS,
+    FetchLine,
+    asked_period,
+    endpoint_options,
+    folder_of,
+)
 from stellwerk.cli.options import LANG, RATE, language_of
 
 if TYPE_CHECKING:
@@ -112,7 +119,7 @@ def watcher_of(options: dict[str, Any]) -> "Watcher":
         fleet=options["fleet"],
         rates=options["rates"],
         headroom_percent=options["headroom"],
-        folder=Path(options["save"]) if options["save"] else None,
+        folder=folder_of(options["save"], endpoint),
     )
     return Watcher(endpoint, arguments)
 
@@ -125,6 +132,7 @@ class Rounds:
         from stellwerk.engine.advice.changes import Bounds, Told
 
         self.watcher, self._lang, self._once = watcher, lang, once
+        watcher.damaged = self._tell_damaged
         self._days, self._state, self._json = options["days"], options["state"], options["output"] == "json"
         self._bounds: Bounds = Bounds(after=options["after"], percent=options["threshold"])
         self._asked = {
@@ -191,6 +199,11 @@ class Rounds:
             _out(unreachable_json(error, end_ms))
         else:
             click.echo(unreachable_line(error, end_ms, self._lang), nl=False, err=True)
+
+    def _tell_damaged(self, day: str, name: str) -> None:
+        from stellwerk.report.text import translator
+
+        click.echo(translator(self._lang)(DAMAGED, day=day, name=name), err=True)
 
     def _tell_recovery(self, data_end_ms: int) -> None:
         from stellwerk.report.advice.changes import recovered_json, recovered_line

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from stellwerk.cli.options import LANG
+from stellwerk.cli.options import LANG, language_of
+from stellwerk.report.text import msg
 
 if TYPE_CHECKING:
     from stellwerk.engine.partition.inventory import PartitionPlan
 
 MIG_PARTED, DEVICE_PLUGIN, DRA, MONITORING = "mig-parted", "device-plugin", "dra", "monitoring"
+WROTE, UNCHANGED = msg("wrote {name}"), msg("unchanged {name}")
 Export = Callable[["PartitionPlan"], list[tuple[str, str]]]
 
 
@@ -45,14 +47,16 @@ Export = Callable[["PartitionPlan"], list[tuple[str, str]]]
 def command(ctx: click.Context, /, target: str, output: str, lang: str | None, **options: str | None) -> int:
     """Write files for TARGET; each says whom it is for, how to apply it and how to undo it.
 
-    A file that is the same already is left alone.
+    A file that is the same already is left alone; another one of that name is written over.
     """
     from stellwerk.adapters.output import write_folder
+    from stellwerk.report.text import translator
 
     _check_options(ctx, target)
+    said = translator(language_of(lang))
     files = _monitoring(options) if target == MONITORING else _files(target, options["plan"])
     for path, written in write_folder(output, "-o", files):
-        click.echo(f"{'wrote' if written else 'unchanged'} {path}")
+        click.echo(said(WROTE if written else UNCHANGED, name=path))
     return 0
 
 

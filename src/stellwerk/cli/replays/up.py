@@ -1,4 +1,4 @@
-"""`stellwerk up`: run the main job, and serve its report on loopback while it fills."""
+"""`stellwerk up`: run the main job, and serve its report while it fills: on loopback, unless told else."""
 
 import threading
 import time
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stellwerk.cli.options import LANG, arguments_from, job_options, language_of
+from stellwerk.report.text import msg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from stellwerk.engine.decision import Reason
     from stellwerk.report.text import Language
     from stellwerk.report.view import PageView
+    from stellwerk.server.serve import Listening
     from stellwerk.sim.exposed.timeline import Moment, Timeline
     from stellwerk.sim.main_job import Arguments, Prepared
     from stellwerk.sim.result import Replay
@@ -25,11 +27,18 @@ if TYPE_CHECKING:
 @job_options
 @click.option("--size/--no-size", default=True, help="Seek each policy's smallest fleet.  [default: size]")
 @click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Address to listen on: else only this machine can connect. Nothing asks for a password.",
+)
+@click.option(
     "--port",
     type=click.IntRange(1, 65535),
     default=8765,
     show_default=True,
-    help="Port on loopback; if it is taken, the next free one.",
+    help="Port; if it is taken, the next free one.",
 )
 @click.option(
     "--metrics-policy",
@@ -46,7 +55,7 @@ if TYPE_CHECKING:
     help="/metrics: how many times as fast as the clock the demand is played.",
 )
 @LANG
-def command(demand: str, size: bool, port: int, **options: Any) -> int:
+def command(demand: str, size: bool, host: str, port: int, **options: Any) -> int:
     """Run the main job on DEMAND (demo) and serve its report; Ctrl-C stops.
 
     The page answers at once and fills while the job runs. It offers the report, result.json and receipt.json.
@@ -61,19 +70,27 @@ def command(demand: str, size: bool, port: int, **options: Any) -> int:
     check_replayed(show[0], arguments)
     board = Board(arguments, lang, show)
     threading.Thread(target=board.work, daemon=True, name="main job").start()
-    app = create_app(board.view, board.file, lang, board.metrics)
-    serve(app, port=port, announce=lambda url, moved: _announce(url, moved, port, lang))
+    app = create_app(board.view, board.file, lang, board.metrics, lambda line: click.echo(line, err=True))
+    serve(app, host, port, announce=lambda listening: _announce(listening, port, lang))
     return board.exit_code
 
 
-def _announce(url: str, moved: bool, port: int, lang: "Language") -> None:
+def _announce(listening: "Listening", port: int, lang: "Language") -> None:
     from stellwerk.report.text import translator
 
-    _ = translator(lang)
-    if moved:
+    _, url = translator(lang), listening.url
+    if listening.moved:
         click.echo(_("port {port} is taken, so the next free one is used", port=port), err=True)
+    if listening.open:
+        click.echo(_(OPEN), err=True)
     click.echo(_("Stellwerk's report: {url}  (Ctrl-C stops)", url=url))
     click.echo(_("Metrics for Prometheus: {url}metrics", url=url))
+
+
+OPEN = msg(
+    "everybody who reaches this address can read the report and /metrics: no password is asked for, and "
+    "nothing is encrypted"
+)
 
 
 def check_replayed(policy: str, arguments: "Arguments") -> None:

@@ -6,7 +6,7 @@ from msgspec import Struct, field
 
 from stellwerk.engine.diagnosis.facts import Series
 from stellwerk.engine.joining.gaps import median_step
-from stellwerk.engine.joining.identity import DeviceLabels, device_labels, first, pod_name
+from stellwerk.engine.joining.identity import DeviceLabels, device_labels, exporters_of, first, pod_name
 from stellwerk.engine.usage import FB_USED, UTIL
 
 PER_PROCESS = (UTIL, FB_USED)
@@ -50,14 +50,15 @@ class Device(Struct):
 def devices_of(samples: Iterable[Series]) -> dict[str, Device]:
     """Every device by its key; series that name none are left out."""
     found: dict[str, Device] = {}
-    exported = renamed(samples := tuple(samples))
+    samples = tuple(samples)
+    exporters = exporters_of(series.labels for series in samples)
     for series in samples:
         labels = device_labels(series.labels)
         if labels is None:
             continue
         device = found.setdefault(labels.key, Device(labels))
         device.metrics.add(series.metric)
-        pod = pod_name(series.labels, exported)
+        pod = pod_name(series.labels, exporters)
         if pod:
             device.pods.add(pod)
         for time, value in series.points:

@@ -15,7 +15,7 @@ from stellwerk.engine.diagnosis.devices import (
 from stellwerk.engine.diagnosis.facts import Facts
 from stellwerk.engine.diagnosis.findings import Finding, finding, named
 from stellwerk.engine.joining.gaps import ENERGY
-from stellwerk.engine.joining.identity import NODE_LABELS, catalog_model
+from stellwerk.engine.joining.identity import NODE_LABELS, catalog_model, clusters_of
 from stellwerk.engine.usage import (
     DRAM_ACTIVE,
     FB_USED,
@@ -85,6 +85,8 @@ def _pods(facts: Facts, devices: Mapping[str, Device]) -> Iterator[Finding]:
     pods = {pod for device in devices.values() for pod in device.pods}
     if renamed(facts.samples):
         yield finding("labels-renamed")
+    if clusters := clusters_of(series.labels for series in facts.samples):
+        yield finding("clusters-merged", **named(clusters))
     if not pods:
         # A cluster in which no pod has a GPU now looks alike; kube-state-metrics tells them apart.
         if facts.cluster.running or not facts.cluster.series:

@@ -219,6 +219,12 @@ KINDS: Mapping[str, Kind] = {
             "monitoring -o DIR has it"
         ),
     ),
+    "clusters-merged": Kind(
+        EXPORTER,
+        WARNING,
+        _said("GPUs of {things} clusters are here and are read as one: {names}"),
+        _said("name a database, or a tenant's path, that holds one cluster: --prometheus URL"),
+    ),
     "hostname-mixed": Kind(
         EXPORTER,
         WARNING,

@@ -87,14 +87,27 @@ def _note_turns(result: Attributed, findings: Findings) -> None:
 
 
 def _unshared(streams: Streams, result: Attributed, name: str, findings: Findings) -> None:
-    """One pod at a time: what it shows is its own and the device's."""
+    """One pod at a time: what the device shows is the pod's, and of a pod alone the device's.
+
+    An exporter without hostPID sees no processes: its pods then have 0 beside a device that is busy
+    (dcgm-exporter, deployment/values.yaml).
+    """
     for metric, by_pod in streams.items():
-        for pod, samples in by_pod.items():
-            if pod:
-                result.alone.setdefault(pod, {})[metric] = samples
-        # The device's own value comes last, so that it counts where both are there.
-        parts = [by_pod[pod] for pod in sorted(by_pod, reverse=True)]
-        result.series[metric] = merged(parts, name, findings)
+        device = by_pod.get("")
+        parts = {pod: samples for pod, samples in by_pod.items() if pod}
+        if device is not None:
+            parts = {pod: _corrected(samples, device) for pod, samples in parts.items()}
+        for pod, samples in parts.items():
+            result.alone.setdefault(pod, {})[metric] = samples
+        own = [device] if device is not None else []
+        result.series[metric] = merged([*(parts[pod] for pod in sorted(parts)), *own], name, findings)
+
+
+def _corrected(samples: Samples, device: Samples) -> Samples:
+    """The pod's samples, with the device's value wherever it has one at the same time."""
+    known = dict(zip(device.times_ms, device.values_milli, strict=True))
+    own = zip(samples.times_ms, samples.values_milli, strict=True)
+    return samples_of({time: known.get(time, value) for time, value in own})
 
 
 class _Metric(Struct, frozen=True):

@@ -8,11 +8,11 @@ from msgspec import Struct, field
 
 from stellwerk.engine.joining.identity import (
     CONTAINER_LABELS,
-    EXPORTER,
     LIFE,
     DeviceLabels,
     catalog_model,
     device_labels,
+    exporters_of,
     first,
     pod_name,
 )
@@ -59,8 +59,8 @@ class Scraped(Struct):
 
 def scraped(series: Sequence[Series], findings: Findings) -> Scraped:
     """The exporter's series, sorted out: ascending, one stream for each device, metric and pod."""
-    exported = any(each.labels.get("exported_pod") for each in series)
-    names = _lives((pod_name(each.labels, exported), each.labels.get("pod_uid", "")) for each in series)
+    exporters = exporters_of(each.labels for each in series)
+    names = _lives((pod_name(each.labels, exporters), each.labels.get("pod_uid", "")) for each in series)
     result = Scraped()
     piles: dict[str, dict[str, dict[str, list[tuple[str, Samples]]]]] = {}
     for each in series:
@@ -71,11 +71,11 @@ def scraped(series: Sequence[Series], findings: Findings) -> Scraped:
         device = result.devices.setdefault(found.key, Device(found))
         device.names.add((found.node_rank, found.node))
         device.model = device.model or found.model
-        pod = names[pod_name(each.labels, exported), each.labels.get("pod_uid", "")]
+        pod = names[pod_name(each.labels, exporters), each.labels.get("pod_uid", "")]
         if pod:
             _note_pod(result.pods.setdefault(pod, PodLabels()), each.labels)
-        elif EXPORTER in each.labels.get("pod", ""):
-            findings.add("exporter-pod", each.labels["pod"])
+        elif own := each.labels.get("pod"):
+            findings.add("exporter-pod", own)
         samples = ascending(each, found.node or found.key, findings)
         pile = piles.setdefault(found.key, {}).setdefault(each.metric, {}).setdefault(pod, [])
         pile.append((each.labels.get("nvlink", ""), samples))

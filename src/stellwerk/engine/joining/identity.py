@@ -1,10 +1,12 @@
 """Which device and which pod a series is of, by the labels of DCGM exporter in all its spellings.
 
 A scrape with `honorLabels: false` renames the exporter's labels to `exported_...`, and `pod` is then the
-exporter's own pod: it holds no GPU.
+exporter's own pod: it holds no GPU. Scrapes of both kinds may fill one database, so each series is read by
+its own labels; one without `exported_pod` is of a free GPU where its `pod` is of a DaemonSet that others show
+to be the exporter's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -15,6 +17,7 @@ NODE_LABELS = ("Hostname", "hostname", "exported_hostname", "node", "kubernetes_
 POD_LABELS = ("exported_pod", "pod", "pod_name")
 NAMESPACE_LABELS = ("exported_namespace", "namespace", "pod_namespace")
 CONTAINER_LABELS = ("exported_container", "container", "container_name")
+CLUSTER_LABELS = ("cluster", "k8s_cluster", "cluster_name")
 EXPORTER = "dcgm-exporter"
 LIFE = "\n"  # Between a pod's name and its uid: no name holds it.
 
@@ -48,13 +51,28 @@ def device_labels(labels: Mapping[str, str]) -> DeviceLabels | None:
     return DeviceLabels(key, uuid, index, model, profile, instance, node, rank)
 
 
-def pod_name(labels: Mapping[str, str], exported: bool) -> str:
-    """namespace/pod of the pod that holds the device, "" for none; `exported`: see the module's docstring."""
-    if exported:
-        pod, namespace = labels.get("exported_pod", ""), labels.get("exported_namespace", "")
-    else:
-        pod, namespace = first(labels, POD_LABELS), first(labels, NAMESPACE_LABELS)
-    return f"{namespace or 'default'}/{pod}" if pod and EXPORTER not in pod else ""
+def clusters_of(labels: Iterable[Mapping[str, str]]) -> set[str]:
+    """The clusters that series are of, where a label tells several apart; else none."""
+    found: dict[str, set[str]] = {name: set() for name in CLUSTER_LABELS}
+    for each in labels:
+        for name, values in found.items():
+            if value := each.get(name):
+                values.add(value)
+    return next((values for values in found.values() if len(values) > 1), set())
+
+
+def exporters_of(labels: Iterable[Mapping[str, str]]) -> frozenset[tuple[str, str]]:
+    """Namespace and DaemonSet of exporters, as scrapes with `honorLabels: false` show them."""
+    renamed = (each for each in labels if each.get("exported_pod") and each.get("pod"))
+    return frozenset(_daemon_set(each) for each in renamed)
+
+
+def pod_name(labels: Mapping[str, str], exporters: Collection[tuple[str, str]]) -> str:
+    """namespace/pod of the pod that holds the device, "" for none; `exporters`: those of all series."""
+    pod, namespace = first(labels, POD_LABELS), first(labels, NAMESPACE_LABELS)
+    if not pod or EXPORTER in pod or (not labels.get("exported_pod") and _daemon_set(labels) in exporters):
+        return ""
+    return f"{namespace or 'default'}/{pod}"
 
 
 def catalog_model(name: str) -> tuple[str, bool]:
@@ -72,6 +90,12 @@ def first(labels: Mapping[str, str], names: tuple[str, ...]) -> str:
         if found := labels.get(name):
             return found
     return ""
+
+
+def _daemon_set(labels: Mapping[str, str]) -> tuple[str, str]:
+    """Of the scraped pod, whose name is that of its DaemonSet and five letters."""
+    pod = labels.get("pod", "")
+    return labels.get("namespace", ""), pod.rpartition("-")[0] or pod
 
 
 def _node(labels: Mapping[str, str]) -> tuple[int, str]:

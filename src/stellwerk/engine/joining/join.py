@@ -1,7 +1,7 @@
 """Join series to devices and pods: the one entry of this folder."""
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
@@ -13,6 +13,7 @@ from stellwerk.engine.joining.clocks import note_clock_jumps
 from stellwerk.engine.joining.cluster import KUEUE_PREFIX, cluster_of
 from stellwerk.engine.joining.devices import Device, known_model, scraped
 from stellwerk.engine.joining.gaps import ENERGY, count_resets, gaps_within, holes_of, median_step
+from stellwerk.engine.joining.identity import clusters_of
 from stellwerk.engine.joining.objects import pod_objects
 from stellwerk.engine.joining.pods import Joined, pods_of
 from stellwerk.engine.joining.series import Findings, Series, union
@@ -40,7 +41,7 @@ def join_series(
     kept = list(series)
     own = [each for each in kept if each.metric.startswith(devices.PREFIX)]
     found = scraped(own, findings)
-    _note_ignored(kept, findings)
+    _note_origin(kept, findings)
     by_key = {key: found.devices[key] for key in sorted(found.devices) if found.devices[key].streams}
     if not by_key:
         raise InvalidInput(
@@ -80,10 +81,12 @@ def join_series(
     )
 
 
-def _note_ignored(series: Iterable[Series], findings: Findings) -> None:
+def _note_origin(series: Sequence[Series], findings: Findings) -> None:
     known = (devices.PREFIX, objects.PREFIX, KUEUE_PREFIX)
     for each in series:
         findings.add("metric-ignored", each.metric, not each.metric.startswith(known))
+    for cluster in clusters_of(each.labels for each in series if each.metric.startswith(known)):
+        findings.add("clusters-merged", cluster)
 
 
 def _scrapes(by_key: dict[str, Device], interval_ms: int | None) -> _Scrapes:

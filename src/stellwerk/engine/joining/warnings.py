@@ -73,6 +73,10 @@ WARNINGS = (
     ("two-nodes", "{things} GPUs were seen under two names of a node: the first by name counts: {names}"),
     ("device-unnamed", "{count} series have neither UUID nor gpu and were left out: {names}"),
     ("metric-ignored", "{count} series are neither DCGM's nor of kube-state-metrics or Kueue: {names}"),
+    (
+        "clusters-merged",
+        "the series are of {things} clusters and are read as one, so pods of one name count as one: {names}",
+    ),
     ("exporter-pod", "{count} series name the exporter's own pod, which holds no GPU: {names}"),
     ("model-unknown", "{things} GPU models are not in the catalog: {names}"),
     ("model-missing", "{things} GPUs have no modelName, so their model is unknown: {names}"),

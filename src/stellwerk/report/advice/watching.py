@@ -40,6 +40,7 @@ class Watcher:
         self._endpoint = endpoint
         self._folder = arguments.folder or default_folder(endpoint)
         self.days = ReadDays()
+        self.damaged: Callable[[str, str], None] = lambda _day, _name: None
         self._passing: dict[Path, int] = {}
 
     @property
@@ -49,15 +50,16 @@ class Watcher:
 
     def look(self, period: Stretch, now_ms: int, listen: Listener, retry: Callable[[str], None]) -> Look:
         """Fetch what is not kept, and advise. Raises Unreachable; InvalidInput where there is no reading."""
-        asked = Asked(period=period, now_ms=now_ms, folder=self._folder)
-        passing = list(self._passing_of(asked))
-        before = {path: _written_ns(path) for path in passing}
+        asked = Asked(period=period, now_ms=now_ms, folder=self._folder, damaged=self.damaged)
+        before = {path: _written_ns(path) for path in self._passing_of(asked)}
         try:
             path, found = fetch_metrics(self._endpoint, asked, listen, retry)
         finally:
-            mine = [each for each in passing if before[each] in (None, self._passing.get(each))]
-            self.forget({each for each in mine if _written_ns(each) != before[each]})
-            self._passing = {each: written for each in mine if (written := _written_ns(each)) is not None}
+            known = self._passing
+            now = {path: _written_ns(path) for path in self._passing_of(asked)}
+            mine = [path for path in now if before.get(path) in (None, known.get(path))]
+            self.forget({path for path in mine if now[path] != before.get(path)})
+            self._passing = {path: written for path in mine if (written := _written_ns(path)) is not None}
         usage = self.days.usage(path, found)
         check_model(usage, self._fleet, self._endpoint.url)
         return look_at(advise_usage(usage, self._fleet, self._margins), usage, period)
@@ -75,7 +77,7 @@ class Watcher:
         yield list_path(self._folder, asked.period)
         for day in days_of(asked.period, asked.now_ms):
             if not day.whole:
-                yield from (self._folder / f"{day.name}{end}" for end in (".jsonl.gz", ".partial.jsonl.gz"))
+                yield from self._folder.glob(f"{day.name}*.jsonl.gz")
 
 
 def _written_ns(path: Path) -> int | None:

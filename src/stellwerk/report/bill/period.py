@@ -35,6 +35,18 @@ def last_days(days: int, now_ms: int, timezone: str) -> tuple[str, str]:
     return (today - timedelta(days=days)).isoformat(), today.isoformat()
 
 
+def check_over(end: str, now_ms: int, timezone: str) -> None:
+    """Raise InvalidInput where the end of a bill is still to come: nobody can have measured up to it."""
+    zone = time_zone(timezone)
+    if _moment(end, zone, "--to") > now_ms:
+        raise InvalidInput(
+            "--to {end} is still to come, so nothing was measured up to it",
+            fix="bill the days that are over: --to {today}",
+            end=end,
+            today=last_days(0, now_ms, timezone)[1],
+        )
+
+
 def time_zone(name: str) -> ZoneInfo:
     """The zone of that name in the IANA database; raises InvalidInput."""
     try:
@@ -59,9 +71,10 @@ def _moment(text: str, zone: ZoneInfo, option: str) -> int:
     day = _DAY.fullmatch(text)
     try:
         if day is None:
-            return parse_time(text) // 1_000_000
-        midnight = datetime(int(day[1]), int(day[2]), int(day[3] or 1), tzinfo=zone)
-        return (midnight.astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1)
+            moment = parse_time(text) // 1_000_000
+        else:
+            midnight = datetime(int(day[1]), int(day[2]), int(day[3] or 1), tzinfo=zone)
+            moment = (midnight.astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError):
         raise InvalidInput(
             "{option} {text} is no date",
@@ -69,3 +82,11 @@ def _moment(text: str, zone: ZoneInfo, option: str) -> int:
             option=option,
             text=text[:40],
         ) from None
+    if moment < 0:
+        raise InvalidInput(
+            "{option} {text} is before 1970: no metrics are that old",
+            fix="write 2026-03-01, 2026-03, or 2026-03-01T00:00:00Z",
+            option=option,
+            text=text[:40],
+        )
+    return moment

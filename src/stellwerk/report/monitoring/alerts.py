@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from stellwerk.catalog.published.xid import xids
-from stellwerk.report.monitoring.labels import DEVICE, KEY
+from stellwerk.report.monitoring.labels import DEVICE, KEY, by_node
 from stellwerk.report.monitoring.recording import (
     GPU_COST,
     HOLDS,
@@ -198,7 +198,7 @@ def _measurement() -> tuple[AlertRule, ...]:
     """What would make a wrong bill. A node that left is no fault, where kube-state-metrics tells."""
     seen = f"group by (cluster, node) (last_over_time({PODS}[1d]))"
     gone = f"({seen} unless on (cluster, node) {PODS})"
-    node = "group by (cluster, node) (kube_node_info)"
+    node = by_node("kube_node_info")
     alive = f"({gone} and on (cluster, node) {node}) or ({gone} unless on (cluster) {node})"
     return (
         AlertRule(

@@ -63,6 +63,7 @@ def _operator_values() -> dict[str, Any]:
             "config": {"name": CONFIG_MAP},
             "env": [SHARED],
             "enablePodUID": True,
+            "hostPID": True,
             "serviceMonitor": {"enabled": False},
         }
     }
@@ -73,6 +74,7 @@ def _chart_values(csv: str) -> dict[str, Any]:
         "customMetrics": csv,
         "extraEnv": [SHARED],
         "kubernetes": {"enablePodUID": True},
+        "hostPID": True,
         "serviceMonitor": {"enabled": False},
     }
 

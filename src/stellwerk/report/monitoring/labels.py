@@ -15,7 +15,10 @@ _DEVICE_STEPS = (
     ("node", "$1", "Hostname", "(.+)"),
     ("UUID", "$1", "uuid", "(.+)"),
 )
+_NODE_STEPS = (("node", "$1", "exported_node", "(.+)"),)
 _POD_STEPS = (
+    ("pod_namespace", "", "pod_name", EXPORTER),
+    ("pod_name", "", "pod_name", EXPORTER),
     ("namespace", "", "pod", EXPORTER),
     ("pod", "", "pod", EXPORTER),
     ("namespace", "$1", "pod_namespace", "(.+)"),
@@ -33,6 +36,20 @@ def by_device(expr: str) -> str:
 def by_device_and_pod(expr: str) -> str:
     """Once for each GPU or instance and pod; pod and namespace are empty where no pod is named."""
     return f"max by ({DEVICE}, namespace, pod) ({_relabeled(expr, _DEVICE_STEPS + _POD_STEPS)})"
+
+
+def by_node(expr: str) -> str:
+    """Once for each node of kube-state-metrics, also where a scrape renamed its label to exported_node."""
+    return f"group by (cluster, node) ({_relabeled(expr, _NODE_STEPS)})"
+
+
+def by_pod(expr: str) -> str:
+    """The largest of a pod's values of kube-state-metrics, also where a scrape renamed its labels."""
+    steps = (
+        ("namespace", "$1", "exported_namespace", "(.+)"),
+        ("pod", "$1", "exported_pod", "(.+)"),
+    )
+    return f"max by (cluster, namespace, pod) ({_relabeled(expr, steps)})"
 
 
 def _relabeled(expr: str, steps: tuple[tuple[str, str, str, str], ...]) -> str:

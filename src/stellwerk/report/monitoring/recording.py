@@ -13,6 +13,7 @@ from stellwerk.report.monitoring.labels import (
     NAMES,
     by_device,
     by_device_and_pod,
+    by_pod,
 )
 from stellwerk.report.monitoring.thresholds import Thresholds
 
@@ -22,6 +23,7 @@ PODS, INFO, IDLE_HELD = "stellwerk:gpu:pods", "stellwerk:gpu:info", "stellwerk:g
 XID = "stellwerk:gpu:xid"
 THERMAL, POWER = "stellwerk:gpu:thermal_throttle_ratio", "stellwerk:gpu:power_throttle_ratio"
 POD_USE, HOLDS = "stellwerk:gpu_pod:use_ratio", "stellwerk:gpu_pod:holds"
+SERIES_UTIL = "stellwerk:gpu_series:gpu_util_ratio"
 SERIES_USE, SERIES_MEMORY = "stellwerk:gpu_series:use_ratio", "stellwerk:gpu_series:memory_used_mib"
 PENDING, WAITING = "stellwerk:queue:pending_workloads", "stellwerk:cluster:waiting"
 NODE_POWER = "stellwerk:node:power_watts"
@@ -30,6 +32,9 @@ TEAM_HELD, TEAM_IDLE = "stellwerk:namespace:held_gpus", "stellwerk:namespace:idl
 GPU_COST, TEAM_IDLE_COST = "stellwerk:node:gpu_cost_per_hour", "stellwerk:namespace:idle_held_cost_per_hour"
 # DCGM's blanks are beyond these: no percentage, no GPU's MiB, no XID is as large.
 _RATIO_LIMIT, _PERCENT_LIMIT, _MIB_LIMIT, _XID_LIMIT, _WATT_LIMIT = "1.5", "150", "1e9", "100000", "100000"
+
+
+_SERIES = (SERIES_USE, SERIES_MEMORY, SERIES_UTIL)
 
 
 class RecordingRule(Struct, frozen=True):
@@ -51,8 +56,14 @@ def _series_rules() -> tuple[RecordingRule, ...]:
     used = by_device_and_pod(f"(DCGM_FI_DEV_FB_USED < {_MIB_LIMIT})")
     return (
         RecordingRule(
+            SERIES_UTIL,
+            f"{percent} / 100",
+            "GPU_UTIL from 0 to 1, with one spelling of labels: of a pod alone, where the exporter tells "
+            "pods of a GPU apart",
+        ),
+        RecordingRule(
             SERIES_USE,
-            f"{engine} or on ({KEY}) ({percent} / 100)",
+            f"{engine} or on ({KEY}) {SERIES_UTIL}",
             "use from 0 to 1 as the exporter gives it, with one spelling of labels: GR_ENGINE_ACTIVE, else "
             "GPU_UTIL",
         ),
@@ -64,7 +75,8 @@ def _device_rules() -> tuple[RecordingRule, ...]:
     """Joins are by KEY alone, and topk leaves one row a key: two exporters on a node break no rule."""
     seen = f'count by ({DEVICE}) ({{__name__=~"stellwerk:gpu_series:.+",UUID!=""}})'
     info = f"group by ({DEVICE}) (topk by ({KEY}) (1, {seen}))"
-    holds = f'group by ({HOLDER}) ({SERIES_USE}{{UUID!="",pod!=""}} or {SERIES_MEMORY}{{UUID!="",pod!=""}})'
+    named = '{UUID!="",pod!=""}'
+    holds = f"group by ({HOLDER}) ({' or '.join(f'{one}{named}' for one in _SERIES)})"
     free = by_device(f"(DCGM_FI_DEV_FB_FREE < {_MIB_LIMIT})")
     used = f"({_once(SERIES_MEMORY)})"
     return (
@@ -101,15 +113,17 @@ def _named(by_key: str) -> str:
 
 
 def _pod_rules(thresholds: Thresholds) -> tuple[RecordingRule, ...]:
-    own = f'max by ({HOLDER}) ({SERIES_USE}{{pod!=""}})'
+    # DCGM_FI_PROF_GR_ENGINE_ACTIVE is the GPU's, which pods repeat; GPU_UTIL is the only one of a pod alone.
+    util = f'{SERIES_UTIL}{{pod!=""}}'
+    own = f"(max by ({HOLDER}) ({util}) and on ({KEY}) (max by ({KEY}) ({util}) != min by ({KEY}) ({util})))"
     devices = f"({HOLDS} * on ({KEY}) group_left () max by ({KEY}) ({USE}))"
     part = f"/ on ({KEY}) group_left () max by ({KEY}) ({PODS} > 0)"
     return (
         RecordingRule(
             POD_USE,
             f"(({own} or {devices}) * on ({KEY}) group_left ({NAMES}) {INFO})",
-            "use that a pod makes of a GPU that it holds; where the exporter does not tell pods apart, the "
-            "GPU's",
+            "use that a pod makes of a GPU that it holds: its GPU_UTIL where that differs between the GPU's "
+            "pods, else the GPU's use",
         ),
         RecordingRule(
             IDLE_HELD,
@@ -128,8 +142,9 @@ def _pod_rules(thresholds: Thresholds) -> tuple[RecordingRule, ...]:
         ),
         RecordingRule(
             GPU_COST,
-            "sum by (cluster, node, currency) (stellwerk_node_cost_per_hour) / on (cluster, node) group_left "
-            f"() count by (cluster, node) ({INFO})",
+            "sum by (cluster, node, currency) (max by (cluster, node, model, term, currency) "
+            "(stellwerk_node_cost_per_hour)) / on (cluster, node) group_left () "
+            f"count by (cluster, node) ({INFO})",
             "what an hour of one of the node's GPUs or MIG instances costs, where Stellwerk has its price",
         ),
         RecordingRule(
@@ -171,8 +186,8 @@ def _queue_rules() -> tuple[RecordingRule, ...]:
     pods = "cluster, namespace, pod"
     gpu_request = 'kube_pod_container_resource_requests{resource=~"nvidia_com_.+"}'
     unschedulable = (
-        f"count by (cluster) (max by ({pods}) (kube_pod_status_unschedulable) == 1 and on ({pods}) max by "
-        f"({pods}) ({gpu_request}) > 0)"
+        f"count by (cluster) ({by_pod('kube_pod_status_unschedulable')} == 1 and on ({pods}) "
+        f"{by_pod(gpu_request)} > 0)"
     )
     buckets = "rate(kueue_admission_wait_time_seconds_bucket[1h])"
     return (

@@ -10,6 +10,8 @@ from stellwerk.api.errors import InvalidInput
 SECOND_NS = 1_000_000_000
 # Kueue's histogram of waits ends at 2.5 s * 2^14 (pkg/metrics/metrics.go): a longer wait counts as this.
 LONGEST_WAIT_S = 40_960
+# increase() over less than a few scrapes and runs of the rules sees no admission.
+SHORTEST_WAIT_S = 300
 
 
 class Thresholds(Struct, frozen=True):
@@ -28,6 +30,13 @@ class Thresholds(Struct, frozen=True):
 def read_thresholds(idle_below: str, idle_after: str, wait_target: str) -> Thresholds:
     """From the command line's texts; raises InvalidInput naming the option."""
     target = _seconds("--wait-target", wait_target)
+    if target < SHORTEST_WAIT_S:
+        raise InvalidInput(
+            "--wait-target {text} is shorter than what a scrape and a rule a minute can tell ({limit} s)",
+            fix="name a target from it on: --wait-target 5m",
+            text=wait_target[:40],
+            limit=SHORTEST_WAIT_S,
+        )
     if target >= LONGEST_WAIT_S:
         raise InvalidInput(
             "--wait-target {text} is longer than Kueue's histogram of waits tells apart ({limit} s)",

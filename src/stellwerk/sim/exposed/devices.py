@@ -2,8 +2,9 @@
 
 What shares a device has values per process, as the exporter gives them with `--kubernetes-virtual-gpus`
 (NVIDIA/dcgm-exporter@d5e5f510, internal/pkg/transformation/process_metrics.go): GPU_UTIL and FB_USED are the
-pod's own, FB_FREE is the device's, repeated. A GPU instance has GR_ENGINE_ACTIVE in place of GPU_UTIL. What
-nobody measured of a job is left out, never 0.
+pod's own, FB_FREE is the device's, repeated. Before them stands the device's own value, without a pod
+(kubernetes.go, Process), also while one pod only is on a GPU that is given out in shares. A GPU instance has
+GR_ENGINE_ACTIVE in place of GPU_UTIL. What nobody measured of a job is left out, never 0.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from stellwerk.adapters.metrics.family import Labels, Sample
 from stellwerk.engine.demand import Job
 from stellwerk.engine.money.exact import rounded
 from stellwerk.engine.partition.geometry import Instance
-from stellwerk.engine.partition.policy import MIG
+from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING
 from stellwerk.engine.placement.cuts import instance_of
 from stellwerk.engine.placement.place import Site
 from stellwerk.engine.snapshot import FleetNode
@@ -79,18 +80,29 @@ def _gpu(labels: Labels, size_bytes: int, tenants: Sequence[Tenant], moment: Mom
         yield Sample(FB_USED, labels, 0)
         yield Sample(FB_FREE, labels, size_bytes // MIB)
         return
-    load = max(FULL_MILLI, sum(_load(tenant.pod.job) or 0 for tenant in tenants))
+    loads = [_load(tenant.pod.job) for tenant in tenants]
     taken = [taken_bytes(tenant.pod.job) for tenant in tenants]
-    known = [size for size in taken if size is not None]
-    for tenant, size in zip(tenants, taken, strict=True):
+    load, used = _sum(loads), _sum(taken)
+    if any(tenant.grant.method in (MPS, TIME_SLICING) for tenant in tenants):
+        if load is not None:
+            yield utilization(labels, min(FULL_MILLI, load))
+        if used is not None:
+            yield memory_used(labels, used)
+    most = max(FULL_MILLI, sum(own or 0 for own in loads))
+    for tenant, own, size in zip(tenants, loads, taken, strict=True):
         of_pod = (*labels, *_holder(tenant, moment))
-        own = _load(tenant.pod.job)
         if own is not None:
-            yield utilization(of_pod, own * FULL_MILLI // load)
+            yield utilization(of_pod, own * FULL_MILLI // most)
         if size is not None:
             yield memory_used(of_pod, size)
-        if len(known) == len(tenants):
-            yield Sample(FB_FREE, of_pod, max(0, size_bytes - sum(known)) // MIB)
+        if used is not None:
+            yield Sample(FB_FREE, of_pod, max(0, size_bytes - used) // MIB)
+
+
+def _sum(parts: Sequence[int | None]) -> int | None:
+    """The sum of what every tenant has; None where nobody measured it of one of them."""
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
 
 
 def _instances(site: Site, node: FleetNode, tenants: Sequence[Tenant], moment: Moment) -> Iterator[Sample]:

@@ -3,6 +3,7 @@
 Times are nanoseconds from the start of the period, GPU-time is milli-GPU-nanoseconds.
 """
 
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,8 @@ from stellwerk.sim.faults import node_losses
 from stellwerk.sim.ledger import Ledger, Stay
 from stellwerk.sim.replay import Scenario, simulate
 from stellwerk.sim.result import Replay
+
+_ROUNDS = re.compile(r"(-round-\d+)+$", re.ASCII)
 
 
 class Moment(Struct, frozen=True, kw_only=True):
@@ -163,7 +166,8 @@ def timeline_of(scenario: Scenario, policy: Policy, slowdown: str, ledger: Ledge
         stays[stay.job.name].append(stay)
     for each in stays.values():
         each.sort(key=lambda stay: (stay.start_ns, stay.end_ns))
-    pods = [pod for job in demand.jobs for pod in _pods(stays[job.name], job.name in ledger.finished)]
+    names = _Names()
+    pods = [pod for job in demand.jobs for pod in _pods(stays[job.name], job.name in ledger.finished, names)]
     sites = plan_sites(fleet, demand.jobs, policy).sites
     tenants: list[list[Tenant]] = [[] for _ in sites]
     for pod in pods:
@@ -183,7 +187,28 @@ def timeline_of(scenario: Scenario, policy: Policy, slowdown: str, ledger: Ledge
     )
 
 
-def _pods(stays: Sequence[Stay], finished: bool) -> Iterator[Pod]:
+class _Names:
+    """Names of pods, each given once in a namespace.
+
+    Jobs `a/b` and `a-b`, or a gang `train` and a job `train-0`, would have pods of one name: the one that
+    comes later gets `-2`, `-3`, ... at its end. Later rounds add `-round-N`, so names that differ in that
+    only count as one.
+    """
+
+    def __init__(self) -> None:
+        self._given: set[tuple[str, str]] = set()
+
+    def one(self, namespace: str, wanted: str) -> str:
+        """The name itself, or with a number while another pod has it."""
+        name, number = wanted, 1
+        while (namespace, _ROUNDS.sub("", name)) in self._given:
+            number += 1
+            name = f"{wanted}-{number}"
+        self._given.add((namespace, _ROUNDS.sub("", name)))
+        return name
+
+
+def _pods(stays: Sequence[Stay], finished: bool, names: _Names) -> Iterator[Pod]:
     """The pods of a job's stays: a gang's are numbered, and those of a later try have names of their own."""
     for attempt, stay in enumerate(stays):
         job, each = stay.job, len(stay.grants) // stay.job.pods
@@ -191,7 +216,7 @@ def _pods(stays: Sequence[Stay], finished: bool) -> Iterator[Pod]:
         for index in range(job.pods):
             yield Pod(
                 job=job,
-                name=f"{name}-{index}" if job.pods > 1 else name,
+                name=names.one(job.team, f"{name}-{index}" if job.pods > 1 else name),
                 start_ns=stay.start_ns,
                 end_ns=stay.end_ns,
                 grants=stay.grants[index * each : (index + 1) * each],

@@ -4,10 +4,18 @@ Names become numbers in their old order, of one length, because ties end in a na
 otherwise. A label that is not known here is left out: its name alone may tell something.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from stellwerk.engine.joining.identity import CONTAINER_LABELS, NAMESPACE_LABELS, NODE_LABELS, POD_LABELS
+from stellwerk.engine.joining.devices import PREFIX
+from stellwerk.engine.joining.identity import (
+    CONTAINER_LABELS,
+    NAMESPACE_LABELS,
+    NODE_LABELS,
+    POD_LABELS,
+    exporters_of,
+    pod_name,
+)
 from stellwerk.engine.joining.series import Series
 
 # Label -> whose name it is. Of the exporter, of kube-state-metrics, and as Prometheus renames them. A
@@ -66,20 +74,29 @@ def _labels(labels: Mapping[str, str], numbers: Mapping[tuple[str, str], str]) -
     return kept
 
 
-def _numbers(series: Iterable[Series]) -> dict[tuple[str, str], str]:
+def _numbers(series: Sequence[Series]) -> dict[tuple[str, str], str]:
     """(whose, name) -> its number among all such names, by the order that "name/" has in namespace/pod."""
+    exporters = exporters_of(each.labels for each in series if each.metric.startswith(PREFIX))
     found: dict[str, set[str]] = {}
     for each in series:
         for label, value in each.labels.items():
             if label in NAMES and value not in ("", "<none>"):
                 found.setdefault(NAMES[label], set()).add(_bare(label, value))
+    own = {each.labels.get("pod", "") for each in series if _is_own_pod(each, exporters)}
     numbers: dict[tuple[str, str], str] = {}
     for whose, names in found.items():
         digits = len(str(len(names)))
         for number, name in enumerate(sorted(names, key=lambda name: (f"{name}/", name)), 1):
-            exporter = f"-{EXPORTER}" if whose == "name" and EXPORTER in name else ""
+            exporter = f"-{EXPORTER}" if whose == "name" and (EXPORTER in name or name in own) else ""
             numbers[whose, name] = f"{whose}-{number:0{digits}d}{exporter}"
     return numbers
+
+
+def _is_own_pod(series: Series, exporters: Collection[tuple[str, str]]) -> bool:
+    """Whether its `pod` is the exporter's own, whatever that is called: its number says so as well."""
+    if not series.metric.startswith(PREFIX):
+        return False
+    return bool(series.labels.get("exported_pod")) or not pod_name(series.labels, exporters)
 
 
 def _bare(label: str, value: str) -> str:
