@@ -49,6 +49,8 @@ def start_kueue(
     }
     file = stack.folder / "kueue.yaml"
     file.write_text(yaml.safe_dump(config, sort_keys=False))
+    # In a cluster the manager reads its Configuration from this ConfigMap, and so does who looks at it.
+    stack.apply([_config_map(file.read_text())])
     switched = ",".join(f"{name}={str(on).lower()}" for name, on in {**KUEUE_GATES, **(gates or {})}.items())
     stack.run(
         "kueue",
@@ -59,6 +61,12 @@ def start_kueue(
     stack.apply(
         [_pointed(each, webhook, authority) for each in _read([share / "webhook" / "manifests.yaml"])]
     )
+
+
+def _config_map(text: str) -> dict[str, Any]:
+    metadata = {"name": "kueue-manager-config", "namespace": "kueue-system"}
+    data = {"controller_manager_config.yaml": text}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
 def start_karpenter(stack: Stack, environment: Mapping[str, str] | None = None) -> None:
