@@ -16,6 +16,7 @@ from tests.cluster.parity.scenario import (
 )
 
 FEATURES = ("quota", "cohort", "borrowing", "preemption", "fair-sharing", "topology")
+PREEMPTING = frozenset({"preemption", "fair-sharing"})
 PRIORITIES = {"low": 100, "mid": 500, "high": 900}
 BLOCK, RACK = "parity.test/block", "parity.test/rack"
 HOST = "kubernetes.io/hostname"
@@ -37,7 +38,8 @@ def queue_scenario(seed: int, feature: str) -> Scenario:
         *(_cluster_queue(draw, (name, each), flavors, feature) for each in queues),
         *(kueue("LocalQueue", each, {"clusterQueue": each}, namespace=name) for each in queues),
     ]
-    steps = [_job(draw, (name, f"{name}-j{i}"), queues, feature) for i in range(draw.choice((5, 6, 7)))]
+    count = draw.choice((5, 6, 7) if feature not in PREEMPTING else (6, 7, 8))
+    steps = [_job(draw, (name, f"{name}-j{i}"), queues, (feature, i / count)) for i in range(count)]
     return Scenario(
         seed=seed,
         feature=feature,
@@ -90,7 +92,8 @@ def _groups(flavors: list[str], quotas: list[Json]) -> list[Json]:
 
 
 def _quota(draw: Random, feature: str) -> Json:
-    found: Json = {"nominalQuota": str(draw.randint(20, 30) if feature == "topology" else draw.randint(2, 6))}
+    least, most = {"topology": (20, 30), "preemption": (2, 4), "fair-sharing": (1, 3)}.get(feature, (2, 6))
+    found: Json = {"nominalQuota": str(draw.randint(least, most))}
     if feature in ("borrowing", "preemption", "fair-sharing"):
         if draw.random() < 0.5:
             found["borrowingLimit"] = str(draw.randint(0, 4))
@@ -125,15 +128,20 @@ def _cluster_queue(draw: Random, named: tuple[str, str], flavors: list[str], fea
 
 
 def _preemption(draw: Random) -> Json:
-    within = draw.choice(("Never", "LowerPriority", "LowerOrNewerEqualPriority"))
-    return {
-        "withinClusterQueue": within,
-        "reclaimWithinCohort": draw.choice(("Never", "LowerPriority", "Any", "Any")),
+    """Seldom Never: what is never preempted says nothing."""
+    found: Json = {
+        "withinClusterQueue": draw.choice(("Never", *("LowerPriority", "LowerOrNewerEqualPriority") * 2)),
+        "reclaimWithinCohort": draw.choice(("Never", *("LowerPriority", "Any") * 2)),
     }
+    if draw.random() < 0.3:
+        found["borrowWithinCohort"] = {"policy": "LowerPriority", "maxPriorityThreshold": PRIORITIES["mid"]}
+    return found
 
 
-def _job(draw: Random, named: tuple[str, str], queues: list[str], feature: str) -> Json:
+def _job(draw: Random, named: tuple[str, str], queues: list[str], when: tuple[str, float]) -> Json:
+    """`when`: how far the scenario is (0 to 1). Where preemption is asked for, later jobs matter more."""
     space, name = named
+    feature, part = when
     pods = draw.randint(1, 3), draw.randint(1, 2)
     annotations: Json = {}
     if feature == "topology":
@@ -141,5 +149,8 @@ def _job(draw: Random, named: tuple[str, str], queues: list[str], feature: str) 
         level = draw.choice((BLOCK, RACK, HOST))
         key = f"kueue.x-k8s.io/podset-{how}-topology"
         annotations = {key: "true" if how == "unconstrained" else level}
-    labels = {"kueue.x-k8s.io/priority-class": f"{space}-{draw.choice(list(PRIORITIES))}"}
+    names = list(PRIORITIES)
+    rising = feature in PREEMPTING and draw.random() < 0.6
+    priority = names[min(2, int(part * 3))] if rising else draw.choice(names)
+    labels = {"kueue.x-k8s.io/priority-class": f"{space}-{priority}"}
     return job(name, space, draw.choice(queues), pods, labels=labels, annotations=annotations)

@@ -19,6 +19,7 @@ def queue_record(workloads: Iterable[Mapping[str, Any]]) -> Record:
         found[owner] = {
             "admitted": _is_true(status, "Admitted"),
             "podSets": [_pod_set(one) for one in (admission or {}).get("podSetAssignments", ())],
+            "preempted": _reason(status, "Preempted"),
             "evictions": _evictions(status),
         }
     return found
@@ -55,6 +56,14 @@ def is_device(scenario: Scenario) -> bool:
 
 def _is_true(status: Mapping[str, Any], name: str) -> bool:
     return any(each["type"] == name and each["status"] == "True" for each in status.get("conditions", ()))
+
+
+def _reason(status: Mapping[str, Any], name: str) -> str:
+    """Of a condition that is true ("": it is not): by which rule it was preempted last."""
+    found = (
+        each for each in status.get("conditions", ()) if each["type"] == name and each["status"] == "True"
+    )
+    return next((str(each["reason"]) for each in found), "")
 
 
 def _pod_set(one: Mapping[str, Any]) -> Json:
