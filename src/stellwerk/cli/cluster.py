@@ -41,8 +41,22 @@ NODES = tuple(
         ("karpenter.sh", "NodeOverlay"),
     )
 )
+# What runs in the cluster, and NVIDIA's switches between device plugin and DRA.
+RUNNING = (
+    ("apps", "DaemonSet"),
+    ("apps", "Deployment"),
+    ("nvidia.com", "ClusterPolicy"),
+    ("nvidia.com", "GPUCluster"),
+)
 # Kueue's own Configuration, where its manifests put it.
 CONFIGURATION = ("", "ConfigMap", "kueue-system", "kueue-manager-config")
+# What each verb reads, for who is told that the role lacks something.
+READ_BY = {
+    "check": (("", "Namespace"), ("", "Node"), *DEVICES, *RUNNING, CONFIGURATION),
+    "why": (*CORE, *QUEUES, *DEVICES, CONFIGURATION),
+    "plan": (*CORE, *QUEUES, *DEVICES, *NODES),
+}
+EVERYTHING = (*CORE, *DEVICES, *QUEUES, *NODES, *RUNNING, CONFIGURATION)
 AGAIN = msg("asked again: {words}")
 _OPTIONS = (
     click.option(
@@ -90,6 +104,17 @@ def read_live(client: "Client", kinds: "Sequence[Kind]") -> "Cluster":
     if found.denied:
         raise _lacking(client, found.denied)
     return found
+
+
+def reading(client: "Client", read: "Callable[[], Any]") -> Any:
+    """What `read` gives. Raises Unreachable for a role that may not even see what is served."""
+    from stellwerk.adapters.kube_store.client import Forbidden
+    from stellwerk.adapters.kube_store.read import Denied
+
+    try:
+        return read()
+    except Forbidden as error:
+        raise _lacking(client, (Denied("", "/api, /apis, /version", "get", str(error)),)) from None
 
 
 def _lacking(client: "Client", denied: "Sequence[Denied]") -> Exception:
