@@ -10,6 +10,7 @@ from stellwerk.report.text import msg
 if TYPE_CHECKING:
     from stellwerk.adapters.kube_store.client import Client
     from stellwerk.adapters.kube_store.read import Cluster, Denied, Kind
+    from stellwerk.engine.diagnosis.live.facts import Lacking
     from stellwerk.report.text import Language
 
 CORE = (("", "Namespace"), ("", "Node"), ("", "Pod"), ("", "LimitRange"), ("node.k8s.io", "RuntimeClass"))
@@ -54,7 +55,6 @@ CONFIGURATION = ("", "ConfigMap", "kueue-system", "kueue-manager-config")
 READ_BY = {
     "check": (("", "Namespace"), ("", "Node"), *DEVICES, *RUNNING, CONFIGURATION),
     "why": (*CORE, *QUEUES, *DEVICES, CONFIGURATION),
-    "plan": (*CORE, *QUEUES, *DEVICES, *NODES),
 }
 EVERYTHING = (*CORE, *DEVICES, *QUEUES, *NODES, *RUNNING, CONFIGURATION)
 AGAIN = msg("asked again: {words}")
@@ -102,7 +102,7 @@ def read_live(client: "Client", kinds: "Sequence[Kind]") -> "Cluster":
 
     found = read_cluster(client, kinds)
     if found.denied:
-        raise _lacking(client, found.denied)
+        raise lacking(client, found.denied)
     return found
 
 
@@ -114,10 +114,11 @@ def reading(client: "Client", read: "Callable[[], Any]") -> Any:
     try:
         return read()
     except Forbidden as error:
-        raise _lacking(client, (Denied("", "/api, /apis, /version", "get", str(error)),)) from None
+        raise lacking(client, (Denied("", "/api, /apis, /version", "get", str(error)),)) from None
 
 
-def _lacking(client: "Client", denied: "Sequence[Denied]") -> Exception:
+def lacking(client: "Client", denied: "Sequence[Denied | Lacking]") -> Exception:
+    """The error that names each rule that the role lacks."""
     from stellwerk.api.errors import Unreachable
 
     missing = ", ".join(
@@ -128,5 +129,5 @@ def _lacking(client: "Client", denied: "Sequence[Denied]") -> Exception:
         fix="bind the ClusterRole that this prints: stellwerk doctor --kubeconfig --rbac",
         context=client.access.context,
         missing=missing,
-        words=denied[0].words,
+        words=getattr(denied[0], "words", "") or "Forbidden",
     )

@@ -98,7 +98,7 @@ def _quota(draw: Random, feature: str) -> Json:
         if draw.random() < 0.5:
             found["borrowingLimit"] = str(draw.randint(0, 4))
         if draw.random() < 0.4:
-            found["lendingLimit"] = str(draw.randint(0, 3))
+            found["lendingLimit"] = str(draw.randint(0, int(found["nominalQuota"])))
     return found
 
 
