@@ -180,13 +180,13 @@ def _switched(configuration: dict[str, Any] | None) -> Gates | None:
 
 def _mounted(workloads: Iterable[Any], workload: str) -> str:
     """The ConfigMap that Kueue's pod mounts: its name is the chart's, so the installer's."""
-    for each in workloads:
-        metadata = each["metadata"]
-        if workload == f"{each['kind']} {metadata['namespace']}/{metadata['name']}":
-            for volume in each["spec"]["template"]["spec"].get("volumes") or ():
-                if "manager-config" in (name := str((volume.get("configMap") or {}).get("name", ""))):
-                    return name
-    return ""
+    names = [
+        str((volume.get("configMap") or {}).get("name", ""))
+        for each in workloads
+        if workload == f"{each['kind']} {each['metadata']['namespace']}/{each['metadata']['name']}"
+        for volume in each["spec"]["template"]["spec"].get("volumes") or ()
+    ]
+    return next((name for name in names if "manager-config" in name), "")
 
 
 def _configuration(client: Client, at: tuple[str, str], read: _Read) -> dict[str, Any] | None:

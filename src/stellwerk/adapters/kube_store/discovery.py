@@ -3,7 +3,7 @@
 Source: https://kubernetes.io/docs/concepts/overview/kubernetes-api/#aggregated-discovery (GA since 1.30).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -82,20 +82,18 @@ def discover(client: Client) -> Served:
     """What is served; only kinds that can be listed. Raises Unreachable, Forbidden."""
     found: dict[tuple[str, str], list[Resource]] = {}
     for path in ("/api", "/apis"):
-        for group in _decoded(client, path).items:
-            name = group.metadata.name
-            for version in group.versions:
-                for each in version.resources:
-                    if "list" in each.verbs:
-                        one = Resource(
-                            name,
-                            each.response_kind.kind,
-                            version.version,
-                            each.resource,
-                            each.scope == "Namespaced",
-                        )
-                        found.setdefault((name, one.kind), []).append(one)
+        for one in _resources(_decoded(client, path)):
+            found.setdefault((one.group, one.kind), []).append(one)
     return Served({key: tuple(each) for key, each in found.items()})
+
+
+def _resources(groups: _Groups) -> Iterator[Resource]:
+    versions = [(group.metadata.name, version) for group in groups.items for version in group.versions]
+    for group, version in versions:
+        for each in version.resources:
+            if "list" in each.verbs:
+                scope = each.scope == "Namespaced"
+                yield Resource(group, each.response_kind.kind, version.version, each.resource, scope)
 
 
 def server_version(client: Client) -> str:

@@ -6,6 +6,7 @@ Source: client-go does it so (tools/cache/reflector.go, delta_fifo.go Replace).
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from stellwerk.adapters.kube_store.client import Client
 from stellwerk.adapters.kube_store.discovery import Resource
@@ -26,14 +27,14 @@ def follow_kind(client: Client, resource: Resource, cuts: Cuts | None = None) ->
         version = int(listed.version)
         yield from _differences(known, {key_of(each): each for each in listed.items}, version)
         known = {key_of(each): each for each in listed.items}
-        try:
-            for found in watch_kind(client, resource, version, cuts):
-                if isinstance(found, Moved):
-                    continue
+        with suppress(Expired):
+            for found in _changes(client, resource, version, cuts):
                 _note(known, found)
                 yield found
-        except Expired:
-            continue
+
+
+def _changes(client: Client, resource: Resource, version: int, cuts: Cuts | None) -> Iterator[Change]:
+    return (one for one in watch_kind(client, resource, version, cuts) if not isinstance(one, Moved))
 
 
 def _differences(known: dict[Key, Object], there: dict[Key, Object], version: int) -> Iterator[Change]:

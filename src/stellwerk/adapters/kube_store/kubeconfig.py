@@ -148,10 +148,11 @@ def _one(named: Mapping[str, dict[str, Any]], name: Any, where: tuple[str, str])
         return named[name]
     if not name:
         raise InvalidInput(
-            "the kubeconfig names no {path}",
+            "the kubeconfig names no {what}",
             fix="choose one of: {near}, by --context NAME",
             source=source,
             path=path,
+            what=path,
             near=", ".join(sorted(named)[:5]) or "(it has none)",
         )
     raise InvalidInput(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stellwerk.engine.decision import Reason
 from stellwerk.report.text import msg
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ ASSUMED = msg(
     "{name} is served, but its version is not shown; its newest release is assumed: {option} VERSION"
 )
 UNKNOWN_GATES = msg("the feature gates of {name} cannot be seen; its defaults are assumed: --gate NAME=true")
-Tell = Callable[..., None]
+Tell = Callable[[Reason], None]
 
 
 def live_options(
@@ -29,13 +30,12 @@ def live_options(
     """
     from stellwerk.adapters.kube_store.components import read_components
     from stellwerk.cli.cluster import READ_BY, kinds_of, lacking, reading
-    from stellwerk.report.text import translator
+    from stellwerk.report.text import reason_text
 
-    _ = translator(lang)
     facts = reading(client, lambda: read_components(client, kinds_of(READ_BY["check"])))
     if facts.lacking:
         raise lacking(client, facts.lacking)
-    found = _shown(facts, lambda template, **values: click.echo(_(template, **values), err=True))
+    found = _shown(facts, lambda assumed: click.echo(reason_text(assumed, lang), err=True))
     gates = [*found.pop("changes"), *options["changes"]]  # Of two the later one counts.
     return {
         **options,
@@ -69,7 +69,7 @@ def _version(name: str, option: str, seen: "tuple[Installed | None, bool]", tell
         return installed.version
     if not served:
         return NONE
-    tell(ASSUMED, name=name, option=option)
+    tell(Reason("version-assumed", ASSUMED, {"name": name, "option": option}))
     return None
 
 
@@ -89,6 +89,6 @@ def _changes(facts: "LiveFacts", release: str, tell: Tell) -> list[str]:
 
 def _texts(name: str, changed: "Gates | None", known: set[str], tell: Tell) -> list[str]:
     if changed is None:
-        tell(UNKNOWN_GATES, name=name)
+        tell(Reason("gates-assumed", UNKNOWN_GATES, {"name": name}))
         return []
     return [f"{gate}={str(on).lower()}" for gate, on in sorted(changed.items()) if gate in known]

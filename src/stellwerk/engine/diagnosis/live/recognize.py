@@ -105,9 +105,8 @@ def karpenter_in(workloads: Iterable[Object]) -> Installed | None:
         for container in containers_of(each):
             path = image_path(_image(container))
             if "karpenter" in path or (labeled and path[-1] == "controller"):
-                flags = {}
-                if (ignored := _flag(container, "ignore-dra-requests", "IGNORE_DRA_REQUESTS")) is not None:
-                    flags["--ignore-dra-requests"] = ignored
+                ignored = _flag(container, "ignore-dra-requests", "IGNORE_DRA_REQUESTS")
+                flags = {} if ignored is None else {"--ignore-dra-requests": ignored}
                 gates = _gates(container, "feature-gates", "FEATURE_GATES")
                 return _installed(each, container, gates=gates, flags=flags)
     return None
