@@ -11,6 +11,7 @@ import click
 from stellwerk.cli.options import LANG, OUTPUT, language_of
 
 if TYPE_CHECKING:
+    from stellwerk.engine.allocation.pods.cluster import Rules
     from stellwerk.engine.allocation.pods.turn import Outcome
     from stellwerk.engine.allocation.pods.world import World
     from stellwerk.report.allocation.document import Setting
@@ -80,8 +81,7 @@ def _decide(
 ) -> "tuple[World, Outcome, Setting]":
     from stellwerk.api.errors import InvalidInput
     from stellwerk.catalog.versions import minor_of
-    from stellwerk.engine.allocation.gates import gates_on, gates_to_turn_on
-    from stellwerk.engine.allocation.pods.cluster import Rules
+    from stellwerk.engine.allocation.gates import gates_on
     from stellwerk.engine.allocation.pods.expressions import check_expressions
     from stellwerk.engine.allocation.pods.turn import allocate_pods
     from stellwerk.engine.allocation.pods.world import world_of
@@ -93,13 +93,7 @@ def _decide(
     manifests = read_cluster(paths, state)
     check_expressions(manifests, gates)
     world = world_of(manifests, combined_slices=release == FIRST)
-    rules = Rules(
-        gates=gates,
-        to_turn_on=gates_to_turn_on(release, gates),
-        none_means_all=release in TAINTS_ALL,
-        scores_alternatives=release != FIRST,
-    )
-    outcome = allocate_pods(world, rules)
+    outcome = allocate_pods(world, rules_of(release, gates))
     if not outcome.answers:
         raise InvalidInput(
             "{name} asks for devices in DaemonSets only, whose pods are not looked at"
@@ -110,6 +104,19 @@ def _decide(
             name=", ".join(paths)[:200],
         )
     return world, outcome, Setting(release, gates)
+
+
+def rules_of(release: str, gates: "frozenset[str]") -> "Rules":
+    """What holds in a minor release of Kubernetes under these gates."""
+    from stellwerk.engine.allocation.gates import gates_to_turn_on
+    from stellwerk.engine.allocation.pods.cluster import Rules
+
+    return Rules(
+        gates=gates,
+        to_turn_on=gates_to_turn_on(release, gates),
+        none_means_all=release in TAINTS_ALL,
+        scores_alternatives=release != FIRST,
+    )
 
 
 def _text(world: "World", outcome: "Outcome", setting: "Setting", shown: tuple[str, "Language"]) -> str:

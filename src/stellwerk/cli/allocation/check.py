@@ -4,7 +4,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from stellwerk.cli.cluster import cluster_options
 from stellwerk.cli.options import LANG, OUTPUT, language_of
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from stellwerk.api.manifests import Manifest
     from stellwerk.catalog.versions import Component
     from stellwerk.engine.allocation.support.row import Cluster
+    from stellwerk.report.text import Language
 
 NONE = "none"
 
@@ -39,10 +42,17 @@ NONE = "none"
 )  # fmt: skip
 @click.option("--operator", metavar="VERSION", help="Of the GPU operator: 26.3 or 26.7 (else the newest).")
 @click.option("--driver", metavar="VERSION", help="Of NVIDIA's DRA driver: 0.4 or 0.5 (else 0.5).")
+@cluster_options
 @OUTPUT
 @LANG
-def command(files: tuple[str, ...], output: str, lang: str | None, **options: Any) -> int:
+@click.pass_context
+def command(
+    ctx: click.Context, /, files: tuple[str, ...], output: str, lang: str | None, **options: Any
+) -> int:
     """Say for each claim, class and pod what each layer does with it, with versions and sources.
+
+    With --kubeconfig versions, gates and modes are those of a live cluster; an option that is written counts
+    instead.
 
     Exit code 0: no layer refuses it; 1: one does, or lets it wait for ever.
     """
@@ -52,7 +62,10 @@ def command(files: tuple[str, ...], output: str, lang: str | None, **options: An
     from stellwerk.engine.allocation.support.subject import asked_of
     from stellwerk.report.allocation.support import render_support, support_text
 
-    spoken, cluster = language_of(lang), _cluster(options)
+    spoken = language_of(lang)
+    if options["kubeconfig"] is not None:
+        options = _of_cluster(ctx, options, spoken)
+    cluster = _cluster(options)
     rows = check_support(asked_of(_read(files)), cluster)
     if output == "table":
         text = render_support(rows, spoken, shutil.get_terminal_size((100, 24)).columns)
@@ -60,6 +73,17 @@ def command(files: tuple[str, ...], output: str, lang: str | None, **options: An
         text = support_text(rows, cluster, output)
     sys.stdout.write(text)
     return 1 if is_refused(rows) else 0
+
+
+def _of_cluster(ctx: click.Context, options: dict[str, Any], lang: "Language") -> dict[str, Any]:
+    from stellwerk.cli.allocation.live import live_options
+    from stellwerk.cli.cluster import open_cluster
+
+    stated = frozenset(
+        name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
+    )
+    with open_cluster(options["kubeconfig"], options["context"], lang) as client:
+        return live_options(options, stated, client, lang)
 
 
 def _read(files: tuple[str, ...]) -> "Sequence[Manifest]":

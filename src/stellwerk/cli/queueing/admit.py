@@ -31,7 +31,7 @@ def command(output: str, lang: str | None, **options: Any) -> int:
     from stellwerk.engine.queueing.course.verdict import ADMITTED
 
     spoken = language_of(lang)
-    course, found = decide(Settings(**options))
+    course, found = decide(Settings(**options), spoken)
     sys.stdout.write(_text(course, found, (output, spoken)))
     return 0 if all(one.state == ADMITTED for one in found) else 1
 

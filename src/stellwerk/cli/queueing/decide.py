@@ -6,9 +6,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct
 
+from stellwerk.cli.cluster import cluster_options
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stellwerk.api.manifests import Manifest
     from stellwerk.engine.queueing.course.run import Course
     from stellwerk.engine.queueing.course.verdict import Verdict
+    from stellwerk.report.text import Language
 
 ALL = "all"
 OPTIONS = (
@@ -16,7 +22,6 @@ OPTIONS = (
         "-f",
         "--file",
         "paths",
-        required=True,
         multiple=True,
         metavar="DIR|FILE",
         help="Queues, quota, flavors, Workloads, Jobs, Nodes (repeatable).",
@@ -46,13 +51,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     fair_sharing: bool
     gates: tuple[str, ...]
     at: str | None
+    kubeconfig: str | None = None
+    context: str | None = None
 
 
 def decided_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that decide what is decided."""
     for option in reversed(OPTIONS):
         function = option(function)
-    return function
+    return cluster_options(function)
 
 
 def one_of(found: "tuple[Verdict, ...]", name: str) -> "Verdict":
@@ -81,22 +88,45 @@ def one_of(found: "tuple[Verdict, ...]", name: str) -> "Verdict":
     )
 
 
-def decide(settings: Settings) -> "tuple[Course, tuple[Verdict, ...]]":
-    """The cycles, and what became of each workload. Raises InvalidInput."""
+def check_source(settings: Settings) -> None:
+    """Files or a cluster, not both and not none. Raises InvalidInput."""
+    from stellwerk.api.errors import InvalidInput
+
+    if bool(settings.paths) == (settings.kubeconfig is not None):
+        raise InvalidInput(
+            "objects come from files or from a cluster, and {count} of the two are named",
+            fix="write -f DIR, or --kubeconfig",
+            count=2 if settings.paths else 0,
+        )
+
+
+def decide(settings: Settings, lang: "Language") -> "tuple[Course, tuple[Verdict, ...]]":
+    """The cycles on files or on a live cluster, and what became of each workload. Raises InvalidInput."""
+    from stellwerk.api.generated_names import with_names
+    from stellwerk.cli.cluster import CONFIGURATION, CORE, DEVICES, QUEUES, kinds_of, open_cluster, read_live
+    from stellwerk.sim.intake.manifests import read_all
+
+    check_source(settings)
+    if settings.kubeconfig is None:
+        return decide_on(with_names(read_all(settings.paths, "manifests")[0]), settings)
+    with open_cluster(settings.kubeconfig, settings.context, lang) as client:
+        found = read_live(client, kinds_of(CORE, QUEUES, DEVICES, (CONFIGURATION,)))
+    return decide_on(found.manifests, settings)
+
+
+def decide_on(manifests: "Sequence[Manifest]", settings: Settings) -> "tuple[Course, tuple[Verdict, ...]]":
+    """The same on objects that were read. Raises InvalidInput, also where nothing is queued."""
     from msgspec.structs import replace
 
     from stellwerk.api.errors import InvalidInput
-    from stellwerk.api.generated_names import with_names
     from stellwerk.engine.queueing.course.run import run_cycles
     from stellwerk.engine.queueing.course.verdict import verdicts
     from stellwerk.engine.queueing.preemption.fair import FINAL, INITIAL
     from stellwerk.sim.intake.kueue import kueue_configuration
-    from stellwerk.sim.intake.manifests import read_all
     from stellwerk.sim.intake.queues import queued_objects
 
-    most, at = _cycles(settings.cycles), time_of(settings.at)
+    most, at = _cycles(settings.cycles), _moment(settings)
     changes = gates_of(settings.gates)
-    manifests = with_names(read_all(settings.paths, "manifests")[0])
     configuration = kueue_configuration(manifests, changes)
     if settings.fair_sharing:
         configuration = replace(configuration, fair_sharing=(FINAL, INITIAL))
@@ -104,7 +134,7 @@ def decide(settings: Settings) -> "tuple[Course, tuple[Verdict, ...]]":
     course = run_cycles(queued.objects, configuration, queued.now, most)
     found = verdicts(course)
     if not found:
-        names = ", ".join(settings.paths)[:200]
+        names = ", ".join(settings.paths)[:200] or "the cluster"
         raise InvalidInput(
             "{name} has no Workload, and no Job with a queue",
             fix="add a Workload, or a Job with the label kueue.x-k8s.io/queue-name",
@@ -112,6 +142,15 @@ def decide(settings: Settings) -> "tuple[Course, tuple[Verdict, ...]]":
             name=names,
         )
     return course, found
+
+
+def _moment(settings: Settings) -> int | None:
+    """A live cluster is looked at now."""
+    import time
+
+    if settings.at is None and settings.kubeconfig is not None:
+        return time.time_ns()
+    return time_of(settings.at)
 
 
 def _cycles(text: str) -> int | None:

@@ -367,7 +367,11 @@ KINDS: Mapping[str, Kind] = {
 
 def finding(code: str, metrics: tuple[str, ...] = (), /, **values: str | int) -> Finding:
     """The finding of a code with its values; `metrics` fill the place of that name, too."""
-    kind = KINDS[code]
+    return found_of(KINDS[code], code, metrics, values)
+
+
+def found_of(kind: Kind, code: str, metrics: tuple[str, ...], values: Mapping[str, str | int]) -> Finding:
+    """A finding of any table of kinds."""
     given = {"metrics": ", ".join(metrics), **values} if metrics else values
     return Finding(
         layer=kind.layer,

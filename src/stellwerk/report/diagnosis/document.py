@@ -21,15 +21,7 @@ def diagnosis_document(url: str, facts: Facts, diagnosis: Diagnosis) -> dict[str
         "url": url,
         "startTime": moment_text(history.start_ms),
         "endTime": moment_text(history.now_ms),
-        "works": diagnosis.works,
-        "layers": [
-            {"layer": layer.name, "verdict": layer.verdict, "findings": list(map(_finding, layer.findings))}
-            for layer in diagnosis.layers
-        ],
-        "verbs": [
-            {"verb": verb, "works": not codes, "stoppedBy": list(codes)}
-            for verb, codes in diagnosis.stopped_by.items()
-        ],
+        **layers_document(diagnosis),
         "facts": {
             "database": _plain(facts.database),
             "oldestDay": moment_text(history.oldest_ms),
@@ -40,6 +32,21 @@ def diagnosis_document(url: str, facts: Facts, diagnosis: Diagnosis) -> dict[str
             "rules": list(facts.rules.names),
             "own": dict(sorted(facts.own.items())),
         },
+    }
+
+
+def layers_document(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Whether all works, each layer with its findings, and each verb with what stops it."""
+    return {
+        "works": diagnosis.works,
+        "layers": [
+            {"layer": layer.name, "verdict": layer.verdict, "findings": list(map(_finding, layer.findings))}
+            for layer in diagnosis.layers
+        ],
+        "verbs": [
+            {"verb": verb, "works": not codes, "stoppedBy": list(codes)}
+            for verb, codes in diagnosis.stopped_by.items()
+        ],
     }
 
 

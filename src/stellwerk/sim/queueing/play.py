@@ -15,6 +15,7 @@ from stellwerk.control.queueing.queues import Timing
 from stellwerk.control.queueing.seen import Kind
 from stellwerk.engine.queueing.snapshot import Configuration
 from stellwerk.ports.clock import VirtualClock
+from stellwerk.ports.store import Object
 from stellwerk.runtime.controllers import Controllers, Told
 from stellwerk.runtime.loop import run
 from stellwerk.sim.queueing.api_server import ApiServer
@@ -77,6 +78,20 @@ def play(
 
 def simulate(demand: QueueDemand, configuration: Configuration, options: Options) -> QueueLedger:
     """The same of a demand that was read."""
+    return _run(demand, configuration, options)[0]
+
+
+def workloads_after(
+    manifests: Sequence[Manifest], configuration: Configuration, options: Options
+) -> list[Object]:
+    """The Workloads as they are at the end of the same course, as Kueue would have written them."""
+    _, store = _run(queue_demand(manifests, configuration.jobs), configuration, options)
+    return store.list("kueue.x-k8s.io", "Workload")[0]
+
+
+def _run(
+    demand: QueueDemand, configuration: Configuration, options: Options
+) -> tuple[QueueLedger, ApiServer]:
     clock = VirtualClock(demand.start_ns)
     store = ApiServer(clock)
     for item in demand.objects:
@@ -111,7 +126,7 @@ def simulate(demand: QueueDemand, configuration: Configuration, options: Options
         ledger.answers[key] = answer or queues.blocker(key)
     ledger.cycles = queues.cycles
     ledger.unqueued = sum(not job.is_queued for job in demand.jobs)
-    return ledger
+    return ledger, store
 
 
 def _check_circle(books: Books) -> None:

@@ -67,7 +67,7 @@ def waiting_in(manifests: Sequence[Manifest]) -> Iterator[PodCase | Key]:
         item = manifest.object
         if isinstance(item, Pod):
             if _phase(item) not in ENDED:
-                yield _pod(item)
+                yield pod_case(item)
         elif isinstance(item, ResourceClaim):
             if _key(item.metadata) not in used and not _is_of_pod(item):
                 yield _key(item.metadata)
@@ -159,7 +159,8 @@ def _named_claims(manifests: Sequence[Manifest], makers: Iterable[tuple[Owner, M
     return found
 
 
-def _pod(pod: Pod) -> PodCase:
+def pod_case(pod: Pod) -> PodCase:
+    """A pod that is there, as it takes its turn."""
     status = given(pod.status, PodStatus())
     return PodCase(
         key=_key(pod.metadata),

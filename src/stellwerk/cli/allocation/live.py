@@ -1,0 +1,94 @@
+"""`check --kubeconfig`: what runs in a live cluster, as the options that would say so."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stellwerk.engine.decision import Reason
+from stellwerk.report.text import msg
+
+if TYPE_CHECKING:
+    from stellwerk.adapters.kube_store.client import Client
+    from stellwerk.engine.diagnosis.live.facts import Gates, Installed, LiveFacts
+    from stellwerk.report.text import Language
+
+NONE = "none"
+ASSUMED = msg(
+    "{name} is served, but its version is not shown; its newest release is assumed: {option} VERSION"
+)
+UNKNOWN_GATES = msg("the feature gates of {name} cannot be seen; its defaults are assumed: --gate NAME=true")
+Tell = Callable[[Reason], None]
+
+
+def live_options(
+    options: Mapping[str, Any], stated: frozenset[str], client: "Client", lang: "Language"
+) -> dict[str, Any]:
+    """The options of check, those that were not `stated` as the cluster shows them; what is assumed is told.
+
+    Raises Unreachable, also where the role lacks a rule that check needs.
+    """
+    from stellwerk.adapters.kube_store.components import read_components
+    from stellwerk.cli.cluster import READ_BY, kinds_of, lacking, reading
+    from stellwerk.report.text import reason_text
+
+    facts = reading(client, lambda: read_components(client, kinds_of(READ_BY["check"])))
+    if facts.lacking:
+        raise lacking(client, facts.lacking)
+    found = _shown(facts, lambda assumed: click.echo(reason_text(assumed, lang), err=True))
+    gates = [*found.pop("changes"), *options["changes"]]  # Of two the later one counts.
+    return {
+        **options,
+        **{name: value for name, value in found.items() if name not in stated},
+        "changes": gates,
+    }
+
+
+def _shown(facts: "LiveFacts", tell: Tell) -> dict[str, Any]:
+    from stellwerk.catalog.versions import minor_of, releases
+
+    release = minor_of(facts.server.version)
+    nvidia = facts.nvidia
+    return {
+        "kubernetes": release if release in releases() else None,
+        "kueue": _version("Kueue", "--kueue", (facts.queue.installed, facts.queue.served), tell),
+        "karpenter": _version("Karpenter", "--karpenter", (facts.buyer.installed, facts.buyer.served), tell),
+        "karpenter_dra": facts.buyer.ignores_claims is False,
+        "provider": facts.buyer.providers[0] if len(facts.buyer.providers) == 1 else None,
+        "operator_mode": "dra" if nvidia.publishes or not nvidia.plugs else "device-plugin",
+        "operator": nvidia.operator.version if nvidia.operator is not None else None,
+        "driver": nvidia.driver.version if nvidia.driver is not None else None,
+        "changes": _changes(facts, release, tell),
+    }
+
+
+def _version(name: str, option: str, seen: "tuple[Installed | None, bool]", tell: Tell) -> str | None:
+    """The version; NONE where its kinds are not served; None: the newest release, which is told."""
+    installed, served = seen
+    if installed is not None and installed.version:
+        return installed.version
+    if not served:
+        return NONE
+    tell(Reason("version-assumed", ASSUMED, {"name": name, "option": option}))
+    return None
+
+
+def _changes(facts: "LiveFacts", release: str, tell: Tell) -> list[str]:
+    """Gates that differ from their defaults, as far as they are about devices."""
+    from stellwerk.catalog.versions import DRIVER, KUEUE, components, gates, releases
+
+    known: set[str] = set(gates(release) if release in releases() else ())
+    for component in (*components(KUEUE), *components(DRIVER)):
+        known |= set(component.gates)
+    seen = {"kube-apiserver": facts.server.gates, "kube-scheduler": facts.server.scheduler_gates}
+    for name, installed in (("Kueue", facts.queue.installed), ("NVIDIA's DRA driver", facts.nvidia.driver)):
+        if installed is not None:
+            seen[name] = installed.gates
+    return [text for name, changed in seen.items() for text in _texts(name, changed, known, tell)]
+
+
+def _texts(name: str, changed: "Gates | None", known: set[str], tell: Tell) -> list[str]:
+    if changed is None:
+        tell(Reason("gates-assumed", UNKNOWN_GATES, {"name": name}))
+        return []
+    return [f"{gate}={str(on).lower()}" for gate, on in sorted(changed.items()) if gate in known]

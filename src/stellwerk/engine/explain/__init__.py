@@ -1,0 +1,1 @@
+"""Why is it waiting, over all layers: the queue, the nodes, the devices."""

@@ -1,0 +1,169 @@
+"""`explain`: one dominant reason over all layers, from what each of them says of one job.
+
+A layer that says "never" is before one that says "not now": waiting does not help there. Among equals the
+first one counts, in the order in which a pod meets them: queue, topology, nodes, devices.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from stellwerk.api.groups.core import Pod, PodStatus
+from stellwerk.api.groups.meta import given
+from stellwerk.engine.decision import Reason
+from stellwerk.engine.explain.devices import DevicesAnswer
+from stellwerk.engine.explain.nodes import NodesAnswer
+from stellwerk.engine.queueing.course.verdict import ADMITTED, INACTIVE, RESERVED, Verdict
+from stellwerk.engine.queueing.cycle.decision import MISCONFIGURED, SUSPENDED
+from stellwerk.engine.queueing.flavors.assignment import (
+    EXCEEDS_MAX_QUOTA,
+    NO_MATCHING_FLAVOR,
+    TOPOLOGY_PLACEMENT_FAILED,
+)
+
+QUEUE, TOPOLOGY, NODE, DEVICE = LAYERS = ("queue", "topology", "node", "device")
+OK, WAITS, NEVER = "ok", "waits", "never"
+_FOR_EVER = frozenset({MISCONFIGURED, SUSPENDED, EXCEEDS_MAX_QUOTA, NO_MATCHING_FLAVOR})
+
+
+class LayerAnswer(Struct, frozen=True, kw_only=True):
+    """`verdict` is ok, waits or never. `also`: more reasons; `words`: the layer's component's own."""
+
+    layer: str
+    verdict: str
+    reason: Reason
+    also: tuple[Reason, ...] = ()
+    words: str = ""
+
+
+class Explanation(Struct, frozen=True, kw_only=True):
+    """A job or pod: `pods` are (name, phase, node) of those that there are; each layer's answer in order."""
+
+    kind: str
+    key: str
+    pods: tuple[tuple[str, str, str], ...]
+    layers: tuple[LayerAnswer, ...]
+
+    @property
+    def dominant(self) -> LayerAnswer | None:
+        """The layer that counts; None: nothing keeps it from running."""
+        for verdict in (NEVER, WAITS):
+            for each in self.layers:
+                if each.verdict == verdict:
+                    return each
+        return None
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """What was decided of a job before it is explained; None: the layer was not asked."""
+
+    kind: str
+    key: str
+    pods: tuple[Pod, ...] = ()
+    verdict: Verdict | None = None
+    suspended: bool = False
+    nodes: NodesAnswer | None = None
+    devices: DevicesAnswer | None = None
+
+
+def explain(told: Told) -> Explanation:
+    """The layers' answers in one order."""
+    layers = [*_queue(told), *_nodes(told), *_devices(told)]
+    return Explanation(
+        kind=told.kind,
+        key=told.key,
+        pods=tuple(_standing(pod) for pod in told.pods),
+        layers=tuple(sorted(layers, key=lambda each: LAYERS.index(each.layer))),
+    )
+
+
+def _standing(pod: Pod) -> tuple[str, str, str]:
+    phase = given(given(pod.status, PodStatus()).phase, "Pending")
+    return given(pod.metadata.name, ""), phase, given(pod.spec.node_name, "")
+
+
+def _queue(told: Told) -> Iterator[LayerAnswer]:
+    one = told.verdict
+    if one is None:
+        if told.suspended:
+            reason = Reason("suspended", "it is suspended (spec.suspend: true), and no queue will start it")
+            yield LayerAnswer(layer=QUEUE, verdict=NEVER, reason=reason)
+        return
+    if one.state == ADMITTED or one.reason is None:
+        values: Mapping[str, str | int] = {"name": one.cluster_queue}
+        admitted = Reason("admitted", "it is admitted by ClusterQueue {name}", values)
+        yield LayerAnswer(layer=QUEUE, verdict=OK, reason=admitted)
+        return
+    layer = TOPOLOGY if _is_topology(one) else QUEUE
+    for_ever = one.state == INACTIVE or one.reason.code in _FOR_EVER
+    yield LayerAnswer(layer=layer, verdict=NEVER if for_ever else WAITS, reason=one.reason, words=one.message)
+
+
+def _is_topology(one: Verdict) -> bool:
+    assert one.reason is not None, "an admitted one was told apart"
+    return one.reason.code == TOPOLOGY_PLACEMENT_FAILED or (
+        one.state == RESERVED and one.reason.code == "PendingTopology"
+    )
+
+
+def _nodes(told: Told) -> Iterator[LayerAnswer]:
+    answer = told.nodes
+    if answer is None:
+        return
+    words = scheduler_words(told.pods)
+    total, possible = answer.total, len(answer.possible)
+    refusals = tuple(_refusal(each, count, total) for each, count in answer.refusals)
+    if not possible:
+        missing = Reason(
+            "node-missing", "none of the {total} nodes can ever have a pod of it", {"total": total}
+        )
+        yield LayerAnswer(layer=NODE, verdict=NEVER, reason=missing, also=refusals, words=words)
+    elif not answer.free:
+        short = ", ".join(name for name, _ in answer.lacking[:3])
+        busy = Reason(
+            "nodes-busy",
+            "{count} of {total} nodes could have it, and lack now: {short}",
+            {"count": possible, "total": total, "short": short},
+        )
+        yield LayerAnswer(layer=NODE, verdict=WAITS, reason=busy, also=refusals, words=words)
+    else:
+        fine = Reason(
+            "node-free",
+            "{count} of {total} nodes have room for a pod of it",
+            {"count": len(answer.free), "total": total},
+        )
+        yield LayerAnswer(layer=NODE, verdict=OK, reason=fine)
+
+
+def _refusal(why: Reason, count: int, total: int) -> Reason:
+    return Reason(
+        why.code, "{count} of {total} nodes: {why}", {"count": count, "total": total, "why": str(why)}
+    )
+
+
+def _devices(told: Told) -> Iterator[LayerAnswer]:
+    answer = told.devices
+    if answer is None:
+        return
+    if answer.now:
+        free = Reason("devices-free", "its claims can be allocated on the node {node}", {"node": answer.node})
+        yield LayerAnswer(layer=DEVICE, verdict=OK, reason=free)
+        return
+    also = tuple(reason for each in answer.refused for reason in each.reasons)
+    words = scheduler_words(told.pods)
+    layer = TOPOLOGY if answer.by_constraint else DEVICE
+    if answer.ever:
+        busy = Reason("devices-in-use", "the devices that its claims ask for are in use")
+        yield LayerAnswer(layer=layer, verdict=WAITS, reason=busy, also=also, words=words)
+        return
+    missing = Reason("devices-missing", "no node has the devices that its claims ask for")
+    yield LayerAnswer(layer=layer, verdict=NEVER, reason=missing, also=also, words=words)
+
+
+def scheduler_words(pods: Sequence[Pod]) -> str:
+    """What the scheduler wrote at the first pod that it cannot place ("": nothing)."""
+    for pod in pods:
+        for condition in given(given(pod.status, PodStatus()).conditions, ()):
+            if condition.type == "PodScheduled" and condition.status == "False":
+                return given(condition.message, "")
+    return ""

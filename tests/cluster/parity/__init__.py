@@ -1,0 +1,1 @@
+"""The same scenario decided by Stellwerk and by the real components, step by step."""
