@@ -98,7 +98,7 @@ def check(items: list[Any], chance: random.Random) -> bool:
         assert len(str(row.reason)) < 1_000 and (row.fix is None or len(str(row.fix)) < 1_000)
     for lang in ("en", "de"):
         assert render_support(rows, lang)  # type: ignore[arg-type]
-    assert (f'"refused": {str(is_refused(rows)).lower()}') in support_text(rows, of, "json")
+    assert (f'"refused": {str(is_refused(rows)).lower()}') in support_text(rows, of, ("json", None))
     return True
 
 

@@ -38,14 +38,6 @@ def played(stack: Stack, scenarios: Sequence[Scenario]) -> dict[int, list[Record
     return records
 
 
-def cleared(stack: Stack, scenarios: Sequence[Scenario]) -> None:
-    """Take the scenarios' nodes away, so that the next ones find an idle cluster; their rest may stay."""
-    for each in scenarios:
-        stack.kubectl(
-            "delete", "jobs,pods", "--all", "-n", each.namespace, "--wait=false", "--grace-period=0"
-        )
-
-
 def _items(step: Json) -> list[Json]:
     return list(step["items"]) if step["kind"] == "List" else [step]
 

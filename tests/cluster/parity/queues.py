@@ -133,7 +133,7 @@ def _preemption(draw: Random) -> Json:
         "withinClusterQueue": draw.choice(("Never", *("LowerPriority", "LowerOrNewerEqualPriority") * 2)),
         "reclaimWithinCohort": draw.choice(("Never", *("LowerPriority", "Any") * 2)),
     }
-    if draw.random() < 0.3:
+    if found["reclaimWithinCohort"] != "Never" and draw.random() < 0.3:
         found["borrowWithinCohort"] = {"policy": "LowerPriority", "maxPriorityThreshold": PRIORITIES["mid"]}
     return found
 

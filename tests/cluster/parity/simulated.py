@@ -2,8 +2,8 @@
 
 import msgspec
 
-from stellwerk.api.groups.meta import given
 from stellwerk.api.manifests import Manifest, encode, load_manifests
+from stellwerk.api.validation import validate
 from stellwerk.cli.allocation.allocate import rules_of
 from stellwerk.engine.allocation.gates import gates_on
 from stellwerk.engine.allocation.pods.turn import allocate_pods
@@ -60,5 +60,5 @@ def _devices_after(scenario: Scenario, step: int) -> Record:
 def _manifests(objects: list[Json]) -> list[Manifest]:
     text = b"\n---\n".join(msgspec.json.encode(each) for each in objects)
     found = load_manifests(text, "scenario")
-    assert all(given(getattr(each.object, "metadata", None), True) is not None for each in found)
+    validate(found)  # A scenario that an API server would refuse is no scenario.
     return found

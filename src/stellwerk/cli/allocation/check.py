@@ -51,6 +51,8 @@ def command(
 ) -> int:
     """Say for each claim, class and pod what each layer does with it, with versions and sources.
 
+    Where one does, the smallest rewrite that all let through is shown, as YAML.
+
     With --kubeconfig versions, gates and modes are those of a live cluster; an option that is written counts
     instead.
 
@@ -59,18 +61,22 @@ def command(
     import shutil
 
     from stellwerk.engine.allocation.support.check import check_support, is_refused
+    from stellwerk.engine.allocation.support.rewrite import smallest_rewrite
     from stellwerk.engine.allocation.support.subject import asked_of
-    from stellwerk.report.allocation.support import render_support, support_text
+    from stellwerk.report.allocation.support import render_rewrite, render_support, support_text
 
     spoken = language_of(lang)
     if options["kubeconfig"] is not None:
         options = _of_cluster(ctx, options, spoken)
     cluster = _cluster(options)
-    rows = check_support(asked_of(_read(files)), cluster)
+    manifests = _read(files)
+    rows = check_support(asked_of(manifests), cluster)
+    rewrite = smallest_rewrite(manifests, cluster) if is_refused(rows) else None
     if output == "table":
         text = render_support(rows, spoken, shutil.get_terminal_size((100, 24)).columns)
+        text += render_rewrite(rewrite, spoken) if rewrite is not None else ""
     else:
-        text = support_text(rows, cluster, output)
+        text = support_text(rows, cluster, (output, rewrite))
     sys.stdout.write(text)
     return 1 if is_refused(rows) else 0
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stellwerk.api.errors import InvalidInput
 from stellwerk.engine.decision import Reason
 from stellwerk.report.text import msg
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from stellwerk.report.text import Language
 
 NONE = "none"
-ASSUMED = msg(
-    "{name} is served, but its version is not shown; its newest release is assumed: {option} VERSION"
-)
 UNKNOWN_GATES = msg("the feature gates of {name} cannot be seen; its defaults are assumed: --gate NAME=true")
 Tell = Callable[[Reason], None]
 
@@ -26,7 +24,8 @@ def live_options(
 ) -> dict[str, Any]:
     """The options of check, those that were not `stated` as the cluster shows them; what is assumed is told.
 
-    Raises Unreachable, also where the role lacks a rule that check needs.
+    Raises Unreachable, also where the role lacks a rule that check needs; InvalidInput for a version that the
+    cluster does not show: it is not guessed.
     """
     from stellwerk.adapters.kube_store.components import read_components
     from stellwerk.cli.cluster import READ_BY, kinds_of, lacking, reading
@@ -35,7 +34,7 @@ def live_options(
     facts = reading(client, lambda: read_components(client, kinds_of(READ_BY["check"])))
     if facts.lacking:
         raise lacking(client, facts.lacking)
-    found = _shown(facts, lambda assumed: click.echo(reason_text(assumed, lang), err=True))
+    found = _shown(facts, stated, lambda assumed: click.echo(reason_text(assumed, lang), err=True))
     gates = [*found.pop("changes"), *options["changes"]]  # Of two the later one counts.
     return {
         **options,
@@ -44,15 +43,28 @@ def live_options(
     }
 
 
-def _shown(facts: "LiveFacts", tell: Tell) -> dict[str, Any]:
+def _shown(facts: "LiveFacts", stated: frozenset[str], tell: Tell) -> dict[str, Any]:
     from stellwerk.catalog.versions import minor_of, releases
 
     release = minor_of(facts.server.version)
+    if release not in releases() and "kubernetes" not in stated:
+        raise InvalidInput(
+            "the cluster's Kubernetes {version} is not one whose rules were read",
+            fix="name the nearest one: --kubernetes {nearest}",
+            version=facts.server.version or "?",
+            nearest=releases()[-1],
+        )
     nvidia = facts.nvidia
     return {
         "kubernetes": release if release in releases() else None,
-        "kueue": _version("Kueue", "--kueue", (facts.queue.installed, facts.queue.served), tell),
-        "karpenter": _version("Karpenter", "--karpenter", (facts.buyer.installed, facts.buyer.served), tell),
+        **{
+            name: _version(title, f"--{name}", seen)
+            for name, title, seen in (
+                ("kueue", "Kueue", (facts.queue.installed, facts.queue.served)),
+                ("karpenter", "Karpenter", (facts.buyer.installed, facts.buyer.served)),
+            )
+            if name not in stated
+        },
         "karpenter_dra": facts.buyer.ignores_claims is False,
         "provider": facts.buyer.providers[0] if len(facts.buyer.providers) == 1 else None,
         "operator_mode": "dra" if nvidia.publishes or not nvidia.plugs else "device-plugin",
@@ -62,15 +74,19 @@ def _shown(facts: "LiveFacts", tell: Tell) -> dict[str, Any]:
     }
 
 
-def _version(name: str, option: str, seen: "tuple[Installed | None, bool]", tell: Tell) -> str | None:
-    """The version; NONE where its kinds are not served; None: the newest release, which is told."""
+def _version(name: str, option: str, seen: "tuple[Installed | None, bool]") -> str:
+    """The version; NONE where its kinds are not served. Raises InvalidInput where it cannot be seen."""
     installed, served = seen
     if installed is not None and installed.version:
         return installed.version
     if not served:
         return NONE
-    tell(Reason("version-assumed", ASSUMED, {"name": name, "option": option}))
-    return None
+    raise InvalidInput(
+        "the cluster serves {name}'s kinds, and nothing in it shows {name}'s version",
+        fix="say it: {option} VERSION, or {option} none",
+        name=name,
+        option=option,
+    )
 
 
 def _changes(facts: "LiveFacts", release: str, tell: Tell) -> list[str]:

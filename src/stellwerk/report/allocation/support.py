@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from stellwerk.engine.allocation.support.check import is_refused
+from stellwerk.engine.allocation.support.rewrite import Rewrite
 from stellwerk.engine.allocation.support.row import LAYERS, Cluster, Row
 from stellwerk.engine.decision import Reason
 from stellwerk.report.partition.yaml_text import yaml_text
@@ -19,6 +20,7 @@ VERDICTS = {
     "pends": msg("pends"),
     "refuses": msg("refuses"),
 }
+REWRITE = msg("The smallest rewrite that every layer lets through:")
 INDENT = 2
 
 
@@ -66,8 +68,17 @@ def _paragraph(head: str, sentences: Sequence[str], width: int) -> Iterator[str]
             yield (" " * INDENT + head if i == j == 0 else margin) + line
 
 
-def support_text(rows: Sequence[Row], cluster: Cluster, form: str) -> str:
-    """The same as data, English always; `form` is json or yaml."""
+def render_rewrite(rewrite: Rewrite, lang: Language) -> str:
+    """What is changed, and the changed documents as YAML."""
+    _ = translator(lang)
+    edits = [f"  - {reason_text(each.says, lang)}" for each in rewrite.edits]
+    documents = "---\n".join(yaml_text(each) for each in rewrite.documents)
+    return "\n".join(["", _(REWRITE), *edits, "", documents])
+
+
+def support_text(rows: Sequence[Row], cluster: Cluster, shown: tuple[str, Rewrite | None]) -> str:
+    """The same as data, English always; `shown`: json or yaml, and the smallest rewrite that passes."""
+    form, rewrite = shown
     document = {
         "refused": is_refused(rows),
         "cluster": {
@@ -81,10 +92,15 @@ def support_text(rows: Sequence[Row], cluster: Cluster, form: str) -> str:
             "driver": cluster.driver.version,
         },
         "rows": [_plain(each) for each in rows],
+        "rewrite": None if rewrite is None else _rewritten(rewrite),
     }
     if form == "json":
         return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
     return yaml_text(document)
+
+
+def _rewritten(rewrite: Rewrite) -> dict[str, Any]:
+    return {"edits": [_reason(each.says) for each in rewrite.edits], "objects": list(rewrite.documents)}
 
 
 def _plain(each: Row) -> dict[str, Any]:

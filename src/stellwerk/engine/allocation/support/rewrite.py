@@ -1,0 +1,204 @@
+"""The smallest rewrite of what was asked that every layer lets through, found by trying edits, fewest first.
+
+An edit takes away or replaces one thing. What is given was checked by the same rules as the original.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from itertools import combinations
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from stellwerk.api.errors import InvalidInput
+from stellwerk.api.manifests import Manifest, typed
+from stellwerk.engine.allocation.support.check import check_support, is_refused
+from stellwerk.engine.allocation.support.row import Cluster
+from stellwerk.engine.allocation.support.subject import asked_of
+from stellwerk.engine.decision import Reason
+
+MOST_EDITS, MOST_TRIED = 3, 2_000
+Json = dict[str, Any]
+Path = tuple[str | int, ...]
+_CLAIMS: Mapping[str, Path] = {
+    "ResourceClaim": ("spec", "devices"),
+    "ResourceClaimTemplate": ("spec", "spec", "devices"),
+}
+_PODS: Mapping[str, Path] = {
+    "Pod": ("spec",),
+    **dict.fromkeys(("Job", "Deployment", "StatefulSet", "ReplicaSet"), ("spec", "template", "spec")),
+}
+
+
+_AS_TEMPLATE = Reason(
+    "as-template", "a ResourceClaimTemplate of the same name: each pod gets devices of its own"
+)
+
+
+class Edit(Struct, frozen=True, kw_only=True):
+    """One change of the document `number`: at `path` to `value` (None: taken away); `says` what it does."""
+
+    number: int
+    path: Path
+    value: Any
+    says: Reason
+
+
+class Rewrite(Struct, frozen=True):
+    """The edits, and the documents that they changed."""
+
+    edits: tuple[Edit, ...]
+    documents: tuple[Json, ...]
+
+
+def smallest_rewrite(manifests: Sequence[Manifest], cluster: Cluster) -> Rewrite | None:
+    """The first of the rewrites with the fewest edits that passes; None where up to three edits do not.
+
+    `manifests` are refused as they are. Ties go to the edit that loses least, in the order of `edits_of`.
+    """
+    edits = [edit for number, each in enumerate(manifests) for edit in edits_of(number, each.raw)]
+    tried = 0
+    for count in range(1, MOST_EDITS + 1):
+        for chosen in combinations(edits, count):
+            tried += 1
+            if tried > MOST_TRIED:
+                return None
+            if not _meet(chosen) and (found := _passing(manifests, chosen, cluster)) is not None:
+                return found
+    return None
+
+
+def edits_of(number: int, raw: Json) -> Iterator[Edit]:
+    """The edits of one document: first those that lose nothing, last those that lose a condition."""
+    kind = str(raw.get("kind"))
+    at = _CLAIMS.get(kind)
+    if at is None:
+        return
+    devices = _value(raw, at)
+    if not isinstance(devices, dict):
+        return
+    if kind == "ResourceClaim":
+        yield Edit(number=number, path=(), value=None, says=_AS_TEMPLATE)
+    requests = [each for each in devices.get("requests") or () if isinstance(each, dict)]
+    for i, request in enumerate(requests):
+        yield from _alternatives(number, (*at, "requests", i), request)
+    for i, request in enumerate(requests):
+        exactly = request.get("exactly")
+        if isinstance(exactly, dict):
+            yield from _of_exactly(number, (*at, "requests", i, "exactly"), exactly)
+    for name in ("config", "constraints"):
+        if devices.get(name):
+            says = Reason("without", "without {field}, which is then not kept", {"field": _text((*at, name))})
+            yield Edit(number=number, path=(*at, name), value=None, says=says)
+
+
+def _as_template(claim: Json) -> Json:
+    """Kueue counts templates only; pods name it by resourceClaimTemplateName."""
+    return {
+        "apiVersion": claim["apiVersion"],
+        "kind": "ResourceClaimTemplate",
+        "metadata": claim.get("metadata", {}),
+        "spec": {"spec": claim.get("spec", {})},
+    }
+
+
+def _alternatives(number: int, at: Path, request: Json) -> Iterator[Edit]:
+    for i, each in enumerate(request.get("firstAvailable") or ()):
+        if isinstance(each, dict):
+            exactly = {name: value for name, value in each.items() if name != "name"}
+            values: dict[str, str | int] = {"field": _text(at), "name": str(each.get("name", i))}
+            says = Reason("one-alternative", "{field}: the alternative {name} as exactly", values)
+            value = {"name": request.get("name", ""), "exactly": exactly}
+            yield Edit(number=number, path=at, value=value, says=says)
+
+
+def _of_exactly(number: int, at: Path, exactly: Json) -> Iterator[Edit]:
+    if exactly.get("allocationMode") == "All":
+        at_mode = (*at, "allocationMode")
+        says = Reason(
+            "count-one", "{field}: ExactCount, one device instead of all", {"field": _text(at_mode)}
+        )
+        yield Edit(number=number, path=at_mode, value="ExactCount", says=says)
+    if exactly.get("adminAccess"):
+        yield _without(number, (*at, "adminAccess"))
+    for i, _ in enumerate(exactly.get("selectors") or ()):
+        yield _without(number, (*at, "selectors", i))
+
+
+def _without(number: int, path: Path) -> Edit:
+    says = Reason("without", "without {field}, which is then not kept", {"field": _text(path)})
+    return Edit(number=number, path=path, value=None, says=says)
+
+
+def _place(path: Path) -> list[tuple[int, str]]:
+    """A key by which places in one list come in its order."""
+    return [(one, "") if isinstance(one, int) else (-1, one) for one in path]
+
+
+def _text(path: Path) -> str:
+    return "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in path).lstrip(".")
+
+
+def _meet(edits: Sequence[Edit]) -> bool:
+    """Whether one of the edits is within what another one replaces; a template takes what was edited."""
+    return any(
+        one.path
+        and other.path
+        and one.number == other.number
+        and (one.path[: len(other.path)] == other.path or other.path[: len(one.path)] == one.path)
+        for one, other in combinations(edits, 2)
+    )
+
+
+def _passing(manifests: Sequence[Manifest], edits: Sequence[Edit], cluster: Cluster) -> Rewrite | None:
+    changed = {edit.number: deepcopy(manifests[edit.number].raw) for edit in edits}
+    # From behind, so that what is taken out of a list moves nothing that is still to be edited.
+    for edit in sorted(edits, key=lambda each: _place(each.path), reverse=True):
+        changed[edit.number] = _edited(changed[edit.number], edit.path, edit.value)
+    if any(edit.says.code == "as-template" for edit in edits):
+        names = {str(manifests[edit.number].raw["metadata"].get("name")) for edit in edits if not edit.path}
+        for number, each in enumerate(manifests):
+            if each.kind in _PODS:
+                changed[number] = _naming(deepcopy(each.raw), names)
+    rewritten = [
+        msgspec.structs.replace(each, raw=changed.get(number, each.raw))
+        for number, each in enumerate(manifests)
+    ]
+    try:
+        asked = asked_of([typed(each) for each in rewritten])
+    except InvalidInput:
+        return None
+    if is_refused(check_support(asked, cluster)):
+        return None
+    return Rewrite(tuple(edits), tuple(changed[number] for number in sorted(changed)))
+
+
+def _edited(raw: Json, path: Path, value: Any) -> Json:
+    if not path:
+        return _as_template(raw)
+    parent = _value(raw, path[:-1])
+    if value is None:
+        del parent[path[-1]]
+    else:
+        parent[path[-1]] = value
+    return raw
+
+
+def _naming(raw: Json, templates: set[str]) -> Json:
+    """The pods, naming a template where they named its claim."""
+    for entry in (_value(raw, _PODS[str(raw["kind"])]) or {}).get("resourceClaims") or ():
+        if entry.get("resourceClaimName") in templates:
+            entry["resourceClaimTemplateName"] = entry.pop("resourceClaimName")
+    return raw
+
+
+def _value(raw: Any, path: Path) -> Any:
+    for step in path:
+        if isinstance(raw, dict):
+            raw = raw.get(step)
+        elif isinstance(raw, list) and isinstance(step, int) and step < len(raw):
+            raw = raw[step]
+        else:
+            return None
+    return raw
