@@ -100,7 +100,7 @@ def check_source(settings: Settings) -> None:
         )
 
 
-def decide(settings: Settings, lang: "Language") -> "tuple[Course, tuple[Verdict, ...]]":
+def decide(settings: Settings, lang: "Language" = "en") -> "tuple[Course, tuple[Verdict, ...]]":
     """The cycles on files or on a live cluster, and what became of each workload. Raises InvalidInput."""
     from stellwerk.api.generated_names import with_names
     from stellwerk.cli.cluster import CONFIGURATION, CORE, DEVICES, QUEUES, kinds_of, open_cluster, read_live
