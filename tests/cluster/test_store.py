@@ -209,6 +209,20 @@ def test_a_list_waits_for_an_api_server_that_restarts(own_stack: Stack, client_o
     assert told
 
 
+def test_a_slow_api_server_is_waited_for(own_stack: Stack, client_of: Opened, tmp_path: Path) -> None:
+    """Each part of an answer comes two seconds late; nothing is asked twice, and nothing is missing."""
+    with Relay(own_stack.ports["api"], delay_s=2.0) as relay:
+        text = own_stack.kubeconfig("admin").read_text()
+        (tmp_path / "slow").write_text(text.replace(f":{own_stack.ports['api']}", f":{relay.port}"))
+        client = client_of(tmp_path / "slow")
+        told: list[str] = []
+        client.on_retry = told.append
+        resource = discover(client).find("", "Namespace")
+        assert resource is not None
+        names = {each["metadata"]["name"] for each in list_all(client, resource).items}
+    assert "kube-system" in names and told == []
+
+
 def test_an_api_server_that_never_answers_is_named(own_stack: Stack, client_of: Opened) -> None:
     own_stack.kill("kube-apiserver")
     began = time.monotonic()
