@@ -99,6 +99,10 @@ class _Record(Struct, frozen=True, forbid_unknown_fields=True):
     files: tuple[FetchedFile, ...]
 
 
+# Made here, not where days are read: threads that make msgspec's knowledge of one type at once crash it.
+_RECORDS = msgspec.json.Decoder(_Record)
+
+
 class Answers(Struct, frozen=True):
     """The answers of a day, a JSON text each; `whole`: none may lack something; `gpus`: some are of GPUs."""
 
@@ -227,7 +231,7 @@ def _read_record(path: Path) -> _Record | None:
     if not path.is_file():
         return None
     try:
-        return msgspec.json.decode(read_raw(path, MIB), type=_Record)
+        return _RECORDS.decode(read_raw(path, MIB))
     except (InvalidInput, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
