@@ -26,13 +26,20 @@ OK, WAITS, NEVER = "ok", "waits", "never"
 _FOR_EVER = frozenset({MISCONFIGURED, SUSPENDED, EXCEEDS_MAX_QUOTA, NO_MATCHING_FLAVOR})
 
 
+class Also(Struct, frozen=True):
+    """One more reason; of how many nodes, where it is nodes' (0: of none in particular)."""
+
+    reason: Reason
+    nodes: int = 0
+
+
 class LayerAnswer(Struct, frozen=True, kw_only=True):
     """`verdict` is ok, waits or never. `also`: more reasons; `words`: the layer's component's own."""
 
     layer: str
     verdict: str
     reason: Reason
-    also: tuple[Reason, ...] = ()
+    also: tuple[Also, ...] = ()
     words: str = ""
 
 
@@ -112,7 +119,7 @@ def _nodes(told: Told) -> Iterator[LayerAnswer]:
         return
     words = scheduler_words(told.pods)
     total, possible = answer.total, len(answer.possible)
-    refusals = tuple(_refusal(each, count, total) for each, count in answer.refusals)
+    refusals = tuple(Also(each, count) for each, count in answer.refusals)
     if not possible:
         missing = Reason(
             "node-missing", "none of the {total} nodes can ever have a pod of it", {"total": total}
@@ -135,12 +142,6 @@ def _nodes(told: Told) -> Iterator[LayerAnswer]:
         yield LayerAnswer(layer=NODE, verdict=OK, reason=fine)
 
 
-def _refusal(why: Reason, count: int, total: int) -> Reason:
-    return Reason(
-        why.code, "{count} of {total} nodes: {why}", {"count": count, "total": total, "why": str(why)}
-    )
-
-
 def _devices(told: Told) -> Iterator[LayerAnswer]:
     answer = told.devices
     if answer is None:
@@ -149,7 +150,7 @@ def _devices(told: Told) -> Iterator[LayerAnswer]:
         free = Reason("devices-free", "its claims can be allocated on the node {node}", {"node": answer.node})
         yield LayerAnswer(layer=DEVICE, verdict=OK, reason=free)
         return
-    also = tuple(reason for each in answer.refused for reason in each.reasons)
+    also = tuple(Also(reason, each.nodes) for each in answer.refused for reason in each.reasons)
     words = scheduler_words(told.pods)
     layer = TOPOLOGY if answer.by_constraint else DEVICE
     if answer.ever:

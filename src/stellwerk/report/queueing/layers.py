@@ -14,6 +14,7 @@ from stellwerk.report.text import Language, msg, number, reason_text, translator
 MOST_ALSO, MOST_PODS = 6, 10
 RUNS = msg("nothing keeps it from running")
 NEVER = msg("waiting does not help")
+OF_NODES = msg("nodes of which this holds: {count};")
 LAYER_NAMES = {
     "queue": Reason("queue", "queue"),
     "topology": Reason("topology", "topology"),
@@ -55,8 +56,9 @@ def _layer(each: LayerAnswer, shown: tuple[Language, int]) -> Iterator[str]:
     first, *rest = _wrapped(reason_text(each.reason, lang), indent, width)
     yield head + first.strip()
     yield from rest
-    for reason in each.also[:MOST_ALSO]:
-        yield from _wrapped("- " + reason_text(reason, lang), indent, width)
+    for one in each.also[:MOST_ALSO]:
+        nodes = _(OF_NODES, count=number(one.nodes, lang)) + " " if one.nodes else ""
+        yield from _wrapped(f"- {nodes}{reason_text(one.reason, lang)}", indent, width)
     if len(each.also) > MOST_ALSO:
         more = number(len(each.also) - MOST_ALSO, lang)
         yield from _wrapped(_("... {count} more: -o json has all", count=more), indent, width)
@@ -104,6 +106,6 @@ def _document(each: LayerAnswer) -> dict[str, Any]:
         "verdict": each.verdict,
         "code": each.reason.code,
         "text": str(each.reason),
-        "also": [{"code": one.code, "text": str(one)} for one in each.also],
+        "also": [{"code": one.reason.code, "text": str(one.reason), "nodes": one.nodes} for one in each.also],
         "words": each.words,
     }
