@@ -40,7 +40,8 @@ def as_reader(stack: Stack, *words: str) -> Any:
 def test_the_role_that_doctor_prints_is_enough_and_no_verb_writes(bound: Stack, tmp_path: Path) -> None:
     (tmp_path / "claim.yaml").write_text(CLAIM)
     before = len(bound.audit_log.read_text().splitlines())
-    for words in (("doctor",), ("check", *TOLD, "-f", str(tmp_path / "claim.yaml")), ("why", "nobody")):
+    checked = ("check", *TOLD, "-f", str(tmp_path / "claim.yaml"))
+    for words in (("doctor",), checked, ("why", "nobody"), ("admit",)):
         done = as_reader(bound, *words)
         assert done.returncode != 3, done.stderr
     lines = bound.audit_log.read_text().splitlines()[before:]
@@ -76,6 +77,10 @@ def test_kubernetes_version_and_gates_of_the_cluster_are_checked_against(
     bound: Stack, tmp_path: Path
 ) -> None:
     (tmp_path / "claim.yaml").write_text(CLAIM)
+    nvidia = tmp_path / "nvidia.yaml"
+    nvidia.write_text(CLAIM.replace("gpu.example.com", "gpu.nvidia.com"))
+    guessed = as_reader(bound, "check", *TOLD, "-f", str(nvidia))
+    assert guessed.returncode == 2 and "--operator-mode" in guessed.stderr
     untold = as_reader(bound, "check", "-f", str(tmp_path / "claim.yaml"))
     assert untold.returncode == 2 and "--kueue VERSION" in untold.stderr
     done = as_reader(bound, "check", *TOLD, "-f", str(tmp_path / "claim.yaml"))

@@ -65,11 +65,10 @@ def command(
     from stellwerk.engine.allocation.support.subject import asked_of
     from stellwerk.report.allocation.support import render_rewrite, render_support, support_text
 
-    spoken = language_of(lang)
+    spoken, manifests = language_of(lang), _read(files)
     if options["kubeconfig"] is not None:
-        options = _of_cluster(ctx, options, spoken)
+        options = _of_cluster(ctx, options, manifests, spoken)
     cluster = _cluster(options)
-    manifests = _read(files)
     rows = check_support(asked_of(manifests), cluster)
     rewrite = smallest_rewrite(manifests, cluster) if is_refused(rows) else None
     if output == "table":
@@ -81,15 +80,19 @@ def command(
     return 1 if is_refused(rows) else 0
 
 
-def _of_cluster(ctx: click.Context, options: dict[str, Any], lang: "Language") -> dict[str, Any]:
-    from stellwerk.cli.allocation.live import live_options
+def _of_cluster(
+    ctx: click.Context, options: dict[str, Any], manifests: "Sequence[Manifest]", lang: "Language"
+) -> dict[str, Any]:
+    from stellwerk.api.manifests import encode
+    from stellwerk.cli.allocation.live import Given, live_options
     from stellwerk.cli.cluster import open_cluster
 
     stated = frozenset(
         name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
     )
+    nvidia = any(b"nvidia.com" in encode(each.raw) for each in manifests)
     with open_cluster(options["kubeconfig"], options["context"], lang) as client:
-        return live_options(options, stated, client, lang)
+        return live_options(Given(options, stated, nvidia), client, lang)
 
 
 def _read(files: tuple[str, ...]) -> "Sequence[Manifest]":

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
 
 from stellwerk.api.errors import InvalidInput
 from stellwerk.engine.decision import Reason
@@ -19,10 +20,16 @@ UNKNOWN_GATES = msg("the feature gates of {name} cannot be seen; its defaults ar
 Tell = Callable[[Reason], None]
 
 
-def live_options(
-    options: Mapping[str, Any], stated: frozenset[str], client: "Client", lang: "Language"
-) -> dict[str, Any]:
-    """The options of check, those that were not `stated` as the cluster shows them; what is assumed is told.
+class Given(Struct, frozen=True):
+    """The options as they are, which of them were written, and whether NVIDIA's devices are asked for."""
+
+    options: Mapping[str, Any]
+    stated: frozenset[str]
+    nvidia: bool
+
+
+def live_options(given: Given, client: "Client", lang: "Language") -> dict[str, Any]:
+    """The options of check, those that were not written as the cluster shows them; what is assumed is told.
 
     Raises Unreachable, also where the role lacks a rule that check needs; InvalidInput for a version that the
     cluster does not show: it is not guessed.
@@ -34,13 +41,27 @@ def live_options(
     facts = reading(client, lambda: read_components(client, kinds_of(READ_BY["check"])))
     if facts.lacking:
         raise lacking(client, facts.lacking)
-    found = _shown(facts, stated, lambda assumed: click.echo(reason_text(assumed, lang), err=True))
-    gates = [*found.pop("changes"), *options["changes"]]  # Of two the later one counts.
-    return {
-        **options,
-        **{name: value for name, value in found.items() if name not in stated},
-        "changes": gates,
-    }
+    found = _shown(facts, given.stated, lambda assumed: click.echo(reason_text(assumed, lang), err=True))
+    if given.nvidia:
+        _check_nvidia(facts, given.stated)
+    gates = [*found.pop("changes"), *given.options["changes"]]  # Of two the later one counts.
+    shown = {name: value for name, value in found.items() if name not in given.stated}
+    return {**given.options, **shown, "changes": gates}
+
+
+def _check_nvidia(facts: "LiveFacts", stated: frozenset[str]) -> None:
+    """Raise InvalidInput where what hands out NVIDIA's devices would have to be guessed."""
+    nvidia = facts.nvidia
+    if "operator_mode" not in stated and not (nvidia.publishes or nvidia.plugs):
+        raise InvalidInput(
+            "the files ask for NVIDIA's devices, and nothing in the cluster is seen to hand them out",
+            fix="see: stellwerk doctor --kubeconfig; then say it: --operator-mode device-plugin, or dra",
+        )
+    if "driver" not in stated and nvidia.publishes and not (nvidia.driver and nvidia.driver.version):
+        raise InvalidInput(
+            "the files ask for NVIDIA's devices, and the version of NVIDIA's DRA driver is not shown",
+            fix="say it: --driver VERSION",
+        )
 
 
 def _shown(facts: "LiveFacts", stated: frozenset[str], tell: Tell) -> dict[str, Any]:
