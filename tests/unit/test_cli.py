@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -184,7 +185,7 @@ def test_completion_knows_verbs_and_options() -> None:
 
 
 def test_a_closed_pipe_is_no_traceback() -> None:
-    command = f"{sys.executable} -m stellwerk catalog node-types | head -1"
+    command = f"{shlex.quote(sys.executable)} -m stellwerk catalog node-types | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stdout.startswith("PROVIDER") and done.stderr == ""
 
