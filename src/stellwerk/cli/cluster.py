@@ -51,12 +51,30 @@ RUNNING = (
 )
 # Kueue's own Configuration, where its manifests put it.
 CONFIGURATION = ("", "ConfigMap", "kueue-system", "kueue-manager-config")
+# What an earlier plan left there: changes are told against it.
+OURS = tuple(
+    ("", "ConfigMap", "gpu-operator", name) for name in ("stellwerk-mig-parted", "stellwerk-device-plugin")
+)
+PLANNED = (
+    ("", "Node"),
+    ("", "Pod"),
+    *(each for each in DEVICES if each[1] != "DeviceTaintRule"),
+    *QUEUES,
+    *NODES,
+    ("apps", "Deployment"),
+    ("apps", "StatefulSet"),
+    ("nvidia.com", "ClusterPolicy"),
+    ("nvidia.com", "GPUCluster"),
+    CONFIGURATION,
+    *OURS,
+)
 # What each verb reads, for who is told that the role lacks something.
 READ_BY = {
     "check": (("", "Namespace"), ("", "Node"), *DEVICES, *RUNNING, CONFIGURATION),
+    "plan": PLANNED,
     "why": (*CORE, *QUEUES, *DEVICES, CONFIGURATION),
 }
-EVERYTHING = (*CORE, *DEVICES, *QUEUES, *NODES, *RUNNING, CONFIGURATION)
+EVERYTHING = (*CORE, *DEVICES, *QUEUES, *NODES, *RUNNING, ("apps", "StatefulSet"), CONFIGURATION, *OURS)
 AGAIN = msg("asked again: {words}")
 _OPTIONS = (
     click.option(
