@@ -52,7 +52,7 @@ def plan_files(plan: ClusterPlan, today: Today, live: Mapping[Key, Manifest]) ->
     """All files; a layer in which nothing changes has none."""
     found = [*_partition(plan, today, live)]
     for name, head, documents in (
-        (WORKLOADS, _workload_head(), list(_workloads(plan, today, live))),
+        (WORKLOADS, _workload_head(plan, today), list(_workloads(plan, today, live))),
         (QUEUES, _queue_head(), list(_queues(plan, live))),
         (POOLS, _pool_head(), list(_pools(plan, live))),
     ):
@@ -240,18 +240,39 @@ def _pools(plan: ClusterPlan, live: Mapping[Key, Manifest]) -> Iterator[dict[str
         }
 
 
-def _workload_head() -> list[str]:
+def _workload_head(plan: ClusterPlan, today: Today) -> list[str]:
     return [
         "What the pods of each workload ask for; each restarts with it.",
-        f"Apply, after the GPUs are cut: {KUBECTL_APPLY} {WORKLOADS}",
+        f"Apply second: {KUBECTL_APPLY} {WORKLOADS}",
+        *_in_the_way(plan, today),
         "Undo: kubectl rollout undo KIND/NAME -n NAMESPACE",
+    ]
+
+
+def _in_the_way(plan: ClusterPlan, today: Today) -> list[str]:
+    """Pods on GPUs that are to be cut: a rolling update would wait for what is cut once they have gone."""
+    target = {gpu.key: gpu for gpu in plan.partition.gpus}
+    pods = [
+        tenant.name
+        for gpu in today.gpus
+        for tenant in gpu.tenants
+        if _is_cut(target[gpu.key]) and not _is_cut(gpu)
+    ]
+    if not pods:
+        return []
+    return [
+        "Then delete the pods whose GPUs are cut, before the nodes get their labels:",
+        *(
+            f"  kubectl delete pod -n {namespace} {name}"
+            for namespace, _, name in (pod.partition("/") for pod in pods)
+        ),
     ]
 
 
 def _queue_head() -> list[str]:
     return [
         "Quota of the instances, and of the GPUs that are left; the other groups are as they are.",
-        f"Apply: {KUBECTL_APPLY} {QUEUES}",
+        f"Apply first: {KUBECTL_APPLY} {QUEUES}",
         "Undo: the same with the cluster's old ClusterQueues, in proof/cluster.json.",
     ]
 
@@ -259,6 +280,6 @@ def _queue_head() -> list[str]:
 def _pool_head() -> list[str]:
     return [
         "What keeps given-back nodes from being bought again.",
-        f"Apply, last: {KUBECTL_APPLY} {POOLS}",
+        f"Apply last: {KUBECTL_APPLY} {POOLS}",
         "Undo: the same with the cluster's old NodePools, in proof/cluster.json.",
     ]

@@ -24,6 +24,16 @@ class _Templated(Struct, frozen=True):
     metadata: ObjectMeta = ObjectMeta()
 
 
+class _Spec(Struct, frozen=True):
+    template: core.PodTemplateSpec = core.PodTemplateSpec()
+
+
+class _Template(Struct, frozen=True):
+    """An object whose pods are of a template, a Deployment or a StatefulSet."""
+
+    spec: _Spec = _Spec()
+
+
 class _Pod(Struct, frozen=True):
     """A pod with GPUs: what it asks for, by name of the container that asks first."""
 
@@ -87,11 +97,9 @@ def _pod(manifest: Manifest, pod: core.Pod, held: Mapping[str, tuple[int, str]])
     name = f"{given(pod.metadata.namespace, 'default')}/{given(pod.metadata.name, '')}"
     spec: core.PodSpec = pod.spec
     placed = PlacedPod(name, given(spec.node_name, ""))
-    asked, containers = asked_of(spec)
-    if asked:
-        profile = next((each for each in asked if each != GPU), "")
-        profile = profile.removeprefix(MIG).replace("gb.", "gb+")
-        return _Pod(manifest, placed, asked.get(GPU, 1), profile, "", containers)
+    asked = _asks(spec)
+    if asked.gpus or asked.profile:
+        return _Pod(manifest, placed, asked.gpus or 1, asked.profile, "", asked.containers)
     claims = given(spec.resource_claims, ())
     if not claims or name not in held:
         return None
@@ -104,6 +112,27 @@ def _pod(manifest: Manifest, pod: core.Pod, held: Mapping[str, tuple[int, str]])
         if any(use.name == claim for use in given(_resources(each).claims, ()))
     )
     return _Pod(manifest, placed, count, profile, claim or "?", using)
+
+
+class _Asks(Struct, frozen=True):
+    """What a pod asks for by extended resources."""
+
+    gpus: int
+    profile: str
+    containers: tuple[str, ...]
+
+
+def _asks(spec: core.PodSpec) -> _Asks:
+    asked, containers = asked_of(spec)
+    profile = next((each for each in asked if each != GPU), "")
+    return _Asks(asked.get(GPU, 0), profile.removeprefix(MIG).replace("gb.", "gb+"), containers)
+
+
+def _asked_by(maker: Manifest) -> _Asks | None:
+    """What the pods ask for that a template makes from now on: older ones may still be there."""
+    spec = read_as(maker, _Template).spec.template.spec
+    found = _asks(spec) if isinstance(spec, core.PodSpec) else None
+    return found if found is not None and (found.gpus or found.profile) else None
 
 
 def asked_of(spec: core.PodSpec) -> tuple[dict[str, int], tuple[str, ...]]:
@@ -139,17 +168,19 @@ def _owner(
     job = measured_job(maker, metadata, 1)
     first = min(pods, key=lambda pod: pod.placed.name)
     labels = {**given(metadata.labels, {}), **_template_labels(maker)}
+    asked = _asked_by(maker) if kind in CHANGES and not first.claim else None
+    containers = first.containers if asked is None else asked.containers
     return Owner(
         kind=kind,
         # Owners of one name and different kinds are told apart.
         key=own if names[own] == 1 else f"{own} ({kind})",
         pods=tuple(sorted((pod.placed for pod in pods), key=lambda pod: pod.name)),
-        gpus=max(pod.gpus for pod in pods),
-        profile=first.profile,
+        gpus=max(pod.gpus for pod in pods) if asked is None else asked.gpus,
+        profile=first.profile if asked is None else asked.profile,
         claim=first.claim,
-        containers=first.containers,
+        containers=containers,
         local_queue=labels.get(QUEUE_NAME, ""),
-        changes=kind in CHANGES and first.claim != "?" and len(first.containers) == 1,
+        changes=kind in CHANGES and first.claim != "?" and len(containers) == 1,
         memory_bytes=job.memory_bytes,
         compute_milli=job.compute_milli,
         whole=job.whole,
