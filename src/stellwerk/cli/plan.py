@@ -9,7 +9,7 @@ import click
 
 from stellwerk.cli.cluster import cluster_options
 from stellwerk.cli.live import live_options, metrics_paths
-from stellwerk.cli.options import LANG, OUTPUT, RATE, ProgressLine, language_of
+from stellwerk.cli.options import LANG, OUTPUT, RATE, language_of
 from stellwerk.report.text import msg
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def command(output: str, lang: str | None, **options: Any) -> int:
     folder = options.pop("manifests")
     with tempfile.TemporaryDirectory() as temporary:
         state = options["state"] or _read(options, Path(folder or temporary), spoken)
-        prepared, planned = _planned(_arguments(options, state, metrics), spoken)
+        prepared, planned = _planned(_arguments(options, state, metrics))
     if folder is not None:
         _write(prepared, planned, Path(folder), spoken)
     sys.stdout.write(_text(planned, output, spoken))
@@ -122,12 +122,11 @@ def _arguments(options: dict[str, Any], state: str, metrics: str) -> "PlanArgume
     )
 
 
-def _planned(arguments: "PlanArguments", lang: "Language") -> "tuple[PreparedPlan, Planned]":
+def _planned(arguments: "PlanArguments") -> "tuple[PreparedPlan, Planned]":
     from stellwerk.report.planning.job import make_plan, prepare_plan
 
     prepared = prepare_plan(arguments)
-    with ProgressLine(lang) as progress:
-        return prepared, make_plan(prepared, progress)
+    return prepared, make_plan(prepared)
 
 
 def _write(prepared: "PreparedPlan", planned: "Planned", folder: Path, lang: "Language") -> None:

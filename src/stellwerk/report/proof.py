@@ -53,7 +53,7 @@ def job_of(receipt: Receipt, source: str, listen: Listener) -> Job:
         case "advise":
             return advice_job(arguments_of(receipt, source, AdviseArguments))
         case "plan":
-            return plan_of_receipt(arguments_of(receipt, source, PlanArguments), listen)
+            return plan_of_receipt(arguments_of(receipt, source, PlanArguments))
         case "simulate":
             return simulation_job(arguments_of(receipt, source, SimulateArguments))
     prepared = prepare(arguments_of(receipt, source, Arguments))

@@ -13,14 +13,14 @@ class Planning(Struct, frozen=True, kw_only=True):
     """The rules of a plan: ways of sharing it may take, and minutes in which a restarted pod does nothing.
 
     `replicas` of a time-sliced GPU; `cut_seconds`: (node, seconds) that cutting its GPUs was published to
-    take. `keep_nodes`: a replay of the measured demand needs as many nodes (None: nothing was replayed).
+    take. `spare`: how many nodes the replay of the measured demand does without (None: nothing was replayed).
     """
 
     methods: tuple[str, ...] = ("mig",)
     restart_minutes: int = 10
     replicas: int = 4
     cut_seconds: tuple[tuple[str, int], ...] = ()
-    keep_nodes: int | None = None
+    spare: int | None = None
 
 
 class Moved(Struct, frozen=True, kw_only=True):
@@ -73,7 +73,8 @@ class Money(Struct, frozen=True, kw_only=True):
 class ClusterPlan(Struct, frozen=True, kw_only=True):
     """The plan. `restarted` pods, each without work for `disruption_minutes` / restarted on average.
 
-    `emptied` nodes have no GPU in use afterwards, `returned` are those of them that Karpenter gives back.
+    `emptied` nodes have no GPU in use afterwards: Karpenter gives back `returned` ones,
+    somebody `by_hand` ones, in that order.
     """
 
     moved: tuple[Moved, ...]
@@ -85,4 +86,5 @@ class ClusterPlan(Struct, frozen=True, kw_only=True):
     disruption_minutes: int
     emptied: tuple[str, ...]
     returned: tuple[str, ...]
+    by_hand: tuple[str, ...]
     notes: tuple[Reason, ...] = ()

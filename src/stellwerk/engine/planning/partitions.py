@@ -1,14 +1,12 @@
 """The partition of a cluster for what its owners ask: as few restarts as give the same GPUs."""
 
-from collections.abc import Iterable, Sequence
-
-from msgspec.structs import replace
+from collections.abc import Iterable, Mapping, Sequence
 
 from stellwerk.engine.partition.inventory import Gpu, Limits, PartitionPlan
 from stellwerk.engine.partition.plan import plan_partition
 from stellwerk.engine.planning.asks import Ask, without_tenants
 from stellwerk.engine.planning.decided import Planning
-from stellwerk.engine.planning.today import Today
+from stellwerk.engine.planning.today import Today, flavor_of
 
 MOST_TRIED = 40  # Owners up to which each is tried without: a plan costs up to half a second.
 
@@ -46,24 +44,68 @@ def _placed(today: Today, asks: Sequence[Ask], planning: Planning) -> list[Ask]:
 
 
 def _plan(today: Today, asks: Iterable[Ask], planning: Planning) -> PartitionPlan:
-    """The plan over all GPUs. Those of blind nodes on which somebody stays keep what they have."""
+    """The plan over all GPUs, group by group of asks that may be on the same nodes, the fewest nodes first.
+
+    GPUs of blind nodes on which somebody stays keep what they have.
+    """
     chosen = list(asks)
     leaving = frozenset(pod.name for ask in chosen if ask.moves for pod in ask.owner.pods)
     after = list(without_tenants(today.gpus, leaving))
     closed = _closed(today, after)
     order = _order(today, after)
     open_ = sorted((gpu for gpu in after if gpu.key not in closed), key=lambda gpu: order[gpu.node])
-    limits = Limits(executor=today.executor, replicas=planning.replicas)
-    plan = plan_partition(open_, [ask.request for ask in chosen], limits)
-    target = {gpu.key: gpu for gpu in (*after, *plan.gpus)}
-    gpus = tuple(target[gpu.key] for gpu in today.gpus)
-    shut = sum(gpu.busy for gpu in after if gpu.key in closed)
-    return replace(
-        plan,
-        gpus=gpus,
-        gpus_used=plan.gpus_used + shut,
-        bound=plan.bound + shut if plan.bound else 0,
+    groups = _groups(today, chosen)
+    target = {gpu.key: gpu for gpu in after}
+    plans: list[PartitionPlan] = []
+    for nodes, mine in groups:
+        # Nodes on which an earlier group has come count as in use: they are filled first.
+        gpus = sorted(
+            (target[gpu.key] for gpu in open_ if gpu.node in nodes),
+            key=lambda gpu: not _in_use(gpu, target),
+        )
+        limits = Limits(executor=today.executor, replicas=planning.replicas)
+        plans.append(plan_partition(gpus, [ask.request for ask in mine], limits))
+        target |= {gpu.key: gpu for gpu in plans[-1].gpus}
+    return _together(today, plans, [target[gpu.key] for gpu in today.gpus], _apart(groups))
+
+
+def _in_use(gpu: Gpu, target: Mapping[tuple[str, int], Gpu]) -> bool:
+    return target[gpu.key].busy
+
+
+def _groups(today: Today, asks: Sequence[Ask]) -> list[tuple[frozenset[str], list[Ask]]]:
+    """Asks by the nodes that both their pods' template and their quota's flavor allow."""
+    every = frozenset(node.name for node in today.fleet.nodes)
+    found: dict[frozenset[str], list[Ask]] = {}
+    for ask in asks:
+        nodes = every if ask.owner.nodes is None else ask.owner.nodes
+        flavor = flavor_of(today, ask.owner)
+        found.setdefault(nodes if flavor is None else nodes & today.flavors[flavor], []).append(ask)
+    return sorted(found.items(), key=lambda group: (len(group[0]), sorted(group[0])))
+
+
+def _apart(groups: Sequence[tuple[frozenset[str], list[Ask]]]) -> bool:
+    """Whether no two groups share a node: then each one's optimum is the whole's."""
+    return sum(len(nodes) for nodes, _ in groups) == len(
+        frozenset[str]().union(*(nodes for nodes, _ in groups))
+    )
+
+
+def _together(
+    today: Today, plans: Sequence[PartitionPlan], gpus: Sequence[Gpu], apart: bool
+) -> PartitionPlan:
+    """One plan of those of the groups; its steps lead from today to all of them."""
+    used = sum(gpu.busy for gpu in gpus)
+    unserved = tuple(each for plan in plans for each in plan.unserved)
+    gap = sum(plan.gap for plan in plans)
+    return PartitionPlan(
+        executor=today.executor,
+        gpus=tuple(gpus),
+        steps=tuple(step for plan in plans for step in plan.steps),
+        unserved=unserved,
+        gpus_used=used,
         gpus_before=sum(gpu.busy for gpu in today.gpus),
+        bound=max(0, used - gap) if apart else 0,
     )
 
 

@@ -18,8 +18,8 @@ from stellwerk.engine.partition.steps import timed
 from stellwerk.engine.planning.asks import Ask, asks_of
 from stellwerk.engine.planning.decided import ClusterPlan, Money, Moved, Planning, PoolChange
 from stellwerk.engine.planning.partitions import partition_of
-from stellwerk.engine.planning.quotas import MIG_CLASS, UNMAPPED, quota_changes, room_of
-from stellwerk.engine.planning.today import Pool, Today
+from stellwerk.engine.planning.quotas import quota_changes, room_of
+from stellwerk.engine.planning.today import MIG_CLASS, Pool, Today
 from stellwerk.engine.snapshot import Fleet
 
 EMPTIED_AFTER = "5m"
@@ -28,7 +28,10 @@ GIVES_BACK = "{count} of its nodes have no GPU in use afterwards, and consolidat
 LIMIT = "{count} GPUs are given back, and are not to be bought again"
 NO_LIMIT = "NodePool {pool} has no limit of nvidia.com/gpu: Karpenter may buy again what is given back"
 HAND_BACK = "{count} nodes without a NodePool have no GPU in use afterwards: {names}"
-NEEDED = "{count} nodes without a GPU in use are kept, since the replay of the demand needs {needed} nodes"
+UNMAPPED = "Kueue counts no DeviceClass {name}: without a deviceClassMapping it has no quota"
+NEEDED = (
+    "{count} nodes without a GPU in use are kept: the replay does not show that the demand can do without"
+)
 
 
 def plan_cluster(
@@ -62,6 +65,7 @@ def plan_cluster(
         disruption_minutes=_minutes(partition, granted, planning),
         emptied=emptied,
         returned=returned,
+        by_hand=by_hand,
         notes=tuple(notes),
     )
 
@@ -103,10 +107,10 @@ def _given_back(
     price = {node.name: node.cost.per_hour or Decimal(0) for node in today.fleet.nodes}
     found = sorted(emptied, key=lambda name: (name not in bought, -price[name], name))
     most = len(found)
-    if planning.keep_nodes is not None:
-        most = min(most, max(0, len(today.fleet.nodes) - planning.keep_nodes))
-    values: dict[str, str | int] = {"count": len(found) - most, "needed": planning.keep_nodes or 0}
-    notes = [Reason("Needed", NEEDED, values)] if len(found) > most else []
+    if planning.spare is not None:
+        most = min(most, planning.spare)
+    left = len(found) - most
+    notes = [Reason("Needed", NEEDED, {"count": left})] if left else []
     spared = found[:most]
     returned = tuple(name for name in spared if name in bought)
     return returned, tuple(name for name in spared if name not in bought), notes

@@ -13,13 +13,21 @@ from stellwerk.engine.partition.inventory import Gpu
 from stellwerk.engine.partition.policy import MIG
 from stellwerk.engine.planning.asks import Ask
 from stellwerk.engine.planning.decided import QuotaChange
-from stellwerk.engine.planning.today import GPU, Owner, Quota, Today, resource_of
+from stellwerk.engine.planning.today import (
+    GPU,
+    MIG_CLASS,
+    Owner,
+    Quota,
+    Today,
+    flavor_of,
+    queue_of,
+    resource_of,
+    whole_resource,
+)
 
 INSTANCES = "its pods get {count} of {resource}"
 FREED = "its pods give up {count} GPUs, which are cut or given back"
 SPARE = "{count} GPUs of flavor {flavor} are in no quota, and {workloads} Workloads of it wait"
-UNMAPPED = "Kueue counts no DeviceClass {name}: without a deviceClassMapping it has no quota"
-GPU_CLASS, MIG_CLASS = "gpu.nvidia.com", "mig.nvidia.com"
 Row = tuple[str, str, str]  # Queue, flavor, resource.
 
 
@@ -49,7 +57,7 @@ def quota_changes(today: Today, granted: Sequence[Ask], room: Room) -> Iterator[
     target: dict[Row, tuple[int, Reason]] = {}
     freed: dict[Row, int] = {}
     for ask in granted:
-        place = _place(today, ask.owner, rows) if ask.moves else None
+        place = _place(today, ask.owner) if ask.moves else None
         if place is not None:
             _instances(today, ask, (rows, target), place)
             freed[place] = freed.get(place, 0) + len(ask.owner.pods) * ask.owner.gpus
@@ -70,18 +78,10 @@ def quota_changes(today: Today, granted: Sequence[Ask], room: Room) -> Iterator[
         )
 
 
-def _place(today: Today, owner: Owner, rows: Mapping[Row, Quota]) -> Row | None:
+def _place(today: Today, owner: Owner) -> Row | None:
     """The queue, flavor and resource of whole GPUs of an owner; None where Kueue does not count them."""
-    namespace = owner.key.partition("/")[0]
-    queue = today.queues.get(f"{namespace}/{owner.local_queue}") if owner.local_queue else None
-    whole = today.mapped.get(GPU_CLASS) if owner.claim else GPU
-    if queue is None or whole is None:
-        return None
-    flavors = [flavor for name, flavor, resource in rows if name == queue and resource == whole]
-    said = today.flavor_of.get(owner.key)
-    if said in flavors:
-        return queue, str(said), whole
-    return (queue, flavors[0], whole) if flavors else None
+    queue, flavor, whole = queue_of(today, owner), flavor_of(today, owner), whole_resource(today, owner)
+    return None if queue is None or flavor is None or whole is None else (queue, flavor, whole)
 
 
 def _instances(

@@ -9,6 +9,7 @@ from stellwerk.engine.snapshot import Fleet
 
 GPU = "nvidia.com/gpu"
 MIG = "nvidia.com/mig-"
+GPU_CLASS, MIG_CLASS = "gpu.nvidia.com", "mig.nvidia.com"
 
 
 class PlacedPod(Struct, frozen=True):
@@ -21,11 +22,12 @@ class PlacedPod(Struct, frozen=True):
 class Owner(Struct, frozen=True, kw_only=True):
     """What made equal pods with GPUs: `kind` and `key` (namespace/name); each pod asks for `gpus`.
 
-    `profile`: the MIG profile that each asks for instead ("": whole GPUs). `claim`: the pods' own name of the
-    claim through which they ask ("": extended resources). `containers` of the template that ask for GPUs, the
-    first one's resource is what changes. `local_queue` is Kueue's. `changes`: its template may be changed
-    (a Deployment or StatefulSet); the pods of others are what they are until they end. Measured use: memory
-    in bytes, compute in thousandths of a GPU, None where nobody measured it.
+    `profile`: the MIG profile that each asks for instead ("": whole GPUs). `claim`: the own name of the
+    claim they ask through ("": extended resources). `containers` of the template that ask for GPUs: the
+    first one's resource changes. `local_queue` is Kueue's. `changes`: its template may be changed
+    (a Deployment or StatefulSet); the pods of others are what they are until they end. `nodes`: where its pods
+    may be, by selector, affinity and taints (None: on all). Measured use: memory in bytes, compute in
+    thousandths of a GPU, None where nobody measured it.
     """
 
     kind: str
@@ -37,6 +39,7 @@ class Owner(Struct, frozen=True, kw_only=True):
     containers: tuple[str, ...] = ()
     local_queue: str = ""
     changes: bool = False
+    nodes: frozenset[str] | None = None
     memory_bytes: int | None = None
     compute_milli: int | None = None
     whole: bool = False
@@ -106,3 +109,23 @@ class Today(Struct, frozen=True, kw_only=True):
 def resource_of(profile: str) -> str:
     """The device plugin's resource: NVIDIA writes 1g.10gb+me as nvidia.com/mig-1g.10gb.me."""
     return f"{MIG}{profile.replace('+', '.')}" if profile else GPU
+
+
+def whole_resource(today: Today, owner: Owner) -> str | None:
+    """What Kueue counts a whole GPU of the owner's pods as; None: it does not count it."""
+    return today.mapped.get(GPU_CLASS) if owner.claim else GPU
+
+
+def queue_of(today: Today, owner: Owner) -> str | None:
+    """The ClusterQueue of an owner's pods; None where Kueue does not queue them."""
+    namespace = owner.key.partition("/")[0]
+    return today.queues.get(f"{namespace}/{owner.local_queue}") if owner.local_queue else None
+
+
+def flavor_of(today: Today, owner: Owner) -> str | None:
+    """The flavor in which the owner's pods have their GPUs, or get them first; None: no quota holds them."""
+    queue, whole = queue_of(today, owner), whole_resource(today, owner)
+    flavors = [row.flavor for row in today.quotas if row.queue == queue and row.resource == whole]
+    said = today.flavor_of.get(owner.key)
+    found = said if said in flavors else next(iter(flavors), None)
+    return found if found in today.flavors else None

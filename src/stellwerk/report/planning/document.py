@@ -27,6 +27,7 @@ def plan_plain(planned: "Planned") -> dict[str, Any]:
         },
         "emptied": list(plan.emptied),
         "returned": list(plan.returned),
+        "byHand": list(plan.by_hand),
         "workloads": _workloads(plan),
         "quotas": [{**to_plain(each), "reason": _reason(each.reason)} for each in plan.quotas],
         "nodePools": [{**to_plain(each), "reason": _reason(each.reason)} for each in plan.pools],
@@ -34,7 +35,7 @@ def plan_plain(planned: "Planned") -> dict[str, Any]:
         "changes": [to_plain(each) for each in planned.changes],
         "files": [name for name, _ in planned.files.objects],
         "replay": None if replayed is None else {**to_plain(replayed), "proves": replayed.proves},
-        "unmeasured": planned.unmatched,
+        "unmeasured": planned.unmeasured,
         "notes": [_reason(each) for each in plan.notes],
     }
 

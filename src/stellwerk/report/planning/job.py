@@ -1,25 +1,25 @@
 """From what the user typed to a plan and its receipt; run again on the kept state, it gives the same."""
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stellwerk.adapters.metrics.load import load_usage
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.manifests import Manifest
 from stellwerk.catalog.sharing.cutting import cutting_times
+from stellwerk.engine.advice.advised import Advised
 from stellwerk.engine.advice.profiles import workload_names
 from stellwerk.engine.advice.rules import Margins
 from stellwerk.engine.advice.verdict import Share
 from stellwerk.engine.money.exchange import parse_rate
-from stellwerk.engine.partition.policy import ADVISED, MIG, MPS, TIME_SLICING
+from stellwerk.engine.partition.policy import MIG, MPS, TIME_SLICING
 from stellwerk.engine.planning.decided import ClusterPlan, Planning
 from stellwerk.engine.planning.plan import plan_cluster
 from stellwerk.engine.planning.today import Today
 from stellwerk.engine.usage import Usage
-from stellwerk.report.choice import smallest
 from stellwerk.report.export import to_plain
 from stellwerk.report.planning.changes import Change, changes_of, without_same
 from stellwerk.report.planning.document import plan_plain
@@ -28,12 +28,10 @@ from stellwerk.report.receipt import Evidence, InputFile, Job, fleet_hashes, inp
 from stellwerk.sim.advice import advise_usage
 from stellwerk.sim.intake.manifests import read_manifests
 from stellwerk.sim.intake.numbers import check_between
-from stellwerk.sim.main_job import Arguments, Listener, prepare, run
-from stellwerk.sim.observed.measured import agreement
+from stellwerk.sim.planning.proof import Proposed, Replayed, prove
 from stellwerk.sim.planning.today import Asked, today_of
 
 METHODS = (MIG, MPS, TIME_SLICING)
-MOST_OFF_PERCENT = 3
 ROLE = "cluster"
 
 
@@ -51,26 +49,11 @@ class PlanArguments(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
     replicas: int = 4
 
 
-class Replayed(Struct, frozen=True, kw_only=True):
-    """The measured demand under whole GPUs and shared as advised: the least nodes with waits no longer.
+class Advice(Struct, frozen=True):
+    """By owner's key: its share (None: it is to stay whole), and the workloads of the metrics that it is."""
 
-    `off_percent`: how far the unchanged replay is from what was measured; beyond 3 nothing is concluded.
-    Months in the fleet's currency, None where a price is unknown; waits p95 in seconds.
-    """
-
-    days: int
-    off_percent: Decimal
-    nodes_whole: int | None
-    nodes_advised: int | None
-    month_whole: Decimal | None
-    month_advised: Decimal | None
-    wait_whole_s: int
-    wait_advised_s: int
-
-    @property
-    def proves(self) -> bool:
-        """Whether it meets what was measured, and found a fleet."""
-        return self.off_percent <= MOST_OFF_PERCENT and self.nodes_advised is not None
+    shares: Mapping[str, Share | None] = {}
+    names: Mapping[str, tuple[str, ...]] = {}
 
 
 class Planned(Struct, frozen=True, kw_only=True):
@@ -81,7 +64,8 @@ class Planned(Struct, frozen=True, kw_only=True):
     files: Files
     changes: tuple[Change, ...]
     replayed: Replayed | None = None
-    unmatched: int = 0
+    measured: bool = False
+    unmeasured: int = 0
 
 
 class PreparedPlan(Struct, frozen=True, kw_only=True):
@@ -113,8 +97,8 @@ def prepared_of(
     return PreparedPlan(arguments=arguments, manifests=tuple(manifests), usage=usage, inputs=tuple(inputs))
 
 
-def make_plan(prepared: PreparedPlan, listen: Listener) -> Planned:
-    """The plan, its files and what they change."""
+def make_plan(prepared: PreparedPlan) -> Planned:
+    """The plan, its files and what they change; where use was measured, bounded by the replay of it."""
     arguments, usage = prepared.arguments, prepared.usage
     asked = Asked(
         executor=arguments.executor,
@@ -122,16 +106,20 @@ def make_plan(prepared: PreparedPlan, listen: Listener) -> Planned:
         known={} if usage is None else _known(usage),
     )
     today = today_of(prepared.manifests, asked)
-    shares, unmatched = ({}, 0) if usage is None else _shares(usage, today, arguments.headroom_percent)
-    replayed = None if usage is None else _replay(arguments, listen)
     planning = Planning(
         methods=arguments.methods,
         restart_minutes=arguments.restart_minutes,
         replicas=arguments.replicas,
         cut_seconds=tuple(_cut_seconds(today)),
-        keep_nodes=_keep(today, replayed),
     )
-    plan = plan_cluster(today, shares, planning)
+    advised = Advice() if usage is None else _shares(usage, today, arguments.headroom_percent)
+    plan = plan_cluster(today, advised.shares, planning)
+    replayed = None
+    if usage is not None and plan.moved:
+        replayed = _proven(usage, today, plan, (advised, arguments.headroom_percent))
+        kept = {} if replayed.holds else {each.owner.key: None for each in plan.moved}
+        planning = replace(planning, spare=replayed.spared)
+        plan = plan_cluster(today, {**advised.shares, **kept}, planning)
     live = live_objects(prepared.manifests)
     files = plan_files(plan, today, live)
     changes = changes_of(files, live)
@@ -141,14 +129,22 @@ def make_plan(prepared: PreparedPlan, listen: Listener) -> Planned:
         files=without_same(files, changes),
         changes=changes,
         replayed=replayed,
-        unmatched=unmatched,
+        measured=usage is not None,
+        unmeasured=0 if usage is None else len(today.owners) - len(advised.shares),
     )
 
 
-def plan_of_receipt(arguments: PlanArguments, listen: Listener) -> Job:
+def _proven(usage: Usage, today: Today, plan: ClusterPlan, of: tuple[Advice, int]) -> Replayed:
+    advised, headroom = of
+    sharing = frozenset(name for each in plan.moved for name in advised.names.get(each.owner.key, ()))
+    leaving = (*plan.returned, *plan.by_hand)
+    return prove(usage, today.fleet, Proposed(sharing, leaving, headroom))
+
+
+def plan_of_receipt(arguments: PlanArguments) -> Job:
     """The plan as a job that verify can run."""
     prepared = prepare_plan(arguments)
-    return Job(prepared.inputs, lambda: plan_receipt(prepared, make_plan(prepared, listen)))
+    return Job(prepared.inputs, lambda: plan_receipt(prepared, make_plan(prepared)))
 
 
 def plan_receipt(prepared: PreparedPlan, planned: Planned) -> dict[str, Any]:
@@ -175,56 +171,27 @@ def _known(usage: Usage) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _shares(usage: Usage, today: Today, headroom: int) -> tuple[Mapping[str, Share | None], int]:
-    """By owner the share that its measured use advises (None: none), and owners that nobody measured."""
-    advice = advise_usage(usage, today.fleet, Margins(headroom))
-    advised = {each.profile.name: each for each in advice.workloads}
+def _shares(usage: Usage, today: Today, headroom: int) -> Advice:
+    """By owner the share that its measured use advises."""
+    found = advise_usage(usage, today.fleet, Margins(headroom))
+    advised = {each.profile.name: each for each in found.workloads}
     workload = {pod.name: name for name, pod in zip(workload_names(usage), usage.pods, strict=True)}
-    found: dict[str, Share | None] = {}
+    names: dict[str, tuple[str, ...]] = {}
     for owner in today.owners:
-        names = [workload[pod.name] for pod in owner.pods if pod.name in workload]
-        name = names[0] if names else owner.key
-        if name in advised:
-            each = advised[name]
-            found[owner.key] = None if each.kept else each.verdict.share
-    return found, sum(owner.key not in found for owner in today.owners)
+        mine = {workload[pod.name] for pod in owner.pods if pod.name in workload} or {owner.key}
+        if mine <= advised.keys():
+            names[owner.key] = tuple(sorted(mine))
+    shares = {key: _largest([advised[name] for name in mine]) for key, mine in names.items()}
+    return Advice(shares, names)
 
 
-def _replay(arguments: PlanArguments, listen: Listener) -> Replayed:
-    """The whole demand on the cluster's nodes, whole GPUs and as advised, each sized to the same waits."""
-    prepared = prepare(
-        Arguments(
-            demand=arguments.metrics,
-            metrics=True,
-            fleet=arguments.state,
-            size=True,
-            policies=("whole", ADVISED.name),
-            rates=arguments.rates,
-            replicas=arguments.replicas,
-        )
-    )
-    assert prepared.measured is not None, "metrics were named"
-    replay = run(prepared, listen)
-    by_name = {outcome.policy: outcome for outcome in replay.outcomes}
-    whole, advised = (smallest(by_name[name]) for name in ("whole", ADVISED.name))
-    waits = [by_name[name].worst.waits.p95_ns // 10**9 for name in ("whole", ADVISED.name)]
-    return Replayed(
-        days=-(-replay.period_ns // (24 * 3600 * 10**9)),
-        off_percent=agreement(prepared.measured, replay).off_percent,
-        nodes_whole=None if whole is None else whole.nodes,
-        nodes_advised=None if advised is None else advised.nodes,
-        month_whole=None if whole is None else whole.month,
-        month_advised=None if advised is None else advised.month,
-        wait_whole_s=waits[0],
-        wait_advised_s=waits[1],
-    )
-
-
-def _keep(today: Today, replayed: Replayed | None) -> int | None:
-    """Nodes that must stay: all of them where the replay proves nothing."""
-    if replayed is None:
+def _largest(advised: Sequence[Advised]) -> Share | None:
+    """What all pods of an owner can have, since one template makes them; None where one of them must not."""
+    shares = [None if each.kept else each.verdict.share for each in advised]
+    known = [share for share in shares if share is not None]
+    if len(known) < len(shares):
         return None
-    return replayed.nodes_advised if replayed.proves else len(today.fleet.nodes)
+    return max(known, key=lambda share: (share.held_milli, share.method, share.profile))
 
 
 def _cut_seconds(today: Today) -> list[tuple[str, int]]:

@@ -5,8 +5,9 @@ from decimal import Decimal
 from itertools import groupby
 
 from stellwerk.report.planning.changes import Change
-from stellwerk.report.planning.job import Planned, Replayed
-from stellwerk.report.text import Language, money, msg, number, reason_text, translator
+from stellwerk.report.planning.job import Planned
+from stellwerk.report.text import Language, duration, money, msg, number, reason_text, say, translator
+from stellwerk.sim.planning.proof import Replayed
 
 MOST_LINES = 40
 LONGEST = 40
@@ -77,7 +78,7 @@ def _figures(planned: Planned, lang: Language) -> Iterator[str]:
         (paid[0], paid[1], _("(given back by hand: {value})", value=paid[2]) if by_hand else ""),
         ("", restarts if plan.restarted else _("none"), ""),
     ]
-    names = [_(row) for row in ROWS]
+    names = [say(row, lang) for row in ROWS]
     wide = max(map(len, names))
     first = max(len(cell[0]) for cell in cells)
     for name, (before, after, more) in zip(names, cells, strict=True):
@@ -97,7 +98,7 @@ def _changes(changes: Sequence[Change], lang: Language) -> Iterator[str]:
     for (layer, name), found in groupby(shown, key=lambda each: (each.layer, each.object)):
         fields = list(found)
         new = "" if fields[0].path else "  " + _("(new)")
-        yield f"{_(LAYERS[layer])}: {name}{new}"
+        yield f"{say(LAYERS[layer], lang)}: {name}{new}"
         for each in fields if not new else ():
             yield f"  {each.path.ljust(wide)}  {_cut(each.before)} -> {_cut(each.after)}"
     if len(changes) > MOST_LINES:
@@ -122,35 +123,36 @@ def _why(planned: Planned, lang: Language) -> Iterator[str]:
 
 def _notes(planned: Planned, lang: Language) -> Iterator[str]:
     _ = translator(lang)
-    for note in dict.fromkeys(planned.plan.notes):
-        yield reason_text(note, lang)
+    yield from dict.fromkeys(reason_text(note, lang) for note in planned.plan.notes)
     if planned.replayed is not None:
-        yield from _replayed(planned.replayed, planned.plan.money.currency, lang)
-    else:
+        yield _replayed(planned.replayed, lang)
+    elif not planned.measured:
         yield _("Nothing was replayed, since no metrics were given: --prometheus URL, or --metrics PATH.")
-    if planned.replayed is not None and planned.unmatched:
-        count = number(planned.unmatched, lang)
+    if planned.unmeasured:
+        count = number(planned.unmeasured, lang)
         yield _("{count} workloads have no measured use, and keep what they have.", count=count)
     if planned.plan.money.before is None:
         yield _("A price is unknown: label the nodes with their instance type, or say it in a Fleet.")
 
 
-def _replayed(found: Replayed, currency: str, lang: Language) -> Iterator[str]:
+def _replayed(found: Replayed, lang: Language) -> str:
+    """What the replay shows, or why nothing."""
     _ = translator(lang)
+    off = number(found.off_percent, lang, 1)
     if not found.proves:
-        off = number(found.off_percent, lang, 1)
-        yield _("The replay is {off} % off what was measured, so no node is counted as saved.", off=off)
-        return
-    values = {
-        "days": number(found.days, lang),
-        "off": number(found.off_percent, lang, 1),
-        "whole": "?" if found.nodes_whole is None else number(found.nodes_whole, lang),
-        "advised": number(found.nodes_advised or 0, lang),
-        "paid": _amount(found.month_whole, currency, lang),
-        "less": _amount(found.month_advised, currency, lang),
-    }
-    yield _(
-        "Replay of {days} measured days ({off} % off): whole GPUs need {whole} nodes ({paid} a month), "
-        "shared as advised {advised} ({less}), with waits no longer.",
+        return _("The replay is {off} % off what was measured, so no node is counted as saved.", off=off)
+    waits = [duration(seconds * 10**9, lang) for seconds in (found.wait_before_s, found.wait_after_s)]
+    values = {"days": number(found.days, lang), "off": off, "before": waits[0], "after": waits[1]}
+    if not found.holds:
+        return _(
+            "Replay of {days} measured days ({off} % off): shared so, jobs would wait longer (p95 {after} "
+            "instead of {before}), so everybody keeps a whole GPU.",
+            **values,
+        )
+    return _(
+        "Replay of {days} measured days ({off} % off): shared so, the demand can do without {spared} of "
+        "{asked} emptied nodes; p95 wait {before} before, {after} after.",
+        spared=number(found.spared, lang),
+        asked=number(found.asked, lang),
         **values,
     )

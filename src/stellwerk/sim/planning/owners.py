@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, structs
 
 from stellwerk.api.groups import core
 from stellwerk.api.groups.meta import ObjectMeta, given
 from stellwerk.api.manifests import Manifest, read_as
+from stellwerk.engine.allocation.pods.node_fit import node_refuses
 from stellwerk.engine.annotations import measured_job
 from stellwerk.engine.partition.inventory import Gpu
 from stellwerk.engine.planning.today import GPU, MIG, Owner, PlacedPod
@@ -45,7 +46,9 @@ class _Pod(Struct, frozen=True):
     containers: tuple[str, ...]
 
 
-def owners_of(manifests: Sequence[Manifest], gpus: Sequence[Gpu]) -> tuple[Owner, ...]:
+def owners_of(
+    manifests: Sequence[Manifest], gpus: Sequence[Gpu], nodes: Sequence[core.Node]
+) -> tuple[Owner, ...]:
     """Owners by key. `gpus`: who is on a device by a claim. Raises InvalidInput for a bad annotation."""
     templates = {_key(one): one for one in manifests if one.kind in ("Deployment", "StatefulSet", "Job")}
     held = _held(gpus)
@@ -57,7 +60,21 @@ def owners_of(manifests: Sequence[Manifest], gpus: Sequence[Gpu]) -> tuple[Owner
     for _, namespace, name in groups:
         names[f"{namespace}/{name}"] = names.get(f"{namespace}/{name}", 0) + 1
     found = [_owner(key, pods, templates, names) for key, pods in groups.items()]
+    found = [
+        structs.replace(owner, nodes=_allowed(templates[key], nodes)) if owner.changes else owner
+        for key, owner in zip(groups, found, strict=True)
+    ]
     return tuple(sorted(found, key=lambda owner: owner.key))
+
+
+def _allowed(maker: Manifest, nodes: Sequence[core.Node]) -> frozenset[str] | None:
+    """The nodes that its pods may be on; None: all."""
+    spec = read_as(maker, _Template).spec.template.spec
+    if not isinstance(spec, core.PodSpec):
+        return None
+    spec = structs.replace(spec, node_name=UNSET)
+    found = [given(node.metadata.name, "") for node in nodes if node_refuses(node, spec) is None]
+    return None if len(found) == len(nodes) else frozenset(found)
 
 
 def _key(manifest: Manifest) -> Key:

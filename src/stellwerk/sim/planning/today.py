@@ -9,6 +9,7 @@ from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups import core, karpenter, kueue, kueue_workload, resource
 from stellwerk.api.groups.meta import ObjectMeta, given
 from stellwerk.api.manifests import Manifest
+from stellwerk.api.quantity import Quantity
 from stellwerk.catalog.prices import ExchangeRate
 from stellwerk.engine.money.node_fleet import price_nodes
 from stellwerk.engine.partition.inventory import DEVICE_PLUGIN, DRA, Gpu
@@ -36,7 +37,9 @@ def today_of(manifests: Sequence[Manifest], asked: Asked) -> Today:
     executor = asked.executor or executor_of(manifests)
     fleet = price_nodes(_all(manifests, core.Node), rates=asked.rates)
     gpus, blind = _gpus(manifests, fleet, executor, asked.known)
-    owners, mapped = owners_of(manifests, gpus), _mapped(manifests)
+    in_fleet = {node.name for node in fleet.nodes}
+    nodes = [node for node in _all(manifests, core.Node) if given(node.metadata.name, "") in in_fleet]
+    owners, mapped = owners_of(manifests, gpus, nodes), _mapped(manifests)
     queues = {
         f"{given(one.metadata.namespace, 'default')}/{given(one.metadata.name, '')}": given(
             one.spec.cluster_queue, ""
@@ -155,17 +158,19 @@ def _flavor_of(manifests: Sequence[Manifest], owners: Sequence[Owner]) -> Iterat
     keys = {pod.name: owner.key for owner in owners for pod in owner.pods}
     keys |= {owner.key: owner.key for owner in owners}
     for manifest in manifests:
-        if not isinstance(manifest.object, kueue_workload.Workload):
-            continue
-        _, namespace, name = root_of(manifest, templates)
-        made = [f"{namespace}/{one.name}" for one in _references(manifest.object.metadata)]
-        status = given(manifest.object.status, kueue_workload.WorkloadStatus())
-        admission = given(status.admission, kueue_workload.Admission())
-        for assignment in given(admission.pod_set_assignments, ()):
-            flavor = given(assignment.flavors, {}).get(GPU)
-            for candidate in (f"{namespace}/{name}", *made):
-                if flavor and candidate in keys:
-                    yield keys[candidate], flavor
+        if isinstance(manifest.object, kueue_workload.Workload) and (flavor := _flavor(manifest.object)):
+            _, namespace, name = root_of(manifest, templates)
+            made = [one.name for one in _references(manifest.object.metadata)]
+            found = (keys.get(f"{namespace}/{each}") for each in (name, *made))
+            yield from ((key, flavor) for key in found if key)
+
+
+def _flavor(workload: kueue_workload.Workload) -> str:
+    """In which flavor it has its GPUs; "": it has none."""
+    status = given(workload.status, kueue_workload.WorkloadStatus())
+    admission = given(status.admission, kueue_workload.Admission())
+    found = (given(each.flavors, {}).get(GPU) for each in given(admission.pod_set_assignments, ()))
+    return next((flavor for flavor in found if flavor), "")
 
 
 def given_namespace(manifest: Manifest) -> str:
@@ -179,29 +184,36 @@ def _references(metadata: ObjectMeta) -> Sequence[Any]:
 
 def _quotas(manifests: Sequence[Manifest], counted: frozenset[str]) -> Iterator[Quota]:
     for queue in _all(manifests, kueue.ClusterQueue):
-        spec, status = (
-            given(queue.spec, kueue.ClusterQueueSpec()),
-            given(queue.status, kueue.ClusterQueueStatus()),
+        reserved = _reserved(given(queue.status, kueue.ClusterQueueStatus()))
+        groups = given(given(queue.spec, kueue.ClusterQueueSpec()).resource_groups, ())
+        rows = (
+            (group, flavor.name, row)
+            for group, found in enumerate(groups)
+            for flavor in given(found.flavors, ())
+            for row in given(flavor.resources, ())
+            if row.name.startswith((GPU, MIG)) or row.name in counted
         )
-        reserved = {
-            (use.name, each.name): given(each.total, None)
-            for use in given(status.flavors_reservation, ())
-            for each in given(use.resources, ())
-        }
-        for group, found in enumerate(given(spec.resource_groups, ())):
-            for flavor in given(found.flavors, ()):
-                for row in given(flavor.resources, ()):
-                    if not row.name.startswith((GPU, MIG)) and row.name not in counted:
-                        continue
-                    nominal, taken = given(row.nominal_quota, None), reserved.get((flavor.name, row.name))
-                    yield Quota(
-                        queue=given(queue.metadata.name, ""),
-                        group=group,
-                        flavor=flavor.name,
-                        resource=row.name,
-                        nominal=0 if nominal is None else nominal.value(),
-                        reserved=0 if taken is None else taken.value(),
-                    )
+        for group, flavor, row in rows:
+            yield Quota(
+                queue=given(queue.metadata.name, ""),
+                group=group,
+                flavor=flavor,
+                resource=row.name,
+                nominal=_count(given(row.nominal_quota, None)),
+                reserved=_count(reserved.get((flavor, row.name))),
+            )
+
+
+def _reserved(status: kueue.ClusterQueueStatus) -> dict[tuple[str, str], Quantity | None]:
+    return {
+        (use.name, each.name): given(each.total, None)
+        for use in given(status.flavors_reservation, ())
+        for each in given(use.resources, ())
+    }
+
+
+def _count(amount: Quantity | None) -> int:
+    return 0 if amount is None else amount.value()
 
 
 def _waiting(manifests: Sequence[Manifest], queues: Mapping[str, str]) -> Iterator[Waiting]:

@@ -21,6 +21,7 @@ CONTAINER = ("name", "resources", "restartPolicy")
 POD = (
     "nodeName",
     "nodeSelector",
+    "affinity",
     "tolerations",
     "schedulingGates",
     "priorityClassName",
