@@ -22,12 +22,11 @@ class PlacedPod(Struct, frozen=True):
 class Owner(Struct, frozen=True, kw_only=True):
     """What made equal pods with GPUs: `kind` and `key` (namespace/name); each pod asks for `gpus`.
 
-    `profile`: the MIG profile that each asks for instead ("": whole GPUs). `claim`: the own name of the
-    claim they ask through ("": extended resources). `containers` of the template that ask for GPUs: the
-    first one's resource changes. `local_queue` is Kueue's. `changes`: its template may be changed
-    (a Deployment or StatefulSet); the pods of others are what they are until they end. `nodes`: where its pods
-    may be, by selector, affinity and taints (None: on all). Measured use: memory in bytes, compute in
-    thousandths of a GPU, None where nobody measured it.
+    `profile`: the MIG profile that each asks for instead ("": whole GPUs). `claim`: the own name of the claim
+    that they ask through ("": extended resources). `containers` of the template ask for GPUs. `local_queue`:
+    Kueue's. `changes`: its template may be changed (a Deployment or StatefulSet); the pods of others are what
+    they are until they end. `nodes`: where its pods may be, by selector, affinity and taints (None: on all).
+    Measured use: memory in bytes, compute in thousandths of a GPU, None where nobody measured it.
     """
 
     kind: str
