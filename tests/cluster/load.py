@@ -104,11 +104,12 @@ def job(at: int) -> dict[str, Any]:
     }
 
 
-def apply(stack: Stack, objects: Sequence[dict[str, Any]]) -> None:
+def create(stack: Stack, objects: Sequence[dict[str, Any]]) -> None:
     """Objects in batches, with how far it is."""
     for at in range(0, len(objects), BATCH):
         began = time.monotonic()
-        stack.apply(objects[at : at + BATCH])
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects[at : at + BATCH]})
+        stack.kubectl("create", "-f", "-", stdin=text)
         print(f"{at + BATCH} of {len(objects)}: {time.monotonic() - began:.0f} s", flush=True)
 
 
@@ -118,11 +119,11 @@ def build(stack: Stack) -> None:
     stack.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/clusterpolicies.nvidia.com")
     policy = {"metadata": {"name": "cluster-policy"}, "spec": {"devicePlugin": {"enabled": True}}}
     stack.apply([{"apiVersion": "nvidia.com/v1", "kind": "ClusterPolicy", **policy}])
-    apply(stack, [*nodes(), *queues()])
+    create(stack, [*nodes(), *queues()])
+    create(stack, [job(at) for at in range(JOBS)])
     notes = {"stellwerk.dev/gpu-memory": "9Gi", "stellwerk.dev/gpu-compute": "120m"}
     services = [deployment(f"serve-{at}", 1, notes if at % 2 else {}) for at in range(SERVICES)]
-    apply(stack, [*services, *(deployment(f"web-{at}", 0, {}) for at in range(PLAIN))])
-    apply(stack, [job(at) for at in range(JOBS)])
+    create(stack, [*services, *(deployment(f"web-{at}", 0, {}) for at in range(PLAIN))])
     wanted = (SERVICES + PLAIN) * REPLICAS
     until = time.monotonic() + _MOST_S
     while time.monotonic() < until:

@@ -114,11 +114,11 @@ def kinds_of(*groups: Sequence[tuple[str, ...]]) -> "list[Kind]":
     return [Kind(*each) for each in dict.fromkeys(one for group in groups for one in group)]
 
 
-def read_live(client: "Client", kinds: "Sequence[Kind]") -> "Cluster":
+def read_live(client: "Client", kinds: "Sequence[Kind]", *, as_raw: bool = False) -> "Cluster":
     """The objects of a cluster. Raises Unreachable where the role may not read one of the kinds."""
     from stellwerk.adapters.kube_store.read import read_cluster
 
-    found = read_cluster(client, kinds)
+    found = read_cluster(client, kinds, as_raw=as_raw)
     if found.denied:
         raise lacking(client, found.denied)
     return found

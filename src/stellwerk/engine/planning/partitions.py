@@ -8,7 +8,7 @@ from stellwerk.engine.planning.asks import Ask, without_tenants
 from stellwerk.engine.planning.decided import Planning
 from stellwerk.engine.planning.today import Today, flavor_of
 
-MOST_TRIED = 40  # Owners up to which each is tried without: a plan costs up to half a second.
+MOST_TRIED = 40_000  # GPUs planned in trials without an owner: a large fleet tries the smallest few only.
 
 
 def partition_of(
@@ -25,7 +25,7 @@ def partition_of(
     still = _plan(today, [ask for ask in kept if not ask.moves], planning)
     if moving and best.gpus_used >= still.gpus_used:
         return tuple(ask for ask in kept if not ask.moves), still
-    for ask in moving if len(moving) <= MOST_TRIED else ():
+    for ask in moving[: MOST_TRIED // max(1, len(today.gpus))]:
         fewer = [each for each in kept if each is not ask]
         tried = _plan(today, fewer, planning)
         if tried.gpus_used <= best.gpus_used and not tried.unserved:

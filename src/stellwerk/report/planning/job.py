@@ -26,7 +26,7 @@ from stellwerk.report.planning.document import plan_plain
 from stellwerk.report.planning.files import Files, live_objects, plan_files
 from stellwerk.report.receipt import Evidence, InputFile, Job, fleet_hashes, input_files, receipt_of_result
 from stellwerk.sim.advice import advise_usage
-from stellwerk.sim.intake.manifests import read_manifests
+from stellwerk.sim.intake.manifests import read_all, read_unchecked
 from stellwerk.sim.intake.numbers import check_between
 from stellwerk.sim.planning.proof import Proposed, Replayed, prove
 from stellwerk.sim.planning.today import Asked, today_of
@@ -77,24 +77,21 @@ class PreparedPlan(Struct, frozen=True, kw_only=True):
     inputs: tuple[InputFile, ...]
 
 
-def prepare_plan(arguments: PlanArguments) -> PreparedPlan:
-    """Read the kept state and the metrics. Raises InvalidInput naming file and place."""
-    manifests, inputs = read_manifests(arguments.state, ROLE)
-    return prepared_of(arguments, manifests, input_files(inputs))
+def prepare_plan(arguments: PlanArguments, *, checked: bool = False) -> PreparedPlan:
+    """Read the kept state and the metrics. Raises InvalidInput naming file and place.
 
-
-def prepared_of(
-    arguments: PlanArguments, manifests: Sequence[Manifest], inputs: Sequence[InputFile]
-) -> PreparedPlan:
-    """The same where the objects were read from a cluster."""
+    `checked`: the state comes from an API server, which let nothing in that the checks here would refuse.
+    """
     check_between("--headroom", arguments.headroom_percent, 0, 1000)
     check_between("--restart-minutes", arguments.restart_minutes, 0, 10_000)
     check_between("--replicas", arguments.replicas, 2, 48)
+    manifests, read = (read_unchecked if checked else read_all)([arguments.state], ROLE)
+    inputs = input_files(read)
     usage = None
     if arguments.metrics:
         loaded = load_usage([arguments.metrics])
         usage, inputs = loaded.usage, (*inputs, *input_files(loaded.inputs, "metrics"))
-    return PreparedPlan(arguments=arguments, manifests=tuple(manifests), usage=usage, inputs=tuple(inputs))
+    return PreparedPlan(arguments=arguments, manifests=tuple(manifests), usage=usage, inputs=inputs)
 
 
 def make_plan(prepared: PreparedPlan) -> Planned:
