@@ -52,6 +52,18 @@ def metrics(folder: Path, busy: Callable[[str], tuple[int, float]], crowded_hour
     return str(path)
 
 
+def exposition(busy: Callable[[str], tuple[int, float]], start_s: int = START_S) -> Iterator[str]:
+    """The same samples as exposition text with times in ms, for a database."""
+    lines = _lines(busy, 0)
+    names = next(lines).split(",")
+    for line in lines:
+        row = dict(zip(names, line.split(","), strict=True))
+        time_s = int(row.pop("timestamp")) - START_S + start_s
+        metric, value = row.pop("metric"), row.pop("value")
+        labels = ",".join(f'{name}="{text}"' for name, text in row.items())
+        yield f"{metric}{{{labels}}} {value} {time_s * 1000}"
+
+
 def _lines(busy: Callable[[str], tuple[int, float]], crowded: int) -> Iterator[str]:
     yield "timestamp,metric,value,Hostname,UUID,gpu,modelName,namespace,pod,container"
     tuned = {f"tune-x7k2p/{index}": ("research", "train-1", str(index)) for index in range(4)}

@@ -72,7 +72,7 @@ def command(output: str, lang: str | None, **options: Any) -> int:
     metrics = _metrics(options, spoken)
     folder = options.pop("manifests")
     with tempfile.TemporaryDirectory() as temporary:
-        # A large cluster is millions of objects that all stay: walking them for garbage took half of the time.
+        # A large cluster is millions of objects that all stay: walking them for garbage takes long.
         gc.disable()
         try:
             state = options["state"] or _read(options, Path(folder or temporary), spoken)
