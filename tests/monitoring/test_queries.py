@@ -170,6 +170,7 @@ def test_what_this_cluster_must_show(cluster: Cluster) -> None:
     assert same(cluster, 'sum(stellwerk:node:power_watts{node="n2"})') == {"{}": 300}
     assert same(cluster, "sum(stellwerk:cluster:waiting)") == {"{}": 6}
     assert same(cluster, "sum(stellwerk:namespace:held_gpus)") == {"{}": 5}
+    assert same(cluster, "sum(stellwerk:queue:admission_wait_late_ratio)") == {"{}": 1}
     assert same(cluster, "sum(stellwerk:gpu:thermal_throttle_ratio)") == {"{}": pytest.approx(0.1)}
 
 
