@@ -113,6 +113,7 @@ def _others() -> Iterator[tuple[str, float]]:
     pod = 'namespace="lab",pod="big"'
     yield f"kube_pod_status_unschedulable{{{pod}}}", 1
     yield f'kube_pod_container_resource_requests{{{pod},resource="nvidia_com_gpu",container="main"}}', 1
-    yield "stellwerk_shown_speed_ratio", 60
+    for replica in "ab":  # Two scrapers of one Stellwerk: its speed is there twice.
+        yield f'stellwerk_shown_speed_ratio{{replica="{replica}"}}', 60
     policy = 'policy="mix",fleet="smallest",currency="EUR"'
     yield f"stellwerk_policy_month_cost{{{policy}}}", 9_000

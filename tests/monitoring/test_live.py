@@ -21,6 +21,7 @@ SLOW = {
     "stellwerk:gpu:thermal_throttle_ratio",
     "stellwerk:gpu:power_throttle_ratio",
     "stellwerk:queue:admission_wait_seconds:p95",
+    "stellwerk:queue:admission_wait_late_ratio",
 }
 AT_ONCE = {"StellwerkGpuXidCritical", "StellwerkGpuXid"}  # They have no wait.
 

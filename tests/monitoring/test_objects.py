@@ -183,6 +183,18 @@ def test_the_charts_get_the_same_counters(folder: Path) -> None:
     assert state == {"metricLabelsAllowlist": [f"pods=[{KIND_LABEL}]"]}
 
 
+def test_who_gives_the_exporter_the_hosts_processes_is_told_what_for_and_where_it_is_forbidden(
+    folder: Path,
+) -> None:
+    operator, chart = (
+        "".join(line for line in (folder / name).read_text(encoding="utf-8").split("\n") if line[:1] == "#")
+        for name in ("gpu-operator-values.yaml", "dcgm-exporter-values.yaml")
+    )
+    assert "hostPID lets the exporter see processes" in operator
+    assert "hostPID lets the exporter see processes" in chart
+    assert "OpenShift: the constraints nvidia-dcgm-exporter forbid it" in operator
+
+
 def test_every_file_says_how_to_apply_and_undo_it(folder: Path) -> None:
     for path in folder.iterdir():
         text = path.read_text(encoding="utf-8")

@@ -170,7 +170,17 @@ def test_what_this_cluster_must_show(cluster: Cluster) -> None:
     assert same(cluster, 'sum(stellwerk:node:power_watts{node="n2"})') == {"{}": 300}
     assert same(cluster, "sum(stellwerk:cluster:waiting)") == {"{}": 6}
     assert same(cluster, "sum(stellwerk:namespace:held_gpus)") == {"{}": 5}
+    assert same(cluster, "sum(stellwerk:queue:admission_wait_late_ratio)") == {"{}": 1}
     assert same(cluster, "sum(stellwerk:gpu:thermal_throttle_ratio)") == {"{}": pytest.approx(0.1)}
+
+
+def test_what_a_demand_costs_and_decides_is_of_its_own_time(cluster: Cluster) -> None:
+    """It goes by 60 times as fast as the database's: 1 EUR in 1000 s is 1 EUR in 60,000 s of the demand."""
+    panels = {title: query for title, query, _ in dashboard_queries(cluster.folder)}
+    month = same(cluster, panels["Cost of a month at this rate, to hold a budget against"])
+    assert list(month.values()) == pytest.approx([0.001 * 3_600 * 730 / 60] * 2)
+    decided = same(cluster, panels["Decisions in an hour of the demand"])
+    assert list(decided.values()) == pytest.approx([2 * 120 / 60])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,6 +12,7 @@ import yaml
 
 from stellwerk.cli.main import VERBS
 from stellwerk.report.monitoring.rule_files import RULES
+from stellwerk.report.monitoring.thresholds import read_thresholds
 from tests.docs.test_reference import COMMANDS, options_of
 from tests.monitoring.exported import documents, export, rules
 from tests.servers.databases import PROMETHEUS, program
@@ -101,13 +102,24 @@ def test_every_alert_says_what_it_is_and_what_to_do_next(folder: Path) -> None:
 
 def test_the_options_are_the_thresholds(tmp_path: Path) -> None:
     options = ("--idle-below", "2.5", "--idle-after", "90m", "--wait-target", "5m30s")
-    alerts = {rule["alert"]: rule for rule in rules(export(tmp_path, *options))[1]}
+    recording, listed = rules(export(tmp_path, *options))
+    alerts = {rule["alert"]: rule for rule in listed}
     assert alerts["StellwerkGpuIdleHeld"]["expr"].endswith("< 0.025")
     assert alerts["StellwerkGpuIdleHeld"]["for"] == "1h30m"
-    assert alerts["StellwerkQueueWaitAboveTarget"]["expr"].endswith("> 330")
+    [late] = [rule["expr"] for rule in recording if "late" in rule["record"]]
+    assert 'le=~"640([.]0)?"' in late
+    told = alerts["StellwerkQueueWaitAboveTarget"]["annotations"]
+    assert "longer than 10m40s" in told["description"] and "target of 5m30s" in told["description"]
     assert alerts["StellwerkQueueStuck"]["for"] == "5m30s"
     checked = promtool(tmp_path, "check", "rules", RULES)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "border"), [("5m", 320), ("5m20s", 320), ("321s", 640), ("2560s", 2560), ("11h", 40_960)]
+)
+def test_a_target_is_told_at_the_next_border_of_kueues_histogram(target: str, border: int) -> None:
+    assert read_thresholds("5", "30m", target).wait_border_s == border
 
 
 @pytest.mark.parametrize(

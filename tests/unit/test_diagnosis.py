@@ -131,6 +131,7 @@ CASES: dict[str, Facts] = {
     "pods-unnamed": changed("cluster", running=("web/llm-0", "web/llm-1")),
     "pods-repeated": of_two("5 6 7", "5 6 7"),
     "pods-split": of_two("5 6 7", "5 6 8"),
+    "pods-zero": sampled(series(UTIL, GPU, "0 90 80"), series(UTIL, values="0 0 0")),
     "labels-renamed": sampled(
         series(
             labels=GPU
@@ -230,6 +231,25 @@ def test_pods_one_after_the_other_share_nothing() -> None:
 def test_two_pods_that_do_nothing_do_not_tell_whether_values_are_repeated() -> None:
     assert not {"pods-repeated", "pods-split"} & codes(diagnose(of_two("0 0 0", "0 0 0")))
     assert not {"pods-repeated", "pods-split"} & codes(diagnose(of_two("5 6 7", "5 6 7", metric=GR)))
+
+
+@pytest.mark.parametrize(
+    ("device", "pod"),
+    [
+        ("3 9 9", "0 0 0"),  # Hardly busy: shares of processes are rounded.
+        ("90 90 90", "0 0 85"),  # The pod's first use is late.
+        (str(1 << 47), "0"),  # DCGM's blank is no use.
+        ("90 90 90", "90 90 90"),
+    ],
+)
+def test_processes_that_are_seen_and_gpus_that_are_idle_are_no_finding(device: str, pod: str) -> None:
+    assert "pods-zero" not in codes(diagnose(sampled(series(UTIL, GPU, device), series(UTIL, values=pod))))
+
+
+def test_a_busy_gpu_without_a_pod_of_its_own_at_that_time_is_no_finding() -> None:
+    held = Series(metric=UTIL, labels=GPU | POD, points=((NOW - 60_000, "0"),))
+    free = Series(metric=UTIL, labels=GPU, points=((NOW, "90"),))
+    assert "pods-zero" not in codes(diagnose(sampled(held, free)))
 
 
 def test_a_cluster_in_which_nobody_has_a_gpu_misses_no_names() -> None:

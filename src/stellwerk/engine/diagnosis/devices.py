@@ -12,6 +12,8 @@ from stellwerk.engine.usage import FB_USED, UTIL
 PER_PROCESS = (UTIL, FB_USED)
 # DCGM's blanks of every type are above it, and no percentage, ratio or MiB is (dcgm_structs.h).
 BLANK_FROM = 1 << 47
+# Percent of a GPU that pods at 0 cannot be: the rounding of processes' shares is below it.
+BUSY_FROM = 10
 
 
 class Device(Struct):
@@ -40,6 +42,13 @@ class Device(Struct):
     def repeated(self) -> bool:
         """Whether its pods have one value whenever it is not 0, which tells nothing."""
         return not self.split and any(values != {"0"} for values in self._told())
+
+    @property
+    def blind(self) -> bool:
+        """Whether it was busy by its own value, and no pod on it ever was: processes are not seen."""
+        moments = [pods for (metric, _), pods in self.values.items() if metric == UTIL and _named(pods)]
+        idle = all(_read(value) == 0 for pods in moments for value in _named(pods).values())
+        return idle and any((_read(pods.get("", "0")) or 0) >= BUSY_FROM for pods in moments)
 
     def _told(self) -> Iterator[set[str]]:
         for (metric, _), pods in self.values.items():
@@ -97,8 +106,13 @@ def _named(pods: Mapping[str, str]) -> dict[str, str]:
 
 
 def _blank(value: str) -> bool:
+    return _read(value) is None
+
+
+def _read(value: str) -> float | None:
+    """The number, or None: no number, or one of DCGM's blanks."""
     try:
         number = float(value)
     except ValueError:
-        return True
-    return not -1 < number < BLANK_FROM
+        return None
+    return number if -1 < number < BLANK_FROM else None

@@ -97,6 +97,8 @@ def _pods(facts: Facts, devices: Mapping[str, Device]) -> Iterator[Finding]:
         yield finding("pods-unnamed", count=len(facts.cluster.running), **named(unnamed))
     if repeated := [key for key, device in devices.items() if device.repeated]:
         yield finding("pods-repeated", **named(repeated))
+    if blind := [key for key, device in devices.items() if device.blind]:
+        yield finding("pods-zero", (UTIL,), **named(blind))
     if split := sum(device.split for device in devices.values()):
         yield finding("pods-split", things=split)
 

@@ -210,6 +210,15 @@ KINDS: Mapping[str, Kind] = {
             "a newer exporter gives GPU_UTIL and FB_USED per process; until then they are split among nobody"
         ),
     ),
+    "pods-zero": Kind(
+        EXPORTER,
+        WARNING,
+        _said("{things} GPUs are busy while {metrics} of each of their pods is 0: {names}"),
+        _said(
+            "set hostPID: true on the exporter, so that it sees the processes of pods; a pod "
+            "alone on a GPU is read right all the same"
+        ),
+    ),
     "labels-renamed": Kind(
         EXPORTER,
         WARNING,

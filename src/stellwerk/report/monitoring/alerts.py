@@ -14,7 +14,7 @@ from stellwerk.report.monitoring.recording import (
     POWER,
     THERMAL,
     USE,
-    WAIT,
+    WAIT_LATE,
     WAITING,
     XID,
 )
@@ -167,16 +167,17 @@ def _stranded() -> AlertRule:
 
 def _waits(thresholds: Thresholds) -> tuple[AlertRule, ...]:
     target = promql_duration(thresholds.wait_target_s)
+    border = promql_duration(thresholds.wait_border_s)
     admitted = f"sum by (cluster, cluster_queue) (increase(kueue_admitted_workloads_total[{target}])) > 0"
     return (
         AlertRule(
             alert="StellwerkQueueWaitAboveTarget",
-            expr=f"{WAIT} > {thresholds.wait_target_s}",
+            expr=f"{WAIT_LATE} > 0.05",
             wait_s=900,
             severity=WARNING,
             summary="ClusterQueue {{ $labels.cluster_queue }}: workloads wait longer than " + target,
-            description="One in twenty of the workloads that were admitted in the last hour waited {{ $value "
-            "| humanizeDuration }} or longer; the target is " + target + ".",
+            description=f"{_PERCENT} of the workloads that were admitted in the last hour waited longer than "
+            f"{border}, the border of Kueue's histogram that is next to the target of {target}.",
             next_step="stellwerk simulate -f PATH --with FILE shows the same jobs under another quota, "
             "cohort or weight.",
         ),

@@ -24,6 +24,10 @@ EXPORTER_KEY = "metrics"  # What the exporter's option -m reads (internal/pkg/co
 # Names every pod of a shared GPU, where the exporter else names one (from 4.1.1-4.0.3 on).
 SHARED = {"name": "KUBERNETES_VIRTUAL_GPUS", "value": "true"}
 KIND_LABEL = "stellwerk.dev/workload-kind"
+# Since 25.10.0 of the operator (04d6fe27) and 4.4.1-4.6.0 of the chart (d526905).
+_HOST_PID = (
+    "hostPID lets the exporter see processes; else each pod of a shared GPU shows 0. Older charts ignore it."
+)
 ALLOWLIST = f"pods=[{KIND_LABEL}]"
 
 
@@ -111,6 +115,9 @@ def _operator_head() -> list[str]:
         f"  helm upgrade gpu-operator nvidia/gpu-operator -n {NAMESPACE} --reuse-values -f {OPERATOR_VALUES}",
         "Undo: helm rollback gpu-operator",
         "enablePodUID tells two pods of one name apart (the operator 26.7 and newer); older ones ignore it.",
+        _HOST_PID,
+        "OpenShift: the constraints nvidia-dcgm-exporter forbid it, and the exporter would not start. Allow",
+        "it to the exporter's service account, or set hostPID to false.",
         "The operator's own ServiceMonitor is off: with honorLabels: false it hides who holds a GPU.",
     ]
 
@@ -121,6 +128,7 @@ def _chart_head() -> list[str]:
         "Apply: helm upgrade --install dcgm-exporter gpu-helm-charts/dcgm-exporter --reuse-values",
         f"  -f {CHART_VALUES}",
         "Undo: helm rollback dcgm-exporter",
+        _HOST_PID,
         "The chart's own ServiceMonitor is off: with honorLabels: false it hides who holds a GPU.",
     ]
 

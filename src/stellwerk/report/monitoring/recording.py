@@ -28,6 +28,7 @@ SERIES_USE, SERIES_MEMORY = "stellwerk:gpu_series:use_ratio", "stellwerk:gpu_ser
 PENDING, WAITING = "stellwerk:queue:pending_workloads", "stellwerk:cluster:waiting"
 NODE_POWER = "stellwerk:node:power_watts"
 WAIT = "stellwerk:queue:admission_wait_seconds:p95"
+WAIT_LATE = "stellwerk:queue:admission_wait_late_ratio"
 TEAM_HELD, TEAM_IDLE = "stellwerk:namespace:held_gpus", "stellwerk:namespace:idle_held_gpus"
 GPU_COST, TEAM_IDLE_COST = "stellwerk:node:gpu_cost_per_hour", "stellwerk:namespace:idle_held_cost_per_hour"
 # DCGM's blanks are beyond these: no percentage, no GPU's MiB, no XID is as large.
@@ -47,7 +48,13 @@ class RecordingRule(Struct, frozen=True):
 
 def recording_rules(thresholds: Thresholds) -> tuple[RecordingRule, ...]:
     """In the order in which they need each other."""
-    return (*_series_rules(), *_device_rules(), *_pod_rules(thresholds), *_health_rules(), *_queue_rules())
+    return (
+        *_series_rules(),
+        *_device_rules(),
+        *_pod_rules(thresholds),
+        *_health_rules(),
+        *_queue_rules(thresholds),
+    )
 
 
 def _series_rules() -> tuple[RecordingRule, ...]:
@@ -181,7 +188,7 @@ def _health_rules() -> tuple[RecordingRule, ...]:
     )
 
 
-def _queue_rules() -> tuple[RecordingRule, ...]:
+def _queue_rules(thresholds: Thresholds) -> tuple[RecordingRule, ...]:
     """Kueue's replicas all report (label replica_role): the largest counts, not the sum."""
     pods = "cluster, namespace, pod"
     gpu_request = 'kube_pod_container_resource_requests{resource=~"nvidia_com_.+"}'
@@ -189,7 +196,9 @@ def _queue_rules() -> tuple[RecordingRule, ...]:
         f"count by (cluster) ({by_pod('kube_pod_status_unschedulable')} == 1 and on ({pods}) "
         f"{by_pod(gpu_request)} > 0)"
     )
-    buckets = "rate(kueue_admission_wait_time_seconds_bucket[1h])"
+    every = _waits("", '{le="+Inf"}')
+    # Prometheus 3 writes le="5120.0" for what Prometheus 2 kept as le="5120", and so does OpenMetrics.
+    in_time = _waits("", f'{{le=~"{thresholds.wait_border_s}([.]0)?"}}')
     return (
         RecordingRule(
             PENDING,
@@ -204,7 +213,19 @@ def _queue_rules() -> tuple[RecordingRule, ...]:
         ),
         RecordingRule(
             WAIT,
-            f"histogram_quantile(0.95, sum by (cluster, cluster_queue, le) ({buckets}))",
+            f"histogram_quantile(0.95, {_waits('le', '')})",
             "wait of 95 % of the workloads that a ClusterQueue admitted in the last hour, in seconds",
         ),
+        RecordingRule(
+            WAIT_LATE,
+            f"({every} - {in_time}) / {every}",
+            "part of the workloads that a ClusterQueue admitted in the last hour that waited longer than "
+            "--wait-target and the next border of Kueue's histogram",
+        ),
     )
+
+
+def _waits(label: str, selector: str) -> str:
+    """Admissions a second of each ClusterQueue, by the label too, from the chosen buckets."""
+    kept = ", ".join(filter(None, ("cluster", "cluster_queue", label)))
+    return f"sum by ({kept}) (rate(kueue_admission_wait_time_seconds_bucket{selector}[1h]))"

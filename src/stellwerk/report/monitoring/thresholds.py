@@ -8,8 +8,10 @@ from stellwerk.api.duration import parse_duration
 from stellwerk.api.errors import InvalidInput
 
 SECOND_NS = 1_000_000_000
-# Kueue's histogram of waits ends at 2.5 s * 2^14 (pkg/metrics/metrics.go): a longer wait counts as this.
-LONGEST_WAIT_S = 40_960
+# Kueue's histogram of waits has borders at 2.5 s * 2^n up to 2^14 (pkg/metrics/metrics.go): waits that are
+# longer count as one. Those from the shortest target on:
+WAIT_BORDERS_S = tuple(320 << n for n in range(8))
+LONGEST_WAIT_S = WAIT_BORDERS_S[-1]
 # increase() over less than a few scrapes and runs of the rules sees no admission.
 SHORTEST_WAIT_S = 300
 
@@ -25,6 +27,11 @@ class Thresholds(Struct, frozen=True):
     def idle_below(self) -> str:
         """As a ratio in PromQL: `0.05`."""
         return f"{(self.idle_below_percent / 100).normalize():f}"
+
+    @property
+    def wait_border_s(self) -> int:
+        """The first border of Kueue's histogram that is not below the target, in s."""
+        return next(border for border in WAIT_BORDERS_S if border >= self.wait_target_s)
 
 
 def read_thresholds(idle_below: str, idle_after: str, wait_target: str) -> Thresholds:
