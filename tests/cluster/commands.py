@@ -26,11 +26,11 @@ def stellwerk(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def settled(stack: Stack, namespace: str) -> None:
+def settled(stack: Stack, namespace: str, watched: str = _WATCHED) -> None:
     """Wait until nothing changed in a namespace for a second."""
     until, last, since = time.monotonic() + _MOST_S, "", time.monotonic()
     while time.monotonic() < until:
-        found = json.loads(stack.kubectl("get", _WATCHED, "-n", namespace, "-o", "json"))["items"]
+        found = json.loads(stack.kubectl("get", watched, "-n", namespace, "-o", "json"))["items"]
         versions = str(
             sorted(each["metadata"]["uid"] + each["metadata"]["resourceVersion"] for each in found)
         )

@@ -42,6 +42,10 @@ NODES = tuple(
         ("karpenter.sh", "NodeOverlay"),
     )
 )
+POOLS = NODES[:2]
+# What makes pods, beside Jobs, and what is written about them.
+MAKERS = (("apps", "Deployment"), ("apps", "ReplicaSet"), ("apps", "StatefulSet"))
+EVENTS = (("", "Event"),)
 # What runs in the cluster, and NVIDIA's switches between device plugin and DRA.
 RUNNING = (
     ("apps", "DaemonSet"),
@@ -54,9 +58,9 @@ CONFIGURATION = ("", "ConfigMap", "kueue-system", "kueue-manager-config")
 # What each verb reads, for who is told that the role lacks something.
 READ_BY = {
     "check": (("", "Namespace"), ("", "Node"), *DEVICES, *RUNNING, CONFIGURATION),
-    "why": (*CORE, *QUEUES, *DEVICES, CONFIGURATION),
+    "why": (*CORE, *QUEUES, *DEVICES, *MAKERS, *POOLS, *EVENTS, CONFIGURATION),
 }
-EVERYTHING = (*CORE, *DEVICES, *QUEUES, *NODES, *RUNNING, CONFIGURATION)
+EVERYTHING = (*CORE, *EVENTS, *DEVICES, *QUEUES, *NODES, *MAKERS, *RUNNING, CONFIGURATION)
 AGAIN = msg("asked again: {words}")
 _OPTIONS = (
     click.option(

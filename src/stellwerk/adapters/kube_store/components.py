@@ -27,6 +27,7 @@ from stellwerk.engine.diagnosis.live.facts import (
     QueueFacts,
     ServerFacts,
 )
+from stellwerk.engine.provisioning.market import NODE_CLASSES
 
 # What is read to recognize what runs, beside what decisions need.
 WORKLOADS = (("apps", "Deployment"), ("apps", "DaemonSet"))
@@ -216,17 +217,11 @@ def _mapped(configuration: dict[str, Any]) -> Iterable[str]:
 def _buyer(served: Served, workloads: Iterable[Any]) -> BuyerFacts:
     installed = recognize.karpenter_in(workloads)
     is_served = served.find("karpenter.sh", "NodePool") is not None
-    ignores = None
-    if installed is not None:
-        said = installed.flags.get("--ignore-dra-requests")
-        ignores = True if said is None else recognize.truth_of(said)
     return BuyerFacts(
         installed=installed,
         served=is_served,
-        providers=tuple(
-            name for kind, name in recognize.NODE_CLASSES.items() if served.find(*kind) is not None
-        ),
-        ignores_claims=ignores,
+        providers=tuple(name for kind, name in NODE_CLASSES.items() if served.find(*kind) is not None),
+        ignores_claims=None if installed is None else recognize.ignores_claims(installed),
     )
 
 

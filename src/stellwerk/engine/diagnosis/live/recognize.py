@@ -25,14 +25,6 @@ from stellwerk.engine.diagnosis.live.facts import Gates, GpuNode, Installed, Sli
 
 Object = Mapping[str, Any]
 NVIDIA = "nvidia.com/"
-# API group and kind of the NodeClass by the provider that reads it; EKS Auto Mode has Karpenter outside.
-NODE_CLASSES = {
-    ("karpenter.k8s.aws", "EC2NodeClass"): "aws",
-    ("karpenter.azure.com", "AKSNodeClass"): "azure",
-    ("karpenter.k8s.gcp", "GCENodeClass"): "gcp",
-    ("karpenter.kwok.sh", "KWOKNodeClass"): "kwok",
-    ("eks.amazonaws.com", "NodeClass"): "eks-auto-mode",
-}
 _DRIVER_IMAGES = ("dra-driver-nvidia-gpu", "k8s-dra-driver-gpu")
 _DRIVER_PARTS = ("gpus", "compute-domains")
 _VERSION_LABEL, _NAME_LABEL = "app.kubernetes.io/version", "app.kubernetes.io/name"
@@ -110,6 +102,12 @@ def karpenter_in(workloads: Iterable[Object]) -> Installed | None:
                 gates = _gates(container, "feature-gates", "FEATURE_GATES")
                 return _installed(each, container, gates=gates, flags=flags)
     return None
+
+
+def ignores_claims(karpenter: Installed) -> bool | None:
+    """--ignore-dra-requests, true where it is not set; None where it is set to what cannot be read."""
+    said = karpenter.flags.get("--ignore-dra-requests")
+    return True if said is None else truth_of(said)
 
 
 def operator_in(workloads: Iterable[Object]) -> Installed | None:
