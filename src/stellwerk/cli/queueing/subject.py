@@ -176,12 +176,11 @@ def _key(manifest: "Manifest") -> tuple[str, str]:
 
 def workload_owners(manifests: "Sequence[Manifest]") -> Iterator[tuple[Place, Place]]:
     """Each Workload with the object that it stands for."""
-    for one in manifests:
-        if one.kind == "Workload":
-            namespace, name = _key(one)
-            for owner in one.raw["metadata"].get("ownerReferences") or ():
-                if owner["kind"] in _KINDS:
-                    yield ("Workload", namespace, name), (owner["kind"], namespace, owner["name"])
+    for one in (each for each in manifests if each.kind == "Workload"):
+        namespace, name = _key(one)
+        for owner in one.raw["metadata"].get("ownerReferences") or ():
+            if owner["kind"] in _KINDS:
+                yield ("Workload", namespace, name), (owner["kind"], namespace, owner["name"])
 
 
 def case_of(subject: Subject) -> "PodCase | None":

@@ -38,7 +38,12 @@ def creation_refusal(unmade: Unmade) -> tuple[bool, Reason]:
         reason = Reason(
             "quota-unsaid",
             "{there} of {wanted} pods are there: ResourceQuota {quota} lets in only pods that say {fields}",
-            {**counted, "quota": found[1], "fields": found[2].partition(" for: ")[0]},
+            {
+                "there": unmade.there,
+                "wanted": unmade.wanted,
+                "quota": found[1],
+                "fields": found[2].partition(" for: ")[0],
+            },
         )
         return False, reason
     return False, Reason(

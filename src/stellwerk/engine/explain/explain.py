@@ -212,30 +212,34 @@ def _missing(total: int, purchase: PurchaseAnswer | None) -> tuple[str, Reason]:
         return NEVER, Reason("node-missing", "none of the {total} nodes can ever have a pod of it", values)
     if bought := under_way(purchase):
         return WAITS, bought
-    code, text = _MISSING.get(purchase.verdict, _NOT_BOUGHT)
-    if purchase.buyer is not None:
-        values = {**values, "pool": purchase.buyer.pool}
-    return NEVER if code == _NOT_BOUGHT[0] else WAITS, Reason(code, text, values)
+    if purchase.buyer is None or purchase.verdict not in (BUYS, MAY, LIMIT):
+        return NEVER, Reason(
+            "node-missing",
+            "none of the {total} nodes can ever have a pod of it, and no NodePool buys one",
+            {"total": total},
+        )
+    return WAITS, _bought(purchase.verdict, {"total": total, "pool": purchase.buyer.pool})
 
 
-_NOT_BOUGHT = (
-    "node-missing",
-    "none of the {total} nodes can ever have a pod of it, and no NodePool buys one",
-)
-_MISSING = {
-    BUYS: (
-        "node-bought",
-        "none of the {total} nodes can ever have a pod of it, and NodePool {pool} buys one that can",
-    ),
-    MAY: (
-        "node-may-be-bought",
-        "none of the {total} nodes can ever have a pod of it, and NodePool {pool} may buy one that can",
-    ),
-    LIMIT: (
+def _bought(verdict: str, values: Mapping[str, str | int]) -> Reason:
+    """That a node is missing, and what the NodePool that buys, may buy or is at its limit does."""
+    if verdict == BUYS:
+        return Reason(
+            "node-bought",
+            "none of the {total} nodes can ever have a pod of it, and NodePool {pool} buys one that can",
+            values,
+        )
+    if verdict == MAY:
+        return Reason(
+            "node-may-be-bought",
+            "none of the {total} nodes can ever have a pod of it, and NodePool {pool} may buy one that can",
+            values,
+        )
+    return Reason(
         "node-at-limit",
         "none of the {total} nodes can ever have a pod of it, and NodePool {pool} is at its limit",
-    ),
-}
+        values,
+    )
 
 
 def _purchase(told: Told) -> Iterator[LayerAnswer]:
