@@ -1,14 +1,13 @@
 """`why --kubeconfig` where Karpenter runs: what each NodePool does for a pod, the real one does."""
 
 import json
-import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cluster.commands import settled, stellwerk
+from tests.cluster.commands import settled, stellwerk, wait_for
 from tests.cluster.fixtures import need_programs
 from tools.cluster.parts import start_karpenter
 from tools.cluster.stack import Stack
@@ -213,13 +212,6 @@ def events(stack: Stack) -> dict[str, str]:
         for each in found
         if (each.get("reportingComponent") or each["source"].get("component")) == "karpenter"
     }
-
-
-def wait_for(reached: Callable[[], bool], most_s: float = 90) -> None:
-    until = time.monotonic() + most_s
-    while not reached():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.2)
 
 
 @pytest.mark.parametrize("name", BOUGHT)
