@@ -114,20 +114,20 @@ def reading(client: "Client", read: "Callable[[], Any]") -> Any:
     """What `read` gives. Raises Unreachable for a role that may not even see what is served."""
     from stellwerk.adapters.kube_store.client import Forbidden
     from stellwerk.adapters.kube_store.read import Denied
+    from stellwerk.engine.diagnosis.live.facts import Lacking
 
     try:
         return read()
     except Forbidden as error:
-        raise lacking(client, (Denied("", "/api, /apis, /version", "get", str(error)),)) from None
+        rule = Lacking("", "/api, /apis, /version", "get")
+        raise lacking(client, (Denied(rule, str(error)),)) from None
 
 
 def lacking(client: "Client", denied: "Sequence[Denied | Lacking]") -> Exception:
     """The error that names each rule that the role lacks."""
     from stellwerk.api.errors import Unreachable
 
-    missing = ", ".join(
-        f"{each.verb} {each.resource}{'.' if each.group else ''}{each.group}" for each in denied
-    )
+    missing = ", ".join(str(getattr(each, "rule", each)) for each in denied)
     return Unreachable(
         "the role of context {context} may not: {missing} ({words})",
         fix="bind the ClusterRole that this prints: stellwerk doctor --kubeconfig --rbac",

@@ -31,8 +31,8 @@ _WORDS_LIMIT = 300
 class Patience(Struct, frozen=True):
     """How long an answer may take, how often it is asked for, and the first wait between (it doubles).
 
-    `first_tries` holds until the server has answered once: one that never did is not waited for as one
-    that restarts.
+    `first_tries` holds until the server has answered once, and again once it was waited for in vain: such
+    a one is not waited for as one that restarts.
     """
 
     timeout_s: float = 30.0
@@ -119,6 +119,8 @@ class Client:
             attempt += 1
             if attempt < self._tries(method):
                 self._wait(self._pause(attempt, pause))
+        # Others that ask at the same time, and who asks next, do not wait as long for it once more.
+        self._answered = False
         raise self.gone(words)
 
     @contextmanager

@@ -15,7 +15,7 @@ from msgspec import Struct
 from stellwerk.adapters.kube_store.client import Client, Forbidden, NotFound
 from stellwerk.adapters.kube_store.discovery import Resource, Served, discover, server_version
 from stellwerk.adapters.kube_store.listing import list_all
-from stellwerk.adapters.kube_store.read import AT_ONCE, Kind
+from stellwerk.adapters.kube_store.read import AT_ONCE, Kind, where
 from stellwerk.catalog.versions import gates, minor_of, releases
 from stellwerk.engine.diagnosis.live import recognize
 from stellwerk.engine.diagnosis.live.facts import (
@@ -105,7 +105,7 @@ def _allowed(
     try:
         return ask()
     except Forbidden:
-        return Lacking(resource.group, resource.plural, verb)
+        return Lacking(resource.group, resource.plural, verb, *where(resource))
     except NotFound:
         return []  # Its definition was deleted since it was discovered.
 
@@ -199,7 +199,7 @@ def _configuration(client: Client, at: tuple[str, str], read: _Read) -> dict[str
 
     found = _allowed(resource, ask, "get")
     if isinstance(found, Lacking):
-        read.lacking.add(found)
+        read.lacking.add(msgspec.structs.replace(found, namespace=at[0], name=at[1]))
         return None
     try:
         text = found[0]["data"][_CONFIGURATION] if found else ""

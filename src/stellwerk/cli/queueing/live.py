@@ -70,6 +70,7 @@ def _read(client: "Client") -> "Cluster":
     from stellwerk.adapters.kube_store.events import events_about
     from stellwerk.adapters.kube_store.read import Denied, read_cluster
     from stellwerk.cli.cluster import EVENTS, READ_BY, kinds_of, lacking, reading
+    from stellwerk.engine.diagnosis.live.facts import EVERYWHERE, Lacking
 
     kinds = kinds_of([kind for kind in READ_BY["why"] if kind not in EVENTS])
     found: Cluster = reading(client, lambda: read_cluster(client, kinds))
@@ -77,7 +78,7 @@ def _read(client: "Client") -> "Cluster":
     try:
         events_about(client, "Pod", "default", "-")
     except Forbidden as error:
-        denied.append(Denied("", "events", "list", str(error)))
+        denied.append(Denied(Lacking("", "events", "list", EVERYWHERE), str(error)))
     if denied:
         raise lacking(client, sorted(denied))
     return found

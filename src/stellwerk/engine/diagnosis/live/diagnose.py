@@ -67,13 +67,13 @@ def gates_text(gates: Gates) -> str:
 
 
 def rules_text(lacking: Iterable[Lacking]) -> str:
-    """Missing rules, those of one group and verb together: list nodes, pods; list jobs.batch."""
-    by: dict[tuple[str, str], list[str]] = {}
+    """Missing rules, those of one group, verb and place together, such as: list nodes."""
+    by: dict[tuple[str, str, str], list[str]] = {}
     for each in sorted(lacking):
-        by.setdefault((each.verb, each.group), []).append(
+        by.setdefault((each.verb, each.group, each.place), []).append(
             f"{each.resource}{'.' * bool(each.group)}{each.group}"
         )
-    return "; ".join(f"{verb} {', '.join(resources)}" for (verb, _), resources in by.items())
+    return "; ".join(f"{verb} {', '.join(resources)}{place}" for (verb, _, place), resources in by.items())
 
 
 def _server(server: ServerFacts) -> Iterator[Finding]:
