@@ -125,9 +125,24 @@ def reading(client: "Client", read: "Callable[[], Any]") -> Any:
 
 def lacking(client: "Client", denied: "Sequence[Denied | Lacking]") -> Exception:
     """The error that names each rule that the role lacks."""
+    from stellwerk.adapters.kube_store.read import Denied
     from stellwerk.api.errors import Unreachable
 
-    missing = ", ".join(str(getattr(each, "rule", each)) for each in denied)
+    rules = [each.rule if isinstance(each, Denied) else each for each in denied]
+    missing = ", ".join(map(str, rules))
+    other = [each for each in rules if each.name and each.name != CONFIGURATION[3]]
+    if len(other) == len(rules):
+        return Unreachable(
+            "the role of context {context} may not: {missing} ({words})",
+            fix="the ClusterRole of --rbac does not have it, as it is named otherwise here; make and bind "
+            "one: kubectl -n {namespace} create role stellwerk-kueue --verb=get --resource=configmaps "
+            "--resource-name={name}",
+            context=client.access.context,
+            missing=missing,
+            words=getattr(denied[0], "words", "") or "Forbidden",
+            namespace=other[0].namespace,
+            name=other[0].name,
+        )
     return Unreachable(
         "the role of context {context} may not: {missing} ({words})",
         fix="bind the ClusterRole that this prints: stellwerk doctor --kubeconfig --rbac",

@@ -149,16 +149,12 @@ def _gates_of(client: Client, served: Served) -> tuple[Gates | None, Gates | Non
     return (told, None, _METRICS) if told else (None, None, "")
 
 
-def _queue(client: Client, served: Served, workloads: Iterable[Any], read: _Read) -> QueueFacts:
+def _queue(client: Client, served: Served, workloads: Sequence[Any], read: _Read) -> QueueFacts:
     installed = recognize.kueue_in(workloads)
     is_served = served.find("kueue.x-k8s.io", "ClusterQueue") is not None
     if installed is None and not is_served:
         return QueueFacts()
-    namespace, name = "kueue-system", "kueue-manager-config"
-    if installed is not None:
-        namespace = installed.workload.partition(" ")[2].partition("/")[0]
-        name = _mounted(workloads, installed.workload) or name
-    configuration = _configuration(client, (namespace, name), read)
+    configuration = _configuration(client, recognize.kueue_configuration_at(workloads), read)
     if installed is not None and not installed.gates:  # Kueue takes one of the two, and no start with both.
         installed = msgspec.structs.replace(installed, gates=_switched(configuration))
     if configuration is None:
@@ -177,17 +173,6 @@ def _switched(configuration: dict[str, Any] | None) -> Gates | None:
         return None
     told = configuration.get("featureGates")
     return {str(name): on for name, on in (told or {}).items() if isinstance(on, bool)}
-
-
-def _mounted(workloads: Iterable[Any], workload: str) -> str:
-    """The ConfigMap that Kueue's pod mounts: its name is the chart's, so the installer's."""
-    names = [
-        str((volume.get("configMap") or {}).get("name", ""))
-        for each in workloads
-        if workload == f"{each['kind']} {each['metadata']['namespace']}/{each['metadata']['name']}"
-        for volume in each["spec"]["template"]["spec"].get("volumes") or ()
-    ]
-    return next((name for name in names if "manager-config" in name), "")
 
 
 def _configuration(client: Client, at: tuple[str, str], read: _Read) -> dict[str, Any] | None:

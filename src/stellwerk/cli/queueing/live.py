@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from stellwerk.cli.queueing.decide import Settings, decide_on
 
@@ -81,7 +81,25 @@ def _read(client: "Client") -> "Cluster":
         denied.append(Denied(Lacking("", "events", "list", EVERYWHERE), str(error)))
     if denied:
         raise lacking(client, sorted(denied))
-    return found
+    return structs.replace(found, manifests=_configured(client, found.manifests))
+
+
+def _configured(client: "Client", manifests: "list[Manifest]") -> "list[Manifest]":
+    """With Kueue's Configuration as its Deployment mounts it: another ConfigMap under the usual name."""
+    from stellwerk.cli.cluster import kinds_of, read_live
+    from stellwerk.engine.diagnosis.live.recognize import KUEUE_CONFIGURATION, kueue_configuration_at
+
+    at = kueue_configuration_at([one.raw for one in manifests if one.kind == "Deployment"])
+    if at == KUEUE_CONFIGURATION:
+        return manifests
+    named = {"namespace": KUEUE_CONFIGURATION[0], "name": KUEUE_CONFIGURATION[1]}
+    return [
+        *(one for one in manifests if one.kind != "ConfigMap"),
+        *(
+            structs.replace(one, raw={**one.raw, "metadata": {**one.raw["metadata"], **named}})
+            for one in read_live(client, kinds_of([("", "ConfigMap", *at)])).manifests
+        ),
+    ]
 
 
 def told_of(subject: "Subject", looked: Looked, settings: Settings) -> "Told":

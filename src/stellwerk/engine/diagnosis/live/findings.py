@@ -180,6 +180,18 @@ KINDS: Mapping[str, Kind] = {
         _said("its gates or mappings are unknown: its Configuration is not read; check takes defaults"),
         _said("see: kubectl -n kueue-system get configmap kueue-manager-config -o yaml"),
     ),
+    "kueue-configuration-elsewhere": Kind(
+        KUEUE,
+        WARNING,
+        _said(
+            "its Configuration is the ConfigMap {name} of namespace {namespace}, and the printed role allows "
+            "only kueue-manager-config: get on configmaps (apiGroup core) with resourceName {name} is missing"
+        ),
+        _said(
+            "let somebody who may: kubectl -n {namespace} create role stellwerk-kueue --verb=get "
+            "--resource=configmaps --resource-name={name}; and bind it"
+        ),
+    ),
     "karpenter-known": Kind(
         KARPENTER,
         OK,
