@@ -22,7 +22,7 @@ def pool(name: str, *requirements: tuple[str, str, list[str]], **more: Any) -> d
     template: dict[str, Any] = {
         "metadata": {"labels": {"team": name, **more.pop("labels", {})}},
         "spec": {
-            "nodeClassRef": CLASS,
+            "nodeClassRef": {**CLASS, "name": more.pop("node_class", "default")},
             "expireAfter": "Never",
             "requirements": [
                 {"key": key, "operator": operator, "values": values} for key, operator, values in requirements
@@ -68,6 +68,7 @@ POOLS = [
     pool("arm", (ARCH, "In", ["arm64"])),
     pool("small", (KIND, "In", ["c-1x-amd64-linux", "c-2x-amd64-linux"])),
     pool("static", replicas=0),
+    pool("slow", node_class="slow"),
 ]
 CLAIM_TEMPLATE = {
     "apiVersion": "resource.k8s.io/v1",
@@ -151,15 +152,11 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         start_karpenter(started)
         node_class: dict[str, Any] = {"apiVersion": "karpenter.kwok.sh/v1alpha1", "kind": "KWOKNodeClass"}
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}}
-        started.apply(
-            [
-                namespace,
-                {**node_class, "metadata": {"name": "default"}},
-                CLAIM_TEMPLATE,
-                *POOLS,
-                deployment({}),
-            ]
-        )
+        classes = [
+            {**node_class, "metadata": {"name": "default"}},
+            {**node_class, "metadata": {"name": "slow"}, "spec": {"nodeRegistrationDelay": "10m"}},
+        ]
+        started.apply([namespace, *classes, CLAIM_TEMPLATE, *POOLS, deployment({})])
         ready = [f"nodepool/{each['metadata']['name']}" for each in POOLS]
         started.kubectl("wait", "--for=condition=Ready", "--timeout=60s", *ready)
         yield started
@@ -248,7 +245,24 @@ def test_no_pool_but_those_that_are_predicted_has_bought_anything(
     assert after
     found = json.loads(market.kubectl("get", "nodeclaims", "-o", "json"))["items"]
     pools = sorted(each["metadata"]["labels"]["karpenter.sh/nodepool"] for each in found)
-    assert pools == sorted(BOUGHT.values())
+    assert sorted(set(pools) - {"slow"}) == sorted(BOUGHT.values())
+
+
+def test_a_node_that_was_bought_and_is_not_there_yet_is_under_way(
+    market: Stack, after: dict[str, str]
+) -> None:
+    """Its NodeClaim is launched, and the node comes in ten minutes."""
+    assert after
+    market.apply([pod("coming", "slow")])
+    wait_for(lambda: events(market).get("coming", "").startswith("Nominated: "))
+    wait_for(lambda: " launched" in explain(market, "coming")["dominant"]["text"])
+    document = explain(market, "coming")
+    dominant = document["dominant"]
+    assert (dominant["layer"], dominant["verdict"], dominant["code"]) == ("node", "waits", "node-under-way")
+    layer = next(each for each in document["layers"] if each["layer"] == "purchase")
+    claim = json.loads(market.kubectl("get", "nodeclaims", "-l", "karpenter.sh/nodepool=slow", "-o", "json"))
+    name = claim["items"][0]["metadata"]["name"]
+    assert layer["verdict"] == "ok" and name in layer["words"] and name in dominant["text"]
 
 
 def test_a_karpenter_that_counts_claims_buys_none_for_devices_that_no_provider_announces(

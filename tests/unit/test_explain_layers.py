@@ -102,8 +102,9 @@ def test_never_is_before_waits_and_then_the_first_layer_counts(
 
 
 EXCEEDED = (
-    'Error creating: pods "w-0" is forbidden: exceeded quota: cpus, requested: limits.cpu=1,requests.cpu={asked}, '
-    "used: limits.cpu=0,requests.cpu=900m, limited: limits.cpu=9,requests.cpu=1"
+    'Error creating: pods "w-0" is forbidden: exceeded quota: cpus, '
+    "requested: limits.cpu=1,requests.cpu={asked}, used: limits.cpu=0,requests.cpu=900m, "
+    "limited: limits.cpu=9,requests.cpu=1"
 )
 UNSAID = 'pods "w-0" is forbidden: failed quota: q: must specify limits.cpu for: main; requests.cpu for: main'
 

@@ -60,7 +60,7 @@ class Subject(Struct, frozen=True, kw_only=True):
     @property
     def wanted(self) -> int:
         """How many pods there should be at once."""
-        from stellwerk.api.groups.batch import Job
+        from stellwerk.api.groups.batch import Job, JobStatus
         from stellwerk.api.groups.core import Pod
         from stellwerk.api.groups.meta import given
         from stellwerk.engine.queueing.jobs.workload import is_over
@@ -69,8 +69,13 @@ class Subject(Struct, frozen=True, kw_only=True):
             return len(self.living)
         if not isinstance(self.object, Job):
             return given(self.object.spec.replicas, 1)
-        stopped = given(self.object.spec.suspend, False) or is_over(self.object)
-        return 0 if stopped else given(self.object.spec.parallelism, 1)
+        spec, succeeded = self.object.spec, given(given(self.object.status, JobStatus()).succeeded, 0)
+        if given(spec.suspend, False) or is_over(self.object):
+            return 0
+        # Without completions no pod is made any more after the first that succeeded.
+        most = given(spec.parallelism, 1)
+        left = given(spec.completions, succeeded + (0 if succeeded else most)) - succeeded
+        return max(0, min(most, left))
 
 
 def subject_of(manifests: "Sequence[Manifest]", name: str) -> Subject:
