@@ -310,12 +310,23 @@ def test_a_role_without_one_rule_is_told_that_rule_and_no_other(
         assert "stellwerk doctor --kubeconfig --rbac" in complaint
 
 
-@pytest.mark.parametrize("verb", ["check", "why"])
+@pytest.mark.parametrize("verb", ["check", "why", "admit"])
 def test_the_rules_that_a_verb_is_said_to_need_are_enough_for_it(
     faulty: Stack, straight: dict[str, Ran], reader: Reader, verb: str
 ) -> None:
     one = ran(faulty, verb, reader(f"enough-{verb}", cluster_role(READ_BY_VERB[verb])))
     assert (one.code, one.text) == (straight[verb].code, straight[verb].text), one.stderr
+
+
+def test_a_role_that_may_not_even_see_what_is_served_is_told_so(faulty: Stack, reader: Reader) -> None:
+    """Some clusters take away what Kubernetes gives to everybody who is logged in."""
+    path = reader("nothing", {**cluster_role([]), "rules": []})
+    faulty.kubectl("delete", "clusterrolebinding", "system:discovery", "system:public-info-viewer")
+    for verb, one in all_ran(faulty, dict.fromkeys(VERBS, path)).items():
+        assert (one.code, one.text) == (3, ""), verb
+        (complaint,) = one.stderr.splitlines()
+        assert "may not: get /api, /apis, /version (" in complaint
+        assert "stellwerk doctor --kubeconfig --rbac" in complaint
 
 
 @pytest.mark.parametrize("how", ["token", "certificate"])

@@ -58,6 +58,7 @@ CONFIGURATION = ("", "ConfigMap", "kueue-system", "kueue-manager-config")
 # What each verb reads, for who is told that the role lacks something.
 READ_BY = {
     "check": (("", "Namespace"), ("", "Node"), *DEVICES, *RUNNING, CONFIGURATION),
+    "admit": (*CORE, *QUEUES, *DEVICES, CONFIGURATION),
     "why": (*CORE, *QUEUES, *DEVICES, *MAKERS, *POOLS, *EVENTS, CONFIGURATION),
 }
 EVERYTHING = (*CORE, *EVENTS, *DEVICES, *QUEUES, *NODES, *MAKERS, *RUNNING, CONFIGURATION)
@@ -104,7 +105,7 @@ def read_live(client: "Client", kinds: "Sequence[Kind]") -> "Cluster":
     """The objects of a cluster. Raises Unreachable where the role may not read one of the kinds."""
     from stellwerk.adapters.kube_store.read import read_cluster
 
-    found = read_cluster(client, kinds)
+    found: Cluster = reading(client, lambda: read_cluster(client, kinds))
     if found.denied:
         raise lacking(client, found.denied)
     return found

@@ -12,8 +12,8 @@ from stellwerk.engine.diagnosis.findings import MISSING, OK, WARNING, Finding, K
 SERVER, ROLE, NODES, OPERATOR = "kube-apiserver", "role", "nodes", "gpu-operator"
 DRIVER, EXPORTER, KUEUE, KARPENTER = "nvidia-dra-driver", "dcgm-exporter", "kueue", "karpenter"
 LAYERS = (SERVER, ROLE, NODES, OPERATOR, DRIVER, EXPORTER, KUEUE, KARPENTER)
-CHECK, WHY = "check", "why"
-VERBS = (CHECK, WHY)
+CHECK, WHY, ADMIT = "check", "why", "admit"
+VERBS = (CHECK, WHY, ADMIT)
 
 
 def _said(template: str) -> str:
