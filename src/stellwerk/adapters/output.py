@@ -82,3 +82,13 @@ def _write_changed(target: Path, content: bytes) -> bool:
         pass  # Not readable: writing says why, if it fails as well.
     write_output(str(target), content)
     return True
+
+
+def remove_files(folder: str, names: Sequence[str]) -> None:
+    """Remove files of these names where they are there; raises InvalidInput where one cannot be removed."""
+    for name in names:
+        path = Path(folder) / name
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise unwritten(str(path), error) from None

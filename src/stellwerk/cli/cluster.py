@@ -55,13 +55,31 @@ RUNNING = (
 )
 # Kueue's own Configuration, where its manifests put it.
 CONFIGURATION = ("", "ConfigMap", "kueue-system", "kueue-manager-config")
+# What an earlier plan left there: changes are told against it.
+OURS = tuple(
+    ("", "ConfigMap", "gpu-operator", name) for name in ("stellwerk-mig-parted", "stellwerk-device-plugin")
+)
+PLANNED = (
+    ("", "Node"),
+    ("", "Pod"),
+    *(each for each in DEVICES if each[1] != "DeviceTaintRule"),
+    *QUEUES,
+    *NODES,
+    ("apps", "Deployment"),
+    ("apps", "StatefulSet"),
+    ("nvidia.com", "ClusterPolicy"),
+    ("nvidia.com", "GPUCluster"),
+    CONFIGURATION,
+    *OURS,
+)
 # What each verb reads, for who is told that the role lacks something.
 READ_BY = {
     "check": (("", "Namespace"), ("", "Node"), *DEVICES, *RUNNING, CONFIGURATION),
     "admit": (*CORE, *QUEUES, *DEVICES, CONFIGURATION),
+    "plan": PLANNED,
     "why": (*CORE, *QUEUES, *DEVICES, *MAKERS, *POOLS, *EVENTS, CONFIGURATION),
 }
-EVERYTHING = (*CORE, *EVENTS, *DEVICES, *QUEUES, *NODES, *MAKERS, *RUNNING, CONFIGURATION)
+EVERYTHING = (*CORE, *EVENTS, *DEVICES, *QUEUES, *NODES, *MAKERS, *RUNNING, CONFIGURATION, *OURS)
 AGAIN = msg("asked again: {words}")
 _OPTIONS = (
     click.option(
@@ -101,11 +119,11 @@ def kinds_of(*groups: Sequence[tuple[str, ...]]) -> "list[Kind]":
     return [Kind(*each) for each in dict.fromkeys(one for group in groups for one in group)]
 
 
-def read_live(client: "Client", kinds: "Sequence[Kind]") -> "Cluster":
+def read_live(client: "Client", kinds: "Sequence[Kind]", *, as_raw: bool = False) -> "Cluster":
     """The objects of a cluster. Raises Unreachable where the role may not read one of the kinds."""
     from stellwerk.adapters.kube_store.read import read_cluster
 
-    found: Cluster = reading(client, lambda: read_cluster(client, kinds))
+    found: Cluster = reading(client, lambda: read_cluster(client, kinds, as_raw=as_raw))
     if found.denied:
         raise lacking(client, found.denied)
     return found
@@ -131,7 +149,8 @@ def lacking(client: "Client", denied: "Sequence[Denied | Lacking]") -> Exception
 
     rules = [each.rule if isinstance(each, Denied) else each for each in denied]
     missing = ", ".join(map(str, rules))
-    other = [each for each in rules if each.name and each.name != CONFIGURATION[3]]
+    printed = {each[3] for each in EVERYTHING if len(each) > 2}
+    other = [each for each in rules if each.name and each.name not in printed]
     if len(other) == len(rules):
         return Unreachable(
             "the role of context {context} may not: {missing} ({words})",

@@ -26,6 +26,7 @@ VERBS = {
     "fit": "Will it fit? GPU memory of a model, from its config.json.",
     "compare": "Whole GPU, time-slicing, MPS, MIG and vGPU side by side for a workload.",
     "partition": "Plan how each GPU is cut or shared: layout, steps, EUR, proven optimum.",
+    "plan": "One plan for a cluster: MIG, sharing, classes, quotas, node pools; its EUR and its proof.",
     "export": "Write a plan for NVIDIA's tools, or rules, scrapes and a dashboard for monitoring.",
     "check": "Which layer would refuse this claim: API server, Kueue, Karpenter, driver.",
     "allocate": "Say which devices each claim gets, on which node, or why not and what would help.",

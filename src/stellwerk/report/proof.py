@@ -11,6 +11,7 @@ from stellwerk.api.errors import InvalidInput
 from stellwerk.report.advice.job import AdviseArguments, advice_job
 from stellwerk.report.bill.job import BillArguments, bill_job
 from stellwerk.report.export import to_plain
+from stellwerk.report.planning.job import PlanArguments, plan_of_receipt
 from stellwerk.report.queueing.simulated.job import SimulateArguments, simulation_job
 from stellwerk.report.receipt import (
     Difference,
@@ -51,6 +52,8 @@ def job_of(receipt: Receipt, source: str, listen: Listener) -> Job:
             return bill_job(arguments_of(receipt, source, BillArguments))
         case "advise":
             return advice_job(arguments_of(receipt, source, AdviseArguments))
+        case "plan":
+            return plan_of_receipt(arguments_of(receipt, source, PlanArguments))
         case "simulate":
             return simulation_job(arguments_of(receipt, source, SimulateArguments))
     prepared = prepare(arguments_of(receipt, source, Arguments))

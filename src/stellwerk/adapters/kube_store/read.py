@@ -45,8 +45,13 @@ class Cluster(Struct, frozen=True, kw_only=True):
     versions: dict[Kind, tuple[str, ...]] = {}
 
 
-def read_cluster(client: Client, kinds: Sequence[Kind], served: Served | None = None) -> Cluster:
-    """All objects of the kinds, in their order. Raises Unreachable, and InvalidInput for a strange object."""
+def read_cluster(
+    client: Client, kinds: Sequence[Kind], served: Served | None = None, *, as_raw: bool = False
+) -> Cluster:
+    """All objects of the kinds, in their order. Raises Unreachable, and InvalidInput for a strange object.
+
+    `as_raw`: without their typed views, for who keeps a part of them and reads that.
+    """
     known = served or discover(client)
     chosen = {kind: readable(known, kind) for kind in kinds}
     there = [(kind, resource) for kind, resource in chosen.items() if resource is not None]
@@ -56,7 +61,7 @@ def read_cluster(client: Client, kinds: Sequence[Kind], served: Served | None = 
         answers = list(pool.map(lambda each: _objects(client, *each), there))
     missing = [kind for kind, resource in chosen.items() if resource is None]
     return Cluster(
-        manifests=[_manifest(item) for found in answers if isinstance(found, list) for item in found],
+        manifests=[_manifest(item, as_raw) for found in answers if isinstance(found, list) for item in found],
         denied=tuple(sorted(found for found in answers if isinstance(found, Denied))),
         absent=tuple(kind for kind in missing if not known.versions(kind.group, kind.kind)),
         versions={
@@ -108,7 +113,8 @@ def _one(client: Client, kind: Kind, resource: Resource) -> list[dict[str, Any]]
     return [slimmed(found)]
 
 
-def _manifest(item: dict[str, Any]) -> Manifest:
+def _manifest(item: dict[str, Any], as_raw: bool) -> Manifest:
     metadata = item.get("metadata", {})
     name = "/".join(filter(None, (metadata.get("namespace"), metadata.get("name"))))
-    return typed(Manifest(raw=item, object=None, source=f"{item['kind']} {name}", document=1))
+    found = Manifest(raw=item, object=None, source=f"{item['kind']} {name}", document=1)
+    return found if as_raw else typed(found)

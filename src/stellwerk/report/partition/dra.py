@@ -153,10 +153,15 @@ def _metadata(request: str, *suffixes: str) -> dict[str, str]:
     return metadata | ({"namespace": namespace} if namespace else {})
 
 
+def template_metadata(request: str, profile: str, count: int = 1, model: str = "") -> dict[str, str]:
+    """Name and namespace of the template of a request's claims; `model`: one of several in the plan."""
+    cut = profile.replace("-", "-no-").replace("+", "-").replace(".", "-")  # `-me`: without media.
+    suffix = cut or ("gpu" if count == 1 else f"{count}-gpus")
+    return _metadata(request, suffix, model.lower())
+
+
 def _template(wanted: _Wanted, places: Sequence[str]) -> str:
-    cut = wanted.profile.replace("-", "-no-").replace("+", "-").replace(".", "-")  # `-me`: without media.
-    suffix = cut or ("gpu" if wanted.count == 1 else f"{wanted.count}-gpus")
-    metadata = _metadata(wanted.request, suffix, wanted.model.lower())
+    metadata = template_metadata(wanted.request, wanted.profile, wanted.count, wanted.model)
     selectors = _selectors(wanted.model)
     if wanted.profile:
         devices = mig_devices(wanted.profile, selectors)

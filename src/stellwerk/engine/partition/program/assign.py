@@ -5,6 +5,7 @@ that serves stays as it is.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from msgspec import Struct, structs
 
@@ -169,7 +170,7 @@ def _carry_out(
     left = tuple(instance for instance in gpu.instances if instance not in drained)
     kept, idle = split(structs.replace(gpu, instances=left))
     idle += tuple(item for item in choice.drained)
-    found = _cut(gpu.model, kept, idle, wanted)
+    found = _cut(gpu.model, kept, idle, tuple(wanted))
     for instance in found[0]:
         open_seats.setdefault((gpu.model, instance.profile.name), []).append((at, instance.start))
     tenants = {(item.profile, item.start): item.tenant for item in left}
@@ -188,8 +189,9 @@ def _carry_out(
     )
 
 
+@lru_cache(maxsize=4096)  # A large fleet has thousands of GPUs that are cut alike.
 def _cut(
-    model: str, kept: tuple[Instance, ...], idle: tuple[Instance, ...], wanted: Sequence[str]
+    model: str, kept: tuple[Instance, ...], idle: tuple[Instance, ...], wanted: tuple[str, ...]
 ) -> tuple[tuple[Instance, ...], tuple[Instance, ...]]:
     """The instances for `wanted`, and the idle ones that may stay beside them."""
     table = mig_table(model)

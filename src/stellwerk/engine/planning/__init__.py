@@ -1,0 +1,1 @@
+"""One plan over all layers of a cluster: partitions, quotas and node pools that go together."""

@@ -1,0 +1,1 @@
+"""From the objects of a cluster to a plan over all layers, proven by a replay of its measured demand."""
