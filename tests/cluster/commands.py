@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tools.cluster.stack import Stack
@@ -40,3 +41,11 @@ def settled(stack: Stack, namespace: str, watched: str = _WATCHED) -> None:
             return
         time.sleep(0.1)
     raise AssertionError(f"namespace {namespace} did not come to rest within {_MOST_S:g} s")
+
+
+def wait_for(reached: Callable[[], bool], most_s: float = 90) -> None:
+    """Wait until something holds; fail after `most_s`."""
+    until = time.monotonic() + most_s
+    while not reached():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.2)

@@ -11,10 +11,11 @@ _PART = 1 << 16
 
 
 class Relay:
-    """Listens on `port`. `delay_s` holds back each part of an answer."""
+    """Listens on `port`. `delay_s` holds back each answer: what comes first after something was asked."""
 
     def __init__(self, target: int, delay_s: float = 0.0) -> None:
         self.delay_s, self._target = delay_s, target
+        self.answers = 0
         self._listener = socket.create_server((HOST, 0))
         self.port: int = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
@@ -50,13 +51,25 @@ class Relay:
                 continue
             with self._lock:
                 self._open += [client, server]
-            threading.Thread(target=self._carry, args=(client, server, 0.0), daemon=True).start()
-            threading.Thread(target=self._carry, args=(server, client, self.delay_s), daemon=True).start()
+            asked = threading.Event()
+            threading.Thread(target=self._ask, args=(client, server, asked), daemon=True).start()
+            threading.Thread(target=self._answer, args=(server, client, asked), daemon=True).start()
 
-    def _carry(self, source: socket.socket, target: socket.socket, delay_s: float) -> None:
+    def _ask(self, source: socket.socket, target: socket.socket, asked: threading.Event) -> None:
         with contextlib.suppress(OSError):
             while part := source.recv(_PART):
-                time.sleep(delay_s)
+                asked.set()
+                target.sendall(part)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    def _answer(self, source: socket.socket, target: socket.socket, asked: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while part := source.recv(_PART):
+                if asked.is_set():
+                    asked.clear()
+                    self.answers += 1
+                    time.sleep(self.delay_s)
                 target.sendall(part)
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)

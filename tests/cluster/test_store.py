@@ -90,9 +90,9 @@ def test_a_list_in_pages_holds_everything_in_order(stack: Stack, client_of: Open
     asked: list[str] = []
     once = client._once
 
-    def counted(method: str, path: str, *rest: object) -> object:
-        asked.append(path)
-        return once(method, path, *rest)
+    def counted(what: tuple[str, str, bytes, str], *rest: object) -> object:
+        asked.append(what[1])
+        return once(what, *rest)
 
     client._once = counted
     items, version = KubeStore(client).list(*MAPS)

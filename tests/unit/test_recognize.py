@@ -9,6 +9,7 @@ from stellwerk.engine.diagnosis.live.recognize import (
     driver_in,
     gpu_nodes,
     karpenter_in,
+    kueue_configuration_at,
     kueue_in,
     operator_in,
     static_gates,
@@ -47,6 +48,27 @@ def test_kueue_has_the_gates_of_its_arguments() -> None:
     }
     found = kueue_in([workload("Deployment", container)])
     assert found is not None and (found.version, found.gates) == ("0.19.2", {"A": True, "B": False})
+
+
+def test_kueues_configuration_is_the_config_map_that_its_pod_mounts() -> None:
+    manager = {"image": "registry.k8s.io/kueue/kueue:v0.19.2"}
+    made = workload("Deployment", manager)
+    namespace = made["metadata"]["namespace"]
+    usual = "kueue-manager-config"
+    assert kueue_configuration_at([]) == ("kueue-system", usual)
+    assert kueue_configuration_at([made]) == (namespace, usual)
+
+    def mounting(*volumes: tuple[str, str]) -> tuple[str, str]:
+        spec = made["spec"]["template"]["spec"]
+        mounted = [{"name": name, "configMap": {"name": of}} for name, of in volumes]
+        return kueue_configuration_at(
+            [{**made, "spec": {"template": {"spec": {**spec, "volumes": [{"name": "x"}, *mounted]}}}}]
+        )
+
+    assert mounting(("certs", "a"), ("manager-config", "own")) == (namespace, "own")
+    assert mounting(("certs", "a"), ("b", "team-manager-config")) == (namespace, "team-manager-config")
+    assert mounting(("b", "only")) == (namespace, "only")
+    assert mounting(("b", "one"), ("c", "two")) == (namespace, usual)
 
 
 def test_karpenters_flag_wins_over_its_variable() -> None:

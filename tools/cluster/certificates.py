@@ -4,7 +4,8 @@ import subprocess
 from pathlib import Path
 
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-_DAYS = ("-days", "3650")
+_TEN_YEARS = 3650
+_DAYS = ("-days", str(_TEN_YEARS))
 _USAGE = "keyUsage=critical,digitalSignature\n"
 _SERVER = (
     f"{_USAGE}extendedKeyUsage=serverAuth\n"
@@ -30,17 +31,21 @@ def make_server(folder: Path, name: str) -> None:
     _sign(folder, name, f"/CN={name}", _SERVER)
 
 
-def make_client(folder: Path, name: str, user: str, group: str = "") -> None:
-    """A client's NAME.crt and NAME.key: the user, and perhaps the group, that the API server sees."""
-    _sign(folder, name, (f"/O={group}" if group else "") + f"/CN={user}", _CLIENT)
+def make_client(folder: Path, name: str, user: str, group: str = "", days: int = _TEN_YEARS) -> None:
+    """A client's NAME.crt and NAME.key: the user, and perhaps the group, that the API server sees.
+
+    Good for so many days; -1: it ended yesterday.
+    """
+    _sign(folder, name, (f"/O={group}" if group else "") + f"/CN={user}", _CLIENT, days)
 
 
-def _sign(folder: Path, name: str, subject: str, extensions: str) -> None:
+def _sign(folder: Path, name: str, subject: str, extensions: str, days: int = _TEN_YEARS) -> None:
     request, file = folder / f"{name}.csr", folder / f"{name}.ext"
     file.write_text(extensions)
     _openssl("req", "-new", *_KEY, "-subj", subject, "-keyout", folder / f"{name}.key", "-out", request)
     _openssl(
-        *("x509", "-req", *_DAYS, "-in", request, "-CA", folder / "ca.crt", "-CAkey", folder / "ca.key"),
+        *("x509", "-req", "-days", str(days), "-in", request),
+        *("-CA", folder / "ca.crt", "-CAkey", folder / "ca.key"),
         *("-CAcreateserial", "-extfile", file, "-out", folder / f"{name}.crt"),
     )
     request.unlink()

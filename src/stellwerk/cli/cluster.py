@@ -42,6 +42,10 @@ NODES = tuple(
         ("karpenter.sh", "NodeOverlay"),
     )
 )
+POOLS = NODES[:2]
+# What makes pods, beside Jobs, and what is written about them.
+MAKERS = (("apps", "Deployment"), ("apps", "ReplicaSet"), ("apps", "StatefulSet"))
+EVENTS = (("", "Event"),)
 # What runs in the cluster, and NVIDIA's switches between device plugin and DRA.
 RUNNING = (
     ("apps", "DaemonSet"),
@@ -71,10 +75,11 @@ PLANNED = (
 # What each verb reads, for who is told that the role lacks something.
 READ_BY = {
     "check": (("", "Namespace"), ("", "Node"), *DEVICES, *RUNNING, CONFIGURATION),
+    "admit": (*CORE, *QUEUES, *DEVICES, CONFIGURATION),
     "plan": PLANNED,
-    "why": (*CORE, *QUEUES, *DEVICES, CONFIGURATION),
+    "why": (*CORE, *QUEUES, *DEVICES, *MAKERS, *POOLS, *EVENTS, CONFIGURATION),
 }
-EVERYTHING = (*CORE, *DEVICES, *QUEUES, *NODES, *RUNNING, ("apps", "StatefulSet"), CONFIGURATION, *OURS)
+EVERYTHING = (*CORE, *EVENTS, *DEVICES, *QUEUES, *NODES, *MAKERS, *RUNNING, CONFIGURATION, *OURS)
 AGAIN = msg("asked again: {words}")
 _OPTIONS = (
     click.option(
@@ -118,7 +123,7 @@ def read_live(client: "Client", kinds: "Sequence[Kind]", *, as_raw: bool = False
     """The objects of a cluster. Raises Unreachable where the role may not read one of the kinds."""
     from stellwerk.adapters.kube_store.read import read_cluster
 
-    found = read_cluster(client, kinds, as_raw=as_raw)
+    found: Cluster = reading(client, lambda: read_cluster(client, kinds, as_raw=as_raw))
     if found.denied:
         raise lacking(client, found.denied)
     return found
@@ -128,20 +133,36 @@ def reading(client: "Client", read: "Callable[[], Any]") -> Any:
     """What `read` gives. Raises Unreachable for a role that may not even see what is served."""
     from stellwerk.adapters.kube_store.client import Forbidden
     from stellwerk.adapters.kube_store.read import Denied
+    from stellwerk.engine.diagnosis.live.facts import Lacking
 
     try:
         return read()
     except Forbidden as error:
-        raise lacking(client, (Denied("", "/api, /apis, /version", "get", str(error)),)) from None
+        rule = Lacking("", "/api, /apis, /version", "get")
+        raise lacking(client, (Denied(rule, str(error)),)) from None
 
 
 def lacking(client: "Client", denied: "Sequence[Denied | Lacking]") -> Exception:
     """The error that names each rule that the role lacks."""
+    from stellwerk.adapters.kube_store.read import Denied
     from stellwerk.api.errors import Unreachable
 
-    missing = ", ".join(
-        f"{each.verb} {each.resource}{'.' if each.group else ''}{each.group}" for each in denied
-    )
+    rules = [each.rule if isinstance(each, Denied) else each for each in denied]
+    missing = ", ".join(map(str, rules))
+    printed = {each[3] for each in EVERYTHING if len(each) > 2}
+    other = [each for each in rules if each.name and each.name not in printed]
+    if len(other) == len(rules):
+        return Unreachable(
+            "the role of context {context} may not: {missing} ({words})",
+            fix="the ClusterRole of --rbac does not have it, as it is named otherwise here; make and bind "
+            "one: kubectl -n {namespace} create role stellwerk-kueue --verb=get --resource=configmaps "
+            "--resource-name={name}",
+            context=client.access.context,
+            missing=missing,
+            words=getattr(denied[0], "words", "") or "Forbidden",
+            namespace=other[0].namespace,
+            name=other[0].name,
+        )
     return Unreachable(
         "the role of context {context} may not: {missing} ({words})",
         fix="bind the ClusterRole that this prints: stellwerk doctor --kubeconfig --rbac",

@@ -2,7 +2,9 @@
 
 Asked again: 429 and 503 (after Retry-After), 500, 502, 504, and a connection that failed or was cut. What
 else is refused is an answer: Forbidden names what the role lacks; NotFound, Expired (410) and Conflict (409)
-are for who called. Source: https://kubernetes.io/docs/reference/using-api/api-concepts/
+are for who called. An API server that has just started refuses (401, 403, 404) until it has read roles and
+definitions: after a connection failed, such a refusal counts only once it lasts. Source:
+https://kubernetes.io/docs/reference/using-api/api-concepts/
 """
 
 import ssl
@@ -23,6 +25,7 @@ from stellwerk.adapters.rows import shown
 from stellwerk.api.errors import InvalidInput, Unreachable
 from stellwerk.ports.store import Conflict, Expired
 
+REFUSED = frozenset({401, 403, 404})
 BUSY = frozenset({429, 500, 502, 503, 504})
 ANSWER_LIMIT = 1 << 28
 _WORDS_LIMIT = 300
@@ -31,8 +34,8 @@ _WORDS_LIMIT = 300
 class Patience(Struct, frozen=True):
     """How long an answer may take, how often it is asked for, and the first wait between (it doubles).
 
-    `first_tries` holds until the server has answered once: one that never did is not waited for as one
-    that restarts.
+    `first_tries` holds until the server has answered once, and again once it was waited for in vain: such
+    a one is not waited for as one that restarts.
     """
 
     timeout_s: float = 30.0
@@ -40,6 +43,17 @@ class Patience(Struct, frozen=True):
     first_tries: int = 2
     first_wait_s: float = 0.5
     longest_wait_s: float = 10.0
+
+
+# Tries of what is refused after the server was away: 0.5, 1, 2 and 4 s.
+_REFUSED_TRIES = 5
+
+
+class _Later(Struct, frozen=True):
+    """Why there is no answer yet, and how long the server asks to wait."""
+
+    words: str
+    pause_s: float | None = None
 
 
 class Forbidden(Exception):
@@ -63,6 +77,7 @@ class Client:
         self.access, self._wait = access, wait
         self._patience = patience or Patience()
         self._answered = False
+        self._away_at: float | None = None  # When a connection failed last, and nothing was allowed since.
         self._extensions = {"sni_hostname": access.tls_server_name} if access.tls_server_name else {}
         self.on_retry: Callable[[str], None] = lambda _words: None
         timeout = self._patience.timeout_s
@@ -112,13 +127,16 @@ class Client:
         while attempt < self._tries(method):
             if attempt:
                 self.on_retry(words)
-            found = self._once(method, path, params, body, accept)
+            patient = attempt + 1 < min(_REFUSED_TRIES, self._tries(method))
+            found = self._once((method, path, body, accept), params, patient)
             if isinstance(found, bytes):
                 return found
-            words, pause = found
+            words = found.words
             attempt += 1
             if attempt < self._tries(method):
-                self._wait(self._pause(attempt, pause))
+                self._wait(self._pause(attempt, found.pause_s))
+        # Others that ask at the same time, and who asks next, do not wait as long for it once more.
+        self._answered = False
         raise self.gone(words)
 
     @contextmanager
@@ -162,9 +180,14 @@ class Client:
         return min(doubled if asked is None else max(doubled, asked), self._patience.longest_wait_s)
 
     def _once(
-        self, method: str, path: str, params: Mapping[str, Any] | None, body: bytes, accept: str
-    ) -> bytes | tuple[str, float | None]:
-        """The body; or in words why there is none yet, and how long the server asks to wait."""
+        self, asked: tuple[str, str, bytes, str], params: Mapping[str, Any] | None, patient: bool
+    ) -> bytes | _Later:
+        """The body, or why there is none yet. `asked`: method, path, body and what is accepted.
+
+        `patient`: a refusal of a server that was away may still change.
+        """
+        method, path, body, accept = asked
+        began = time.monotonic()
         headers = {"Accept": accept or "application/json"}
         if body:
             headers["Content-Type"] = "application/json"
@@ -180,15 +203,21 @@ class Client:
             content = response.read()
         except httpx2.TimeoutException as error:
             late = "no connection" if isinstance(error, httpx2.ConnectTimeout) else "no answer"
-            return f"{late} within {self._patience.timeout_s:g} s", None
+            return _Later(f"{late} within {self._patience.timeout_s:g} s")
         except httpx2.HTTPError as error:
-            return self._failed(error), None
+            self._away_at = time.monotonic()
+            return _Later(self._failed(error))
         except (ConfigError, OSError, KeyError, ValueError) as error:
             raise self._plugin(error) from None
         if response.status_code in BUSY:
-            return _said(content, response.status_code), _retry_after(response.headers.get("retry-after", ""))
+            pause_s = _retry_after(response.headers.get("retry-after", ""))
+            return _Later(_said(content, response.status_code), pause_s)
+        if response.status_code in REFUSED and patient and self._away_at is not None and method == "GET":
+            return _Later(_said(content, response.status_code))
         self._check(response, content)
         self._answered = True
+        if self._away_at is not None and began > self._away_at and _needs_role(path):
+            self._away_at = None
         return content
 
     def _failed(self, error: httpx2.HTTPError) -> str:
@@ -237,6 +266,11 @@ class Client:
             words=words,
             context=self.access.context,
         )
+
+
+def _needs_role(path: str) -> bool:
+    """Whether only a role lets one in; what is served (/version, /api/v1, /apis/batch/v1) all may see."""
+    return len(path.strip("/").split("/")) > (2 if path.startswith("/api/") else 3)
 
 
 def _file(error: Exception) -> str:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from stellwerk.adapters.kube_store.client import Client, Forbidden, NotFound
 from stellwerk.adapters.kube_store.discovery import Resource, Served, discover, server_version
 from stellwerk.adapters.kube_store.listing import list_all
-from stellwerk.adapters.kube_store.read import AT_ONCE, Kind
+from stellwerk.adapters.kube_store.read import AT_ONCE, Kind, where
 from stellwerk.catalog.versions import gates, minor_of, releases
 from stellwerk.engine.diagnosis.live import recognize
 from stellwerk.engine.diagnosis.live.facts import (
@@ -27,6 +27,7 @@ from stellwerk.engine.diagnosis.live.facts import (
     QueueFacts,
     ServerFacts,
 )
+from stellwerk.engine.provisioning.market import NODE_CLASSES
 
 # What is read to recognize what runs, beside what decisions need.
 WORKLOADS = (("apps", "Deployment"), ("apps", "DaemonSet"))
@@ -104,7 +105,7 @@ def _allowed(
     try:
         return ask()
     except Forbidden:
-        return Lacking(resource.group, resource.plural, verb)
+        return Lacking(resource.group, resource.plural, verb, *where(resource))
     except NotFound:
         return []  # Its definition was deleted since it was discovered.
 
@@ -148,16 +149,12 @@ def _gates_of(client: Client, served: Served) -> tuple[Gates | None, Gates | Non
     return (told, None, _METRICS) if told else (None, None, "")
 
 
-def _queue(client: Client, served: Served, workloads: Iterable[Any], read: _Read) -> QueueFacts:
+def _queue(client: Client, served: Served, workloads: Sequence[Any], read: _Read) -> QueueFacts:
     installed = recognize.kueue_in(workloads)
     is_served = served.find("kueue.x-k8s.io", "ClusterQueue") is not None
     if installed is None and not is_served:
         return QueueFacts()
-    namespace, name = "kueue-system", "kueue-manager-config"
-    if installed is not None:
-        namespace = installed.workload.partition(" ")[2].partition("/")[0]
-        name = _mounted(workloads, installed.workload) or name
-    configuration = _configuration(client, (namespace, name), read)
+    configuration = _configuration(client, recognize.kueue_configuration_at(workloads), read)
     if installed is not None and not installed.gates:  # Kueue takes one of the two, and no start with both.
         installed = msgspec.structs.replace(installed, gates=_switched(configuration))
     if configuration is None:
@@ -178,17 +175,6 @@ def _switched(configuration: dict[str, Any] | None) -> Gates | None:
     return {str(name): on for name, on in (told or {}).items() if isinstance(on, bool)}
 
 
-def _mounted(workloads: Iterable[Any], workload: str) -> str:
-    """The ConfigMap that Kueue's pod mounts: its name is the chart's, so the installer's."""
-    names = [
-        str((volume.get("configMap") or {}).get("name", ""))
-        for each in workloads
-        if workload == f"{each['kind']} {each['metadata']['namespace']}/{each['metadata']['name']}"
-        for volume in each["spec"]["template"]["spec"].get("volumes") or ()
-    ]
-    return next((name for name in names if "manager-config" in name), "")
-
-
 def _configuration(client: Client, at: tuple[str, str], read: _Read) -> dict[str, Any] | None:
     """Kueue's Configuration in its ConfigMap; None where there is none that can be read."""
     resource = Resource("", "ConfigMap", "v1", "configmaps", namespaced=True)
@@ -198,7 +184,7 @@ def _configuration(client: Client, at: tuple[str, str], read: _Read) -> dict[str
 
     found = _allowed(resource, ask, "get")
     if isinstance(found, Lacking):
-        read.lacking.add(found)
+        read.lacking.add(msgspec.structs.replace(found, namespace=at[0], name=at[1]))
         return None
     try:
         text = found[0]["data"][_CONFIGURATION] if found else ""
@@ -216,17 +202,11 @@ def _mapped(configuration: dict[str, Any]) -> Iterable[str]:
 def _buyer(served: Served, workloads: Iterable[Any]) -> BuyerFacts:
     installed = recognize.karpenter_in(workloads)
     is_served = served.find("karpenter.sh", "NodePool") is not None
-    ignores = None
-    if installed is not None:
-        said = installed.flags.get("--ignore-dra-requests")
-        ignores = True if said is None else recognize.truth_of(said)
     return BuyerFacts(
         installed=installed,
         served=is_served,
-        providers=tuple(
-            name for kind, name in recognize.NODE_CLASSES.items() if served.find(*kind) is not None
-        ),
-        ignores_claims=ignores,
+        providers=tuple(name for kind, name in NODE_CLASSES.items() if served.find(*kind) is not None),
+        ignores_claims=None if installed is None else recognize.ignores_claims(installed),
     )
 
 

@@ -40,26 +40,30 @@ class Listed(Struct, frozen=True):
 _PAGES = msgspec.json.Decoder(_Page, float_hook=Decimal)
 
 
-def list_all(client: Client, resource: Resource, namespace: str = "", selector: str = "") -> Listed:
-    """All objects of a kind. Raises Forbidden, NotFound, Unreachable.
+def list_all(
+    client: Client, resource: Resource, namespace: str = "", selector: str = "", fields: str = ""
+) -> Listed:
+    """All objects of a kind, or those of a selector (of labels, `fields`: of fields).
 
     managedFields, and of nodes the list of images, are left out: foreign objects are patched, never written
-    back whole.
+    back whole. Raises Forbidden, NotFound, Unreachable.
     """
+    selectors = {"labelSelector": selector, "fieldSelector": fields}
+    asked = {name: value for name, value in selectors.items() if value}
     for _ in range(_TRIES - 1):
         try:
-            return _listed(client, resource, namespace, selector)
+            return _listed(client, resource, namespace, asked)
         except Expired:
             continue  # The server compacted the version of the first page: the list begins anew.
     try:
-        return _listed(client, resource, namespace, selector)
+        return _listed(client, resource, namespace, asked)
     except Expired as error:
         raise client.gone(f"{resource.plural} change faster than they are listed: {error}") from None
 
 
-def _listed(client: Client, resource: Resource, namespace: str, selector: str) -> Listed:
+def _listed(client: Client, resource: Resource, namespace: str, asked: dict[str, str]) -> Listed:
     items: list[dict[str, Any]] = []
-    params: dict[str, Any] = {"limit": PAGE, **({"labelSelector": selector} if selector else {})}
+    params: dict[str, Any] = {"limit": PAGE, **asked}
     while True:
         page = _page(client, resource.path(namespace), params)
         items += [_whole(each, resource) for each in page.items or ()]

@@ -15,6 +15,7 @@ from stellwerk.adapters.kube_store.discovery import Resource, Served, discover
 from stellwerk.adapters.kube_store.listing import list_all
 from stellwerk.api.manifests import Manifest, typed
 from stellwerk.api.scheme import SAME_FORMAT, TYPES
+from stellwerk.engine.diagnosis.live.facts import EVERYWHERE, Lacking
 
 AT_ONCE = 4  # Lists at once: an API server's priority level for a user is not filled by it.
 
@@ -29,11 +30,9 @@ class Kind(Struct, frozen=True, order=True):
 
 
 class Denied(Struct, frozen=True, order=True):
-    """A rule that the role lacks: verb on resource of group, and the API server's words."""
+    """A rule that the role lacks, and the API server's words."""
 
-    group: str
-    resource: str
-    verb: str
+    rule: Lacking
     words: str
 
 
@@ -84,6 +83,11 @@ def readable(served: Served, kind: Kind) -> Resource | None:
     return None if best is None else served.find(kind.group, kind.kind, best)
 
 
+def where(resource: Resource) -> tuple[str]:
+    """Where a whole list of it is: in all namespaces, or in none."""
+    return (EVERYWHERE if resource.namespaced else "",)
+
+
 def _group(api_version: str) -> str:
     return api_version.rpartition("/")[0]
 
@@ -94,7 +98,8 @@ def _objects(client: Client, kind: Kind, resource: Resource) -> list[dict[str, A
             return _one(client, kind, resource)
         return list_all(client, resource, kind.namespace).items
     except Forbidden as error:
-        return Denied(resource.group, resource.plural, "get" if kind.name else "list", str(error))
+        verb, place = ("get", (kind.namespace, kind.name)) if kind.name else ("list", where(resource))
+        return Denied(Lacking(resource.group, resource.plural, verb, *place), str(error))
     except NotFound:
         return []  # Its definition was deleted since it was discovered.
 

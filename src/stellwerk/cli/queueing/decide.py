@@ -103,14 +103,14 @@ def check_source(settings: Settings) -> None:
 def decide(settings: Settings, lang: "Language" = "en") -> "tuple[Course, tuple[Verdict, ...]]":
     """The cycles on files or on a live cluster, and what became of each workload. Raises InvalidInput."""
     from stellwerk.api.generated_names import with_names
-    from stellwerk.cli.cluster import CONFIGURATION, CORE, DEVICES, QUEUES, kinds_of, open_cluster, read_live
+    from stellwerk.cli.cluster import READ_BY, kinds_of, open_cluster, read_live
     from stellwerk.sim.intake.manifests import read_all
 
     check_source(settings)
     if settings.kubeconfig is None:
         return decide_on(with_names(read_all(settings.paths, "manifests")[0]), settings)
     with open_cluster(settings.kubeconfig, settings.context, lang) as client:
-        found = read_live(client, kinds_of(CORE, QUEUES, DEVICES, (CONFIGURATION,)))
+        found = read_live(client, kinds_of(READ_BY["admit"]))
     return decide_on(found.manifests, settings)
 
 

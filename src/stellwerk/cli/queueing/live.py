@@ -1,15 +1,18 @@
-"""`why JOB --kubeconfig`: what each layer of a live cluster says of one job or pod."""
+"""`why NAME --kubeconfig`: what each layer of a live cluster says of one job or pod."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
 
 from stellwerk.cli.queueing.decide import Settings, decide_on
 
 if TYPE_CHECKING:
     from stellwerk.adapters.kube_store.client import Client
-    from stellwerk.api.groups.batch import Job
-    from stellwerk.api.groups.core import Pod
+    from stellwerk.adapters.kube_store.events import Event
+    from stellwerk.adapters.kube_store.read import Cluster
     from stellwerk.api.manifests import Manifest
+    from stellwerk.cli.queueing.subject import Subject
     from stellwerk.engine.allocation.pods.cluster import Rules
     from stellwerk.engine.allocation.pods.waiting import PodCase
     from stellwerk.engine.explain.explain import Explanation, Told
@@ -17,156 +20,160 @@ if TYPE_CHECKING:
 
 RULES_KIND = "DeviceTaintRule"
 NEWEST = "1.37"
+# Of no use to Kueue's cycles and to the allocator, who would make pods of them.
+_BESIDE = ("apps/", "karpenter.sh/")
+
+
+class Looked(Struct, frozen=True, kw_only=True):
+    """A cluster that was read: its objects, whether NodePools are served, Kubernetes' minor release.
+
+    `events` are those of the subject and of its pod that waits.
+    """
+
+    manifests: "Sequence[Manifest]"
+    buys: bool
+    release: str
+    events: "dict[str, list[Event]]"
+
+    @property
+    def decided_on(self) -> "list[Manifest]":
+        """The objects that queue and devices are decided on."""
+        return [one for one in self.manifests if not one.api_version.startswith(_BESIDE)]
 
 
 def explain_live(client: "Client", name: str, settings: Settings) -> "Explanation":
     """Read the cluster, and explain. Raises InvalidInput for a name that is not there, Unreachable."""
     from stellwerk.adapters.kube_store.discovery import server_version
-    from stellwerk.cli.cluster import CONFIGURATION, CORE, DEVICES, QUEUES, kinds_of, read_live
+    from stellwerk.adapters.kube_store.events import events_about
+    from stellwerk.cli.queueing.subject import subject_of
     from stellwerk.engine.explain.explain import explain
 
-    manifests = read_live(client, kinds_of(CORE, QUEUES, DEVICES, (CONFIGURATION,))).manifests
-    release = ".".join(server_version(client).split(".")[:2])
-    return explain(told_of(manifests, name, (settings, release)))
+    found = _read(client)
+    subject = subject_of(found.manifests, name)
+    about = {(subject.kind, subject.name)}
+    if subject.waiting is not None:
+        about.add(("Pod", str(subject.waiting.metadata.name)))
+    looked = Looked(
+        manifests=found.manifests,
+        buys=all(each.kind != "NodePool" for each in found.absent),
+        release=".".join(server_version(client).split(".")[:2]),
+        events={
+            f"{kind}/{each}": events_about(client, kind, subject.namespace, each) for kind, each in about
+        },
+    )
+    return explain(told_of(subject, looked, settings))
 
 
-def told_of(manifests: "Sequence[Manifest]", name: str, under: tuple[Settings, str]) -> "Told":
-    """What the layers say of the Job, Workload or Pod of this name, on these objects.
+def _read(client: "Client") -> "Cluster":
+    """All kinds that are needed. Raises Unreachable with every rule that the role lacks, also for events."""
+    from stellwerk.adapters.kube_store.client import Forbidden
+    from stellwerk.adapters.kube_store.events import events_about
+    from stellwerk.adapters.kube_store.read import Denied, read_cluster
+    from stellwerk.cli.cluster import EVENTS, READ_BY, kinds_of, lacking, reading
+    from stellwerk.engine.diagnosis.live.facts import EVERYWHERE, Lacking
 
-    `under`: the settings of Kueue's cycles, and Kubernetes' minor release.
-    """
+    kinds = kinds_of([kind for kind in READ_BY["why"] if kind not in EVENTS])
+    found: Cluster = reading(client, lambda: read_cluster(client, kinds))
+    denied = list(found.denied)
+    try:
+        events_about(client, "Pod", "default", "-")
+    except Forbidden as error:
+        denied.append(Denied(Lacking("", "events", "list", EVERYWHERE), str(error)))
+    if denied:
+        raise lacking(client, sorted(denied))
+    return structs.replace(found, manifests=_configured(client, found.manifests))
+
+
+def _configured(client: "Client", manifests: "list[Manifest]") -> "list[Manifest]":
+    """With Kueue's Configuration as its Deployment mounts it: another ConfigMap under the usual name."""
+    from stellwerk.cli.cluster import kinds_of, read_live
+    from stellwerk.engine.diagnosis.live.recognize import KUEUE_CONFIGURATION, kueue_configuration_at
+
+    at = kueue_configuration_at([one.raw for one in manifests if one.kind == "Deployment"])
+    if at == KUEUE_CONFIGURATION:
+        return manifests
+    named = {"namespace": KUEUE_CONFIGURATION[0], "name": KUEUE_CONFIGURATION[1]}
+    return [
+        *(one for one in manifests if one.kind != "ConfigMap"),
+        *(
+            structs.replace(one, raw={**one.raw, "metadata": {**one.raw["metadata"], **named}})
+            for one in read_live(client, kinds_of([("", "ConfigMap", *at)])).manifests
+        ),
+    ]
+
+
+def told_of(subject: "Subject", looked: Looked, settings: Settings) -> "Told":
+    """What the layers say of the subject; `settings` are those of Kueue's cycles."""
+    from msgspec.structs import replace
+
     from stellwerk.api.groups.batch import Job
+    from stellwerk.api.groups.core import Pod
+    from stellwerk.api.groups.meta import given
+    from stellwerk.cli.queueing.bought import unmade_of
+    from stellwerk.cli.queueing.subject import case_of
+    from stellwerk.engine.explain.explain import Told
+
+    verdict, queued = _verdict(subject, looked, settings)
+    item, waiting = subject.object, subject.waiting
+    told = Told(
+        kind=subject.kind,
+        key=subject.key,
+        pods=subject.pods,
+        verdict=verdict,
+        suspended=isinstance(item, Job) and given(item.spec.suspend, False),
+        idle=not isinstance(item, Job | Pod) and subject.wanted == 0,
+        unmade=unmade_of(subject, looked.events.get(f"{subject.kind}/{subject.name}", ())),
+        gates=() if waiting is None else tuple(one.name for one in given(waiting.spec.scheduling_gates, ())),
+        queued=queued,
+    )
+    case = case_of(subject)
+    return told if case is None else replace(told, **_placed(subject, case, looked))
+
+
+def _placed(subject: "Subject", case: "PodCase", looked: Looked) -> "dict[str, object]":
+    """Nodes, devices and the purchase of a node, for one pod."""
     from stellwerk.api.groups.core import Node, Pod
     from stellwerk.api.groups.meta import given
-    from stellwerk.engine.explain.explain import Told
+    from stellwerk.cli.queueing.bought import purchase_for
+    from stellwerk.cli.queueing.subject import owner_kinds
     from stellwerk.engine.explain.nodes import nodes_for
 
-    subject = _subject(manifests, name)
-    key = _key(subject)
-    all_pods = [one.object for one in manifests if isinstance(one.object, Pod)]
-    pods = [one for one in all_pods if _is_of(one, subject)]
-    verdict = None if isinstance(subject, Pod) else _verdict(manifests, key, under[0])
-    suspended = isinstance(subject, Job) and given(subject.spec.suspend, False)
-    told = Told(kind=type(subject).__name__, key=key, pods=tuple(pods), verdict=verdict, suspended=suspended)
-    case = _case(subject, pods)
-    if case is None:
-        return told
-    nodes = [one.object for one in manifests if isinstance(one.object, Node)]
-    found = nodes_for(case.spec, nodes, (one for one in all_pods if _key(one) != "/".join(case.key)))
+    pods = [one.object for one in looked.manifests if isinstance(one.object, Pod)]
+    nodes = [one.object for one in looked.manifests if isinstance(one.object, Node)]
+    others = (one for one in pods if (one.metadata.namespace, one.metadata.name) != case.key)
+    found = nodes_for(case.spec, nodes, others)
     devices = None
     if given(case.spec.resource_claims, ()) and found.possible:
         from stellwerk.engine.allocation.pods.world import world_of
         from stellwerk.engine.explain.devices import devices_for
 
-        world = world_of(manifests)
-        devices = devices_for(world, case, _rules(manifests, under[1]), found.free or found.busy)
-    from msgspec.structs import replace
-
-    return replace(told, nodes=found, devices=devices)
-
-
-def _key(item: "Job | Pod") -> str:
-    from stellwerk.api.groups.meta import given
-
-    return f"{given(item.metadata.namespace, 'default')}/{given(item.metadata.name, '')}"
+        on = looked.decided_on
+        devices = devices_for(world_of(on), case, _rules(on, looked.release), found.free or found.busy)
+    purchase = None
+    placeable = found.free and (devices is None or devices.now)
+    of_daemon = subject.waiting is not None and "DaemonSet" in owner_kinds(subject.waiting.metadata)
+    if looked.buys and not placeable and not of_daemon:
+        purchase = purchase_for(case, looked.manifests, looked.events.get(f"Pod/{case.key[1]}", ()))
+    return {"nodes": found, "devices": devices, "purchase": purchase}
 
 
-def _subject(manifests: "Sequence[Manifest]", name: str) -> "Job | Pod":
-    """The Job or Pod; a Workload's name stands for its Job. Raises InvalidInput for none and for several."""
-    from stellwerk.api.errors import InvalidInput
-    from stellwerk.api.groups.batch import Job
-    from stellwerk.api.groups.core import Pod
-    from stellwerk.catalog.nearest import nearest
-
-    jobs = {_key(one.object): one.object for one in manifests if isinstance(one.object, Job)}
-    pods = {_key(one.object): one.object for one in manifests if isinstance(one.object, Pod)}
-    named: dict[str, Job | Pod] = {**pods, **jobs}
-    named |= {key: jobs[job] for key, job in _workloads(manifests) if job in jobs}
-    matching = {key: one for key, one in named.items() if name in (key, key.partition("/")[2])}
-    found = list({id(one): one for one in matching.values()}.values())
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InvalidInput(
-            "{count} are called {name}",
-            fix="write one of: {known}",
-            count=len(found),
-            name=name[:80],
-            known=", ".join(sorted(matching)[:5]),
-        )
-    raise InvalidInput(
-        "the cluster has no Job, Workload or Pod called {name}",
-        fix="write one of: {near}",
-        name=name[:80],
-        near=nearest(name[:80], dict.fromkeys(named, "")) or "(it has none)",
-    )
-
-
-def _workloads(manifests: "Sequence[Manifest]") -> "list[tuple[str, str]]":
-    """Each Workload with its Job."""
-    from stellwerk.api.groups.kueue_workload import Workload
-    from stellwerk.api.groups.meta import given
-
-    return [
-        (f"{namespace}/{given(metadata.name, '')}", f"{namespace}/{owner.name}")
-        for metadata in (one.object.metadata for one in manifests if isinstance(one.object, Workload))
-        for namespace in (given(metadata.namespace, "default"),)
-        for owner in given(metadata.owner_references, ())
-        if owner.kind == "Job"
-    ]
-
-
-def _is_of(pod: "Pod", subject: "Job | Pod") -> bool:
-    from stellwerk.api.groups.core import Pod
-    from stellwerk.api.groups.meta import given
-
-    if isinstance(subject, Pod):
-        return pod is subject
-    if pod.metadata.namespace != subject.metadata.namespace:
-        return False
-    owners = given(pod.metadata.owner_references, ())
-    return any(one.kind == "Job" and one.name == subject.metadata.name for one in owners)
-
-
-def _verdict(manifests: "Sequence[Manifest]", key: str, settings: Settings) -> "Verdict | None":
-    """What Kueue's cycles say of the Job; None: it has no queue."""
+def _verdict(subject: "Subject", looked: Looked, settings: Settings) -> "tuple[Verdict | None, bool]":
+    """What Kueue's cycles say of the Workload of subject or pod that waits, and whether there is one."""
     from stellwerk.api.groups.kueue import ClusterQueue
-    from stellwerk.engine.queueing.course.verdict import job_key
+    from stellwerk.cli.queueing.subject import workload_owners
 
-    if not any(isinstance(one.object, ClusterQueue) for one in manifests) or not _waits(manifests, key):
-        return None
-    _, found = decide_on(manifests, settings)
-    return next((one for one in found if job_key(one) == key), None)
-
-
-def _waits(manifests: "Sequence[Manifest]", key: str) -> bool:
-    return any(job == key for _, job in _workloads(manifests))
-
-
-def _case(subject: "Job | Pod", pods: "Sequence[Pod]") -> "PodCase | None":
-    """The first pod that has no node yet, else one as the Job would make it; None: nothing waits."""
-    from stellwerk.api.groups.core import Pod, PodSpec, PodStatus
-    from stellwerk.api.groups.meta import ObjectMeta, given
-    from stellwerk.engine.allocation.pods.waiting import ENDED, PodCase, pod_case
-
-    living = [one for one in pods if given(given(one.status, PodStatus()).phase, "") not in ENDED]
-    for one in living:
-        if not given(one.spec.node_name, ""):
-            return pod_case(one)
-    if living or isinstance(subject, Pod):
-        return None
-    template = subject.spec.template
-    namespace, _, name = _key(subject).partition("/")
-    if not isinstance(template.spec, PodSpec) or _is_over(subject):
-        return None
-    labels = given(given(template.metadata, ObjectMeta()).labels, {})
-    return PodCase(key=(namespace, f"{name}-0"), labels=labels, spec=template.spec)
-
-
-def _is_over(job: "Job") -> bool:
-    from stellwerk.engine.queueing.jobs.workload import is_over
-
-    return is_over(job)
+    owners = {(subject.kind, subject.name)}
+    if subject.waiting is not None:
+        owners.add(("Pod", str(subject.waiting.metadata.name)))
+    places = {
+        f"{namespace}/{name}"
+        for (_, namespace, name), owner in workload_owners(looked.manifests)
+        if owner[1] == subject.namespace and (owner[0], owner[2]) in owners
+    }
+    if not places or not any(isinstance(one.object, ClusterQueue) for one in looked.manifests):
+        return None, bool(places)
+    _, found = decide_on(looked.decided_on, settings)
+    return next((one for one in found if one.key in places), None), True
 
 
 def _rules(manifests: "Sequence[Manifest]", release: str) -> "Rules":

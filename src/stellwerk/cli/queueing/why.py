@@ -21,7 +21,9 @@ def command(job: str, output: str, lang: str | None, **options: Any) -> int:
     """Say why JOB waits: a Job's or Workload's name, or NAMESPACE/NAME.
 
     Decided as by `stellwerk admit` on the same files. With --kubeconfig every layer of the cluster is asked
-    (queue, topology, nodes, devices), a Pod may be named as well, and one reason is the dominant one.
+    (queue, making of pods, gates, topology, nodes, devices, Karpenter), and one reason is the dominant one.
+    JOB may then also be a Deployment, StatefulSet, ReplicaSet or Pod: NAME, KIND/NAME, NAMESPACE/NAME or
+    NAMESPACE/KIND/NAME.
 
     Exit code 0: it is admitted, or nothing keeps it from running; 1: it waits.
     """

@@ -1,7 +1,8 @@
 """`explain`: one dominant reason over all layers, from what each of them says of one job.
 
 A layer that says "never" is before one that says "not now": waiting does not help there. Among equals the
-first one counts, in the order in which a pod meets them: queue, topology, nodes, devices.
+first one counts, in the order in which a pod meets them: queue, creation, gate, topology, nodes, devices. The
+purchase of a node is told beside them: what it changes is in the nodes' answer.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,8 +12,11 @@ from msgspec import Struct
 from stellwerk.api.groups.core import Pod, PodStatus
 from stellwerk.api.groups.meta import given
 from stellwerk.engine.decision import Reason
+from stellwerk.engine.explain.creation import Unmade, creation_refusal
 from stellwerk.engine.explain.devices import DevicesAnswer
 from stellwerk.engine.explain.nodes import NodesAnswer
+from stellwerk.engine.explain.purchase import PurchaseAnswer, under_way
+from stellwerk.engine.provisioning.provision import BUYS, LIMIT, MAY
 from stellwerk.engine.queueing.course.verdict import ADMITTED, INACTIVE, RESERVED, Verdict
 from stellwerk.engine.queueing.cycle.decision import MISCONFIGURED, SUSPENDED
 from stellwerk.engine.queueing.flavors.assignment import (
@@ -21,16 +25,21 @@ from stellwerk.engine.queueing.flavors.assignment import (
     TOPOLOGY_PLACEMENT_FAILED,
 )
 
-QUEUE, TOPOLOGY, NODE, DEVICE = LAYERS = ("queue", "topology", "node", "device")
+LAYERS = ("queue", "creation", "gate", "topology", "node", "device", "purchase")
+QUEUE, CREATION, GATE, TOPOLOGY, NODE, DEVICE, PURCHASE = LAYERS
 OK, WAITS, NEVER = "ok", "waits", "never"
 _FOR_EVER = frozenset({MISCONFIGURED, SUSPENDED, EXCEEDS_MAX_QUOTA, NO_MATCHING_FLAVOR})
 
 
+KUEUE_GATES = ("kueue.x-k8s.io/admission", "kueue.x-k8s.io/topology")
+
+
 class Also(Struct, frozen=True):
-    """One more reason; of how many nodes, where it is nodes' (0: of none in particular)."""
+    """One more reason; of how many nodes (0: of none in particular), or of which NodePool."""
 
     reason: Reason
     nodes: int = 0
+    pool: str = ""
 
 
 class LayerAnswer(Struct, frozen=True, kw_only=True):
@@ -56,26 +65,42 @@ class Explanation(Struct, frozen=True, kw_only=True):
         """The layer that counts; None: nothing keeps it from running."""
         for verdict in (NEVER, WAITS):
             for each in self.layers:
-                if each.verdict == verdict:
+                if each.verdict == verdict and each.layer != PURCHASE:
                     return each
         return None
 
 
 class Told(Struct, frozen=True, kw_only=True):
-    """What was decided of a job before it is explained; None: the layer was not asked."""
+    """What was decided of a job before it is explained; None: the layer was not asked.
+
+    `gates`: schedulingGates of the pod that waits, `queued`: a Workload stands for it; `idle`: it wants no
+    pods.
+    """
 
     kind: str
     key: str
     pods: tuple[Pod, ...] = ()
     verdict: Verdict | None = None
     suspended: bool = False
+    idle: bool = False
+    unmade: Unmade | None = None
+    gates: tuple[str, ...] = ()
+    queued: bool = False
     nodes: NodesAnswer | None = None
     devices: DevicesAnswer | None = None
+    purchase: PurchaseAnswer | None = None
 
 
 def explain(told: Told) -> Explanation:
     """The layers' answers in one order."""
-    layers = [*_queue(told), *_nodes(told), *_devices(told)]
+    layers = [
+        *_queue(told),
+        *_creation(told),
+        *_gate(told),
+        *_nodes(told),
+        *_devices(told),
+        *_purchase(told),
+    ]
     return Explanation(
         kind=told.kind,
         key=told.key,
@@ -113,6 +138,44 @@ def _is_topology(one: Verdict) -> bool:
     )
 
 
+def _creation(told: Told) -> Iterator[LayerAnswer]:
+    if told.idle:
+        yield LayerAnswer(
+            layer=CREATION,
+            verdict=NEVER,
+            reason=Reason("no-pods-wanted", "it wants no pods: spec.replicas is 0"),
+        )
+    elif told.unmade is not None:
+        may_help, reason = creation_refusal(told.unmade)
+        verdict = WAITS if may_help else NEVER
+        yield LayerAnswer(layer=CREATION, verdict=verdict, reason=reason, words=told.unmade.words)
+
+
+def _gate(told: Told) -> Iterator[LayerAnswer]:
+    """The scheduler looks at a pod only when nobody holds a gate of it any more."""
+    if not told.gates:
+        return
+    values: Mapping[str, str | int] = {"gates": ", ".join(told.gates)}
+    of_kueue = [each for each in told.gates if each in KUEUE_GATES]
+    if of_kueue and not told.queued:
+        alone = Reason(
+            "gate-without-workload",
+            "Kueue's gate {gates} holds it, and no Workload stands for it: Kueue does not take it away",
+            values,
+        )
+        yield LayerAnswer(layer=GATE, verdict=NEVER, reason=alone)
+    elif len(of_kueue) == len(told.gates):
+        gated = Reason(
+            "gate-of-kueue", "Kueue's gate {gates} holds it until its Workload is admitted", values
+        )
+        yield LayerAnswer(layer=GATE, verdict=WAITS, reason=gated)
+    else:
+        gated = Reason(
+            "gated", "its schedulingGates hold it until their owners take them away: {gates}", values
+        )
+        yield LayerAnswer(layer=GATE, verdict=WAITS, reason=gated)
+
+
 def _nodes(told: Told) -> Iterator[LayerAnswer]:
     answer = told.nodes
     if answer is None:
@@ -121,10 +184,10 @@ def _nodes(told: Told) -> Iterator[LayerAnswer]:
     total, possible = answer.total, len(answer.possible)
     refusals = tuple(Also(each, count) for each, count in answer.refusals)
     if not possible:
-        missing = Reason(
-            "node-missing", "none of the {total} nodes can ever have a pod of it", {"total": total}
-        )
-        yield LayerAnswer(layer=NODE, verdict=NEVER, reason=missing, also=refusals, words=words)
+        verdict, missing = _missing(total, told.purchase)
+        yield LayerAnswer(layer=NODE, verdict=verdict, reason=missing, also=refusals, words=words)
+    elif not answer.free and told.purchase is not None and (bought := under_way(told.purchase)):
+        yield LayerAnswer(layer=NODE, verdict=WAITS, reason=bought, also=refusals, words=words)
     elif not answer.free:
         short = ", ".join(name for name, _ in answer.lacking[:3])
         busy = Reason(
@@ -140,6 +203,72 @@ def _nodes(told: Told) -> Iterator[LayerAnswer]:
             {"count": len(answer.free), "total": total},
         )
         yield LayerAnswer(layer=NODE, verdict=OK, reason=fine)
+
+
+def _missing(total: int, purchase: PurchaseAnswer | None) -> tuple[str, Reason]:
+    """No node can ever have it: that counts for ever only if none is bought."""
+    values: Mapping[str, str | int] = {"total": total}
+    if purchase is None:
+        return NEVER, Reason("node-missing", "none of the {total} nodes can ever have a pod of it", values)
+    if bought := under_way(purchase):
+        return WAITS, bought
+    if purchase.buyer is None or purchase.verdict not in (BUYS, MAY, LIMIT):
+        return NEVER, Reason(
+            "node-missing",
+            "none of the {total} nodes can ever have a pod of it, and no NodePool buys one",
+            {"total": total},
+        )
+    return WAITS, _bought(purchase.verdict, {"total": total, "pool": purchase.buyer.pool})
+
+
+def _bought(verdict: str, values: Mapping[str, str | int]) -> Reason:
+    """That a node is missing, and what the NodePool that buys, may buy or is at its limit does."""
+    if verdict == BUYS:
+        return Reason(
+            "node-bought",
+            "none of the {total} nodes can ever have a pod of it, and NodePool {pool} buys one that can",
+            values,
+        )
+    if verdict == MAY:
+        return Reason(
+            "node-may-be-bought",
+            "none of the {total} nodes can ever have a pod of it, and NodePool {pool} may buy one that can",
+            values,
+        )
+    return Reason(
+        "node-at-limit",
+        "none of the {total} nodes can ever have a pod of it, and NodePool {pool} is at its limit",
+        values,
+    )
+
+
+def _purchase(told: Told) -> Iterator[LayerAnswer]:
+    """What each NodePool does, in Karpenter's order, and Karpenter's own words."""
+    answer = told.purchase
+    if answer is None:
+        return
+    also = [Also(each.reason, pool=each.pool) for each in answer.pools]
+    if answer.unasked:
+        fields = Reason("unasked", "not asked here: {fields}", {"fields": ", ".join(answer.unasked)})
+        also.append(Also(fields))
+    bought = under_way(answer)
+    pool = "" if answer.buyer is None else answer.buyer.pool
+    reasons = {
+        BUYS: Reason("buys", "NodePool {pool} buys a node for it", {"pool": pool}),
+        MAY: Reason("may-buy", "NodePool {pool} may buy a node for it", {"pool": pool}),
+        LIMIT: Reason(
+            "limit-reached", "NodePool {pool} buys none as long as its limit is reached", {"pool": pool}
+        ),
+    }
+    none = Reason("none-buys", "none of {count} NodePools buys a node for it", {"count": len(answer.pools)})
+    verdict = OK if bought or answer.verdict == BUYS else WAITS if answer.verdict in reasons else NEVER
+    yield LayerAnswer(
+        layer=PURCHASE,
+        verdict=verdict,
+        reason=bought or reasons.get(answer.verdict, none),
+        also=tuple(also),
+        words="" if answer.said is None else answer.said.message,
+    )
 
 
 def _devices(told: Told) -> Iterator[LayerAnswer]:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from stellwerk.engine.decision import Reason
-from stellwerk.engine.explain.explain import Explanation, LayerAnswer
+from stellwerk.engine.explain.explain import Also, Explanation, LayerAnswer
 from stellwerk.report.partition.yaml_text import yaml_text
 from stellwerk.report.text import Language, msg, number, reason_text, translator
 
@@ -17,9 +17,12 @@ NEVER = msg("waiting does not help")
 OF_NODES = msg("nodes of which this holds: {count};")
 LAYER_NAMES = {
     "queue": Reason("queue", "queue"),
+    "creation": Reason("creation", "pods"),
+    "gate": Reason("gate", "gates"),
     "topology": Reason("topology", "topology"),
     "node": Reason("node", "nodes"),
     "device": Reason("device", "devices"),
+    "purchase": Reason("purchase", "new node"),
 }
 VERDICTS = {"ok": Reason("ok", "ok"), "waits": Reason("waits", "waits"), "never": Reason("never", "never")}
 _LAYER, _VERDICT = 12, 8
@@ -57,8 +60,9 @@ def _layer(each: LayerAnswer, shown: tuple[Language, int]) -> Iterator[str]:
     yield head + first.strip()
     yield from rest
     for one in each.also[:MOST_ALSO]:
-        nodes = _(OF_NODES, count=number(one.nodes, lang)) + " " if one.nodes else ""
-        yield from _wrapped(f"- {nodes}{reason_text(one.reason, lang)}", indent, width)
+        of = _(OF_NODES, count=number(one.nodes, lang)) + " " if one.nodes else ""
+        of += f"NodePool {one.pool}: " if one.pool else ""
+        yield from _wrapped(f"- {of}{reason_text(one.reason, lang)}", indent, width)
     if len(each.also) > MOST_ALSO:
         more = number(len(each.also) - MOST_ALSO, lang)
         yield from _wrapped(_("... {count} more: -o json has all", count=more), indent, width)
@@ -106,6 +110,11 @@ def _document(each: LayerAnswer) -> dict[str, Any]:
         "verdict": each.verdict,
         "code": each.reason.code,
         "text": str(each.reason),
-        "also": [{"code": one.reason.code, "text": str(one.reason), "nodes": one.nodes} for one in each.also],
+        "also": [_also_document(one) for one in each.also],
         "words": each.words,
     }
+
+
+def _also_document(one: Also) -> dict[str, Any]:
+    pool = {"pool": one.pool} if one.pool else {}
+    return {"code": one.reason.code, "text": str(one.reason), "nodes": one.nodes, **pool}

@@ -32,15 +32,21 @@ def node_refuses(node: Node, spec: PodSpec) -> Reason | None:
 def _taint(node: Node, spec: PodSpec) -> Reason | None:
     rest = given(node.spec, NodeSpec())
     taints = [UNSCHEDULABLE] if given(rest.unschedulable, False) else []
-    taint = _untolerated((*taints, *given(rest.taints, ())), given(spec.tolerations, ()))
+    taint = untolerated((*taints, *given(rest.taints, ())), given(spec.tolerations, ()))
     if taint is None:
         return None
+    shown = {"taint": taint_text(taint)}
+    return Reason("node-taint", "the pod does not tolerate the node's taint {taint}", shown)
+
+
+def taint_text(taint: Taint) -> str:
+    """A taint as kubectl writes it: key=value:effect."""
     value = given(taint.value, "")
-    shown = f"{taint.key}={value}:{taint.effect}" if value else f"{taint.key}:{taint.effect}"
-    return Reason("node-taint", "the pod does not tolerate the node's taint {taint}", {"taint": shown})
+    return f"{taint.key}={value}:{taint.effect}" if value else f"{taint.key}:{taint.effect}"
 
 
-def _untolerated(taints: Iterable[Taint], tolerations: Sequence[Toleration]) -> Taint | None:
+def untolerated(taints: Iterable[Taint], tolerations: Sequence[Toleration]) -> Taint | None:
+    """The first taint that keeps a pod with these tolerations away (PreferNoSchedule does not)."""
     for taint in taints:
         keeps_away = taint.effect in ("NoSchedule", "NoExecute")
         if keeps_away and not any(_tolerates(one, taint) for one in tolerations):

@@ -21,6 +21,7 @@ from stellwerk.engine.diagnosis.live.findings import (
     VERBS,
     finding,
 )
+from stellwerk.engine.diagnosis.live.recognize import KUEUE_CONFIGURATION
 
 GPU_DRIVER = "gpu.nvidia.com"
 # What is said to be served where it is: the groups that decisions read.
@@ -67,13 +68,13 @@ def gates_text(gates: Gates) -> str:
 
 
 def rules_text(lacking: Iterable[Lacking]) -> str:
-    """Missing rules, those of one group and verb together: list nodes, pods; list jobs.batch."""
-    by: dict[tuple[str, str], list[str]] = {}
+    """Missing rules, those of one group, verb and place together, such as: list nodes."""
+    by: dict[tuple[str, str, str], list[str]] = {}
     for each in sorted(lacking):
-        by.setdefault((each.verb, each.group), []).append(
+        by.setdefault((each.verb, each.group, each.place), []).append(
             f"{each.resource}{'.' * bool(each.group)}{each.group}"
         )
-    return "; ".join(f"{verb} {', '.join(resources)}" for (verb, _), resources in by.items())
+    return "; ".join(f"{verb} {', '.join(resources)}{place}" for (verb, _, place), resources in by.items())
 
 
 def _server(server: ServerFacts) -> Iterator[Finding]:
@@ -110,6 +111,9 @@ def _role(facts: LiveFacts, read_by: Mapping[str, Collection[tuple[str, str]]]) 
     missing = {(each.resource, each.group) for each in facts.lacking}
     stopped = tuple(verb for verb, read in read_by.items() if missing & set(read))
     yield replace(finding("role-lacks", rules=rules_text(facts.lacking)), stops=stopped)
+    for each in facts.lacking:
+        if each.resource == "configmaps" and each.name != KUEUE_CONFIGURATION[1]:
+            yield finding("kueue-configuration-elsewhere", namespace=each.namespace, name=each.name)
 
 
 def _nodes(facts: LiveFacts) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 Gates = Mapping[str, bool]
+EVERYWHERE = "*"
 
 
 class Installed(Struct, frozen=True, kw_only=True):
@@ -45,14 +46,26 @@ class Slices(Struct, frozen=True):
 
 
 class Lacking(Struct, frozen=True, order=True):
-    """A rule that the role lacks; `resource` of `group`, or a path that is no resource (/metrics)."""
+    """A rule that the role lacks; `resource` of `group`, or a path that is no resource (/metrics).
+
+    `namespace` is where (EVERYWHERE: in all; "": it has none), `name` the one object that is asked for.
+    """
 
     group: str
     resource: str
     verb: str
+    namespace: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
-        return f"{self.verb} {self.resource}{'.' if self.group else ''}{self.group}"
+        return f"{self.verb} {self.resource}{'.' if self.group else ''}{self.group}{self.place}"
+
+    @property
+    def place(self) -> str:
+        """The name and the namespace in words, after a blank."""
+        where = {"": "", EVERYWHERE: " in all namespaces"}
+        named = f" {self.name}" if self.name else ""
+        return named + where.get(self.namespace, f" in namespace {self.namespace}")
 
 
 class ServerFacts(Struct, frozen=True, kw_only=True):

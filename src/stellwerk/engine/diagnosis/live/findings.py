@@ -12,8 +12,8 @@ from stellwerk.engine.diagnosis.findings import MISSING, OK, WARNING, Finding, K
 SERVER, ROLE, NODES, OPERATOR = "kube-apiserver", "role", "nodes", "gpu-operator"
 DRIVER, EXPORTER, KUEUE, KARPENTER = "nvidia-dra-driver", "dcgm-exporter", "kueue", "karpenter"
 LAYERS = (SERVER, ROLE, NODES, OPERATOR, DRIVER, EXPORTER, KUEUE, KARPENTER)
-CHECK, WHY = "check", "why"
-VERBS = (CHECK, WHY)
+CHECK, WHY, ADMIT = "check", "why", "admit"
+VERBS = (CHECK, WHY, ADMIT)
 
 
 def _said(template: str) -> str:
@@ -179,6 +179,18 @@ KINDS: Mapping[str, Kind] = {
         WARNING,
         _said("its gates or mappings are unknown: its Configuration is not read; check takes defaults"),
         _said("see: kubectl -n kueue-system get configmap kueue-manager-config -o yaml"),
+    ),
+    "kueue-configuration-elsewhere": Kind(
+        KUEUE,
+        WARNING,
+        _said(
+            "its Configuration is the ConfigMap {name} of namespace {namespace}, and the printed role allows "
+            "only kueue-manager-config: get on configmaps (apiGroup core) with resourceName {name} is missing"
+        ),
+        _said(
+            "let somebody who may: kubectl -n {namespace} create role stellwerk-kueue --verb=get "
+            "--resource=configmaps --resource-name={name}; and bind it"
+        ),
     ),
     "karpenter-known": Kind(
         KARPENTER,

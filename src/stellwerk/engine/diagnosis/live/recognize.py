@@ -25,14 +25,7 @@ from stellwerk.engine.diagnosis.live.facts import Gates, GpuNode, Installed, Sli
 
 Object = Mapping[str, Any]
 NVIDIA = "nvidia.com/"
-# API group and kind of the NodeClass by the provider that reads it; EKS Auto Mode has Karpenter outside.
-NODE_CLASSES = {
-    ("karpenter.k8s.aws", "EC2NodeClass"): "aws",
-    ("karpenter.azure.com", "AKSNodeClass"): "azure",
-    ("karpenter.k8s.gcp", "GCENodeClass"): "gcp",
-    ("karpenter.kwok.sh", "KWOKNodeClass"): "kwok",
-    ("eks.amazonaws.com", "NodeClass"): "eks-auto-mode",
-}
+KUEUE_CONFIGURATION = ("kueue-system", "kueue-manager-config")
 _DRIVER_IMAGES = ("dra-driver-nvidia-gpu", "k8s-dra-driver-gpu")
 _DRIVER_PARTS = ("gpus", "compute-domains")
 _VERSION_LABEL, _NAME_LABEL = "app.kubernetes.io/version", "app.kubernetes.io/name"
@@ -98,6 +91,36 @@ def kueue_in(workloads: Iterable[Object]) -> Installed | None:
     return None
 
 
+def kueue_configuration_at(workloads: Iterable[Object]) -> tuple[str, str]:
+    """Namespace and name of the ConfigMap that Kueue's manager mounts as its Configuration.
+
+    The chart names both after its release; without a Deployment they are as Kueue's manifests have them.
+    """
+    there = list(workloads)
+    installed = kueue_in(there)
+    if installed is None:
+        return KUEUE_CONFIGURATION
+    namespace = installed.workload.partition(" ")[2].partition("/")[0]
+    for each in there:
+        metadata = _dict(each.get("metadata"))
+        if installed.workload == f"{each.get('kind')} {namespace}/{metadata.get('name')}":
+            return namespace, _mounted(each) or KUEUE_CONFIGURATION[1]
+    return namespace, KUEUE_CONFIGURATION[1]
+
+
+def _mounted(workload: Object) -> str:
+    """The ConfigMap of the chart's volume manager-config, else one called so, else the only one."""
+    template = _dict(_dict(workload.get("spec")).get("template"))
+    volumes = [
+        (str(_dict(each).get("name")), str(_dict(_dict(each).get("configMap")).get("name", "")))
+        for each in _list(_dict(template.get("spec")).get("volumes"))
+    ]
+    maps = [(volume, name) for volume, name in volumes if name]
+    called = [name for volume, name in maps if volume == "manager-config"]
+    called += [name for _, name in maps if "manager-config" in name]
+    return next(iter([*called, *([maps[0][1]] if len(maps) == 1 else [])]), "")
+
+
 def karpenter_in(workloads: Iterable[Object]) -> Installed | None:
     """Karpenter, of any provider."""
     for each in workloads:
@@ -110,6 +133,12 @@ def karpenter_in(workloads: Iterable[Object]) -> Installed | None:
                 gates = _gates(container, "feature-gates", "FEATURE_GATES")
                 return _installed(each, container, gates=gates, flags=flags)
     return None
+
+
+def ignores_claims(karpenter: Installed) -> bool | None:
+    """--ignore-dra-requests, true where it is not set; None where it is set to what cannot be read."""
+    said = karpenter.flags.get("--ignore-dra-requests")
+    return True if said is None else truth_of(said)
 
 
 def operator_in(workloads: Iterable[Object]) -> Installed | None:
