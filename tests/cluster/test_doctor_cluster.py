@@ -41,7 +41,7 @@ def test_the_role_that_doctor_prints_is_enough_and_no_verb_writes(bound: Stack, 
     (tmp_path / "claim.yaml").write_text(CLAIM)
     before = len(bound.audit_log.read_text().splitlines())
     checked = ("check", *TOLD, "-f", str(tmp_path / "claim.yaml"))
-    for words in (("doctor",), checked, ("why", "nobody"), ("admit",)):
+    for words in (("doctor",), checked, ("why", "nobody"), ("admit",), ("plan",)):
         done = as_reader(bound, *words)
         assert done.returncode != 3, done.stderr
     lines = bound.audit_log.read_text().splitlines()[before:]
