@@ -4,22 +4,23 @@ import json
 import re
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
-from stellwerk.adapters.kube_store.client import Client, Patience
+from stellwerk.adapters.kube_store.client import Client, NotFound, Patience
 from stellwerk.adapters.kube_store.kubeconfig import read_access
 from stellwerk.adapters.kube_store.store import KubeStore
 from stellwerk.api.manifests import encode
 from stellwerk.ports.store import Conflict, Key
-from tests.cluster.parity.record import Record, device_record, is_device, is_true, queue_record, uids_of
+from tests.cluster.parity.record import RESTLESS, Record, device_record, is_device, is_true, queue_record, uids_of
 from tests.cluster.parity.scenario import Json, Scenario, Step
 from tools.cluster.stack import Stack
 
 # At rest: nobody is in between (see `_between`), and nothing of the scenarios has changed for so long. The
 # time is still needed: Kueue looks at parked Workloads again one second after quota came free, and nothing
 # that it shows says that it will. Besides, times have a resolution of a second, so no two steps may be in one.
-STILL_S, MOST_S = 2.0, 120.0
+STILL_S, MOST_S = 2.0, 60.0
 _WATCHED = (
     ("kueue.x-k8s.io", "Workload"),
     ("batch", "Job"),
@@ -27,6 +28,11 @@ _WATCHED = (
     ("resource.k8s.io", "ResourceClaim"),
 )
 _QUEUES = re.compile(rb'^scheduler_pending_pods\{queue="(?:active|backoff)"\} (\S+)', re.MULTILINE)
+_PATHS = {
+    ("batch", "Job"): "/apis/batch/v1/namespaces/{}/jobs/{}",
+    ("", "Pod"): "/api/v1/namespaces/{}/pods/{}",
+    ("resource.k8s.io", "DeviceTaintRule"): "/apis/resource.k8s.io/v1beta2/devicetaintrules/{1}",
+}
 Found = dict[tuple[str, str], list[Json]]  # By kind and namespace.
 
 
@@ -38,20 +44,24 @@ class Played(Struct, frozen=True):
 
 
 def played(stack: Stack, scenarios: Sequence[Scenario]) -> dict[int, Played]:
-    """By seed. Raises AssertionError where the cluster does not come to rest."""
+    """By seed. A scenario that does not come to rest has the record RESTLESS from that step on."""
     found = {each.seed: Played([], {}) for each in scenarios}
     with Client(read_access(str(stack.kubeconfig("admin"))), Patience()) as client:
         store = KubeStore(client)
         stack.apply([item for each in scenarios for item in each.objects])
-        _rest(stack, store, scenarios)
+        going = {each.namespace for each in scenarios}
+        going -= _rest(stack, store, going)[1]
         for step in range(max(len(each.steps) for each in scenarios)):
             playing = [each for each in scenarios if step < len(each.steps)]
             for each in playing:
-                _do(client, store, each, each.steps[step])
-            there = _rest(stack, store, scenarios)
+                if each.namespace in going:
+                    _do(client, store, each, each.steps[step])
+            there, restless = _rest(stack, store, going)
+            _hold(store, restless)
+            going -= restless
             for each in playing:
-                _record(each, there, found[each.seed])
-        _clear(store, scenarios)
+                _record(each, there if each.namespace in going else None, found[each.seed])
+        _hold(store, {each.namespace for each in scenarios})
     return found
 
 
@@ -59,15 +69,19 @@ def _do(client: Client, store: KubeStore, scenario: Scenario, step: Step) -> Non
     for item in step.create:
         store.put(item)
     for group, kind, name in step.delete:
-        space = "" if kind in ("DeviceTaintRule", "ResourceSlice") else scenario.namespace
-        try:
-            store.delete(Key(group, kind, space, name))
-        except Conflict:
-            continue  # It went by itself, as a pod does whose device is tainted.
+        _delete(client, group, kind, (scenario.namespace, name))
     for kind, name in step.finish:
         for pod in store.list("", "Pod")[0]:
             if pod["metadata"]["namespace"] == scenario.namespace and _is_of(pod, kind, name):
                 _succeed(client, pod)
+
+
+def _delete(client: Client, group: str, kind: str, named: tuple[str, str]) -> None:
+    """As kubectl does: what the object made goes with it; a Job's pods would stay otherwise."""
+    path = _PATHS[group, kind].format(*named)
+    options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+    with suppress(NotFound):  # It went by itself, as a pod does whose device is tainted.
+        client.send("DELETE", path, body=encode(options))
 
 
 def _is_of(pod: Json, kind: str, name: str) -> bool:
@@ -85,22 +99,28 @@ def _succeed(client: Client, pod: Json) -> None:
     client.send("PUT", path, body=encode({**pod, "status": {**pod["status"], "phase": "Succeeded"}}))
 
 
-def _rest(stack: Stack, store: KubeStore, scenarios: Sequence[Scenario]) -> Found:
-    """All of the scenarios' objects once they are at rest."""
-    spaces = {each.namespace for each in scenarios}
-    until, last, since = time.monotonic() + MOST_S, "", time.monotonic()
-    between: list[str] = []
-    while time.monotonic() < until:
-        there = _there(store, spaces)
-        items = [item for some in there.values() for item in some]
-        now = json.dumps([(each["metadata"]["uid"], each["metadata"]["resourceVersion"]) for each in items])
-        between = [*_between(there), *_queued(stack)]
-        if now != last or between:
-            last, since = now, time.monotonic()
-        elif time.monotonic() - since > STILL_S:
-            return there
+def _rest(stack: Stack, store: KubeStore, spaces: set[str]) -> tuple[Found, set[str]]:
+    """All objects of the namespaces once they are at rest, and the namespaces that are not in MOST_S."""
+    began = time.monotonic()
+    last, since = dict[str, str](), dict[str, float]()
+    while True:
+        there, now = _there(store, spaces), time.monotonic()
+        moving = {space for space, _ in _between(there)}
+        for space in spaces:
+            seen = _versions(there, space)
+            if seen != last.get(space) or space in moving:
+                last[space], since[space] = seen, now
+        restless = {space for space in spaces if now - since[space] < STILL_S}
+        if not restless and not _schedules(stack):
+            return there, set()
+        if now - began > MOST_S:
+            return there, restless
         time.sleep(0.25)
-    raise AssertionError(f"the cluster did not come to rest within {MOST_S:g} s: {'; '.join(between[:5])}")
+
+
+def _versions(there: Found, space: str) -> str:
+    items = [item for (_, of), some in there.items() if of == space for item in some]
+    return json.dumps([(each["metadata"]["uid"], each["metadata"]["resourceVersion"]) for each in items])
 
 
 def _there(store: KubeStore, spaces: set[str]) -> Found:
@@ -112,21 +132,22 @@ def _there(store: KubeStore, spaces: set[str]) -> Found:
     return found
 
 
-def _between(there: Found) -> Iterator[str]:
-    """Who is on the way from one state to the next, so that something must follow."""
+def _between(there: Found) -> Iterator[tuple[str, str]]:
+    """Who is on the way from one state to the next, so that something must follow: namespace and name."""
     for (kind, space), items in there.items():
         for item in items:
-            status, name = item.get("status", {}), f"{kind} {space}/{item['metadata']['name']}"
-            if item["metadata"].get("deletionTimestamp"):
-                yield f"{name} is being deleted"
-            elif kind == "Workload":
-                reserved = is_true(status, "QuotaReserved")
-                if not status.get("conditions"):
-                    yield f"{name} was not looked at"
-                elif is_true(status, "Evicted") and reserved and not is_true(status, "Finished"):
-                    yield f"{name} is evicted, and holds quota"
-            elif kind == "Job" and _moves(item, there.get(("Workload", space), ())):
-                yield f"{name} does not follow its Workload"
+            if item["metadata"].get("deletionTimestamp") or (
+                _is_undecided(item.get("status", {}))
+                if kind == "Workload"
+                else kind == "Job" and _moves(item, there.get(("Workload", space), ()))
+            ):
+                yield space, item["metadata"]["name"]
+
+
+def _is_undecided(status: Json) -> bool:
+    """Whether a Workload is new to Kueue, or holds quota that it has lost."""
+    evicted = is_true(status, "Evicted") and is_true(status, "QuotaReserved")
+    return not status.get("conditions") or (evicted and not is_true(status, "Finished"))
 
 
 def _moves(job: Json, workloads: Sequence[Json]) -> bool:
@@ -145,14 +166,15 @@ def _moves(job: Json, workloads: Sequence[Json]) -> bool:
     return not own or any(is_true(each.get("status", {}), "Admitted") == suspended for each in own)
 
 
-def _queued(stack: Stack) -> Iterator[str]:
-    """Pods that the scheduler is trying, or will try when their backoff is over."""
-    found = _QUEUES.findall(stack.read("scheduler", "/metrics"))
-    if sum(float(each) for each in found):
-        yield "the scheduler's queues are not empty"
+def _schedules(stack: Stack) -> bool:
+    """Whether there are pods that the scheduler is trying, or will try when their backoff is over."""
+    return sum(float(each) for each in _QUEUES.findall(stack.read("scheduler", "/metrics"))) > 0
 
 
-def _record(scenario: Scenario, there: Found, found: Played) -> None:
+def _record(scenario: Scenario, there: Found | None, found: Played) -> None:
+    if there is None:
+        found.records.append(RESTLESS)
+        return
     of = {kind: there.get((kind, scenario.namespace), []) for _, kind in _WATCHED}
     if is_device(scenario):
         found.records.append(device_record(of["Pod"], of["ResourceClaim"]))
@@ -161,17 +183,12 @@ def _record(scenario: Scenario, there: Found, found: Played) -> None:
         found.uids.update(uids_of(of["Job"], of["Workload"]))
 
 
-def _clear(store: KubeStore, scenarios: Sequence[Scenario]) -> None:
-    """Queues in strict order are tried without end: those of scenarios that are over rest."""
-    spaces = {each.namespace for each in scenarios}
+def _hold(store: KubeStore, spaces: set[str]) -> None:
+    """Queues that would be tried without end are tried no more: in strict order, or in a circle."""
     for item in store.list("kueue.x-k8s.io", "ClusterQueue")[0]:
-        if item["metadata"]["name"].partition("-")[0] in spaces:
-            for _ in range(5):
-                fresh = store.get(Key("kueue.x-k8s.io", "ClusterQueue", "", item["metadata"]["name"]))
-                if fresh is None:
-                    break
-                try:
-                    store.put({**fresh, "spec": {**fresh["spec"], "stopPolicy": "Hold"}})
-                    break
-                except Conflict:
-                    continue
+        key = Key("kueue.x-k8s.io", "ClusterQueue", "", item["metadata"]["name"])
+        held = key.name.partition("-")[0] not in spaces
+        while not held and (fresh := store.get(key)) is not None:
+            with suppress(Conflict):
+                store.put({**fresh, "spec": {**fresh["spec"], "stopPolicy": "Hold"}})
+                held = True

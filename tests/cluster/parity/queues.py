@@ -39,10 +39,12 @@ class _Plan:
 
     def __init__(self, draw: Random, seed: int, feature: str) -> None:
         self.draw, self.feature, self.name = draw, feature, prefix_of(seed)
-        several = draw.choice((1, 1, 2)) if feature != TOPOLOGY else 1
+        self.tight = feature in PREEMPTING  # So that somebody has to give way.
+        several = 1 if feature == TOPOLOGY else draw.choice((1, 1, 1, 2) if self.tight else (1, 1, 2))
         self.flavors = [f"{self.name}-{each}" for each in ("a", "b")[:several]]
         self.resources = ("cpu", "memory") if feature != TOPOLOGY and draw.random() < 0.25 else ("cpu",)
-        count = draw.choice((1, 2)) if feature in ("quota", TOPOLOGY) else draw.choice((2, 3, 3, 4))
+        alone = feature in ("quota", TOPOLOGY)
+        count = draw.choice((1, 2) if alone else (2, 3) if self.tight else (2, 3, 3, 4))
         self.queues = [f"{self.name}-q{i}" for i in range(count)]
         self.nested = feature in SHARING and draw.random() < 0.5
         self.shares = feature in SHARING or (feature == TOPOLOGY and count > 1)
@@ -73,9 +75,9 @@ def queue_scenario(seed: int, feature: str) -> Scenario:
 
 def _steps(plan: _Plan) -> list[Step]:
     draw, found, jobs = plan.draw, list[Step](), list[Json]()
-    count = draw.choice((6, 7, 8) if plan.feature not in PREEMPTING else (7, 8, 9))
+    count = draw.choice((6, 7, 8) if plan.feature not in PREEMPTING else (8, 9, 10))
     for i in range(count):
-        if i >= 3 and jobs and draw.random() < ENDS:
+        if i >= 3 and jobs and draw.random() < (ENDS / 2 if plan.tight else ENDS):
             found.append(_end(draw, jobs))
             continue
         made = _job(plan, f"{plan.name}-j{i}", i / count)
@@ -118,7 +120,7 @@ def _cohorts(plan: _Plan) -> list[Json]:
     found = []
     for i, name in enumerate(plan.cohorts):
         spec: Json = {} if i == 0 else {"parentName": plan.cohorts[plan.draw.choice(range(i))]}
-        if plan.draw.random() < 0.5:
+        if plan.draw.random() < (0.25 if plan.tight else 0.5):
             spec["resourceGroups"] = _groups(plan, (1, 4), i > 0 and plan.feature in LIMITED)
         if plan.feature == FAIR and i > 0 and plan.draw.random() < 0.5:
             spec["fairSharing"] = {"weight": plan.draw.choice(("1", "2", "3"))}
@@ -191,8 +193,8 @@ def _preemption(draw: Random) -> Json:
 def _job(plan: _Plan, name: str, part: float) -> Json:
     """`part`: how far the scenario is (0 to 1). Where preemption is asked for, later jobs matter more."""
     draw, feature = plan.draw, plan.feature
-    count = draw.randint(1, 3)
-    requests = {"cpu": draw.choice(("1", "1", "2", "2", "500m", "1500m"))}
+    count = draw.choice((1, 1, 2, 2, 3) if plan.tight else (1, 2, 3))
+    requests = {"cpu": draw.choice(("1", "2", "2") if plan.tight else ("1", "1", "2", "2", "500m", "1500m"))}
     if "memory" in plan.resources:
         requests["memory"] = f"{draw.choice((1, 1, 2))}Gi"
     annotations, notes, spec = dict[str, str](), dict[str, str](), dict[str, Any]()
@@ -205,7 +207,7 @@ def _job(plan: _Plan, name: str, part: float) -> Json:
     if len(plan.flavors) > 1 and draw.random() < 0.15:
         spec["nodeSelector"] = {FLAVOR: draw.choice(plan.flavors)}
     names = list(PRIORITIES)
-    rising = feature in PREEMPTING and draw.random() < 0.6
+    rising = plan.tight and draw.random() < 0.7
     priority = names[min(2, int(part * 3))] if rising else draw.choice(names)
     labels = {"kueue.x-k8s.io/priority-class": f"{plan.name}-{priority}"}
     more = {"labels": labels, "annotations": annotations, "notes": notes, "spec": spec}

@@ -7,6 +7,7 @@ from tests.cluster.parity.scenario import DEVICE, Json, Scenario
 
 # Name of a Job or Pod -> what became of it.
 Record = dict[str, Json]
+RESTLESS: Record = {"all": {"at rest": False}}  # Workloads preempt one another without end.
 ENDED = ("Succeeded", "Failed")
 
 

@@ -5,8 +5,11 @@ took, come from what was played.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import permutations
+from itertools import permutations, product
 
+from msgspec.structs import replace
+
+from stellwerk.api.errors import InvalidInput
 from stellwerk.control.queueing.events import (
     Applied,
     Delete,
@@ -26,11 +29,12 @@ from stellwerk.sim.intake.kueue import kueue_configuration
 from stellwerk.sim.queueing.play import Options, workloads_after
 from tests.cluster.parity.claims import devices_after
 from tests.cluster.parity.live import Played
-from tests.cluster.parity.record import Record, is_device, is_true, queue_record
+from tests.cluster.parity.record import RESTLESS, Record, is_device, is_true, queue_record
 from tests.cluster.parity.scenario import FAIR_SHARING, Json, Scenario, manifests_of
 
 _START_NS, _GAP_NS = 1_800_000_000_000_000_000, 10_000_000_000
-_MILLISECOND = 1_000_000
+_LATE = (1_000_000, 3_000_000)  # ns: time for one cycle, and for a few.
+_MOST_EVICTIONS = 30  # Of one Workload, before it is a circle.
 _MOST_ORDERS = 4  # Jobs that stop at once, in all orders.
 _CONFIGURATION = {"apiVersion": "config.kueue.x-k8s.io/v1beta2", "kind": "Configuration"}
 
@@ -40,7 +44,11 @@ def simulated(scenario: Scenario, real: Played | None = None) -> list[Record]:
     if is_device(scenario):
         return devices_after(scenario, None if real is None else real.records)
     uids = {} if real is None else real.uids
-    return [_queues_after(scenario, step, Options(uids=uids)) for step in range(len(scenario.steps))]
+    found: list[Record] = []
+    for step in range(len(scenario.steps)):
+        circle = bool(found) and found[-1] == RESTLESS
+        found.append(RESTLESS if circle else _queues_after(scenario, step, Options(uids=uids)))
+    return found
 
 
 def other_orders(scenario: Scenario, real: Played, ours: Sequence[Record]) -> Iterator[tuple[str, Record]]:
@@ -55,8 +63,8 @@ def other_orders(scenario: Scenario, real: Played, ours: Sequence[Record]) -> It
     stopped += [
         name for name in here if name not in stopped and _evictions(here, name) > _evictions(before, name)
     ]
-    for order in permutations(stopped[:_MOST_ORDERS]):
-        stops = {(scenario.namespace, name): 30 * i * _MILLISECOND for i, name in enumerate(order)}
+    for order, late in product(permutations(stopped[:_MOST_ORDERS]), _LATE):
+        stops = {(scenario.namespace, name): i * late for i, name in enumerate(order)}
         yield " before ".join(order), _queues_after(scenario, step, Options(uids=real.uids, stops=stops))
 
 
@@ -78,12 +86,15 @@ def _queues_after(scenario: Scenario, step: int, options: Options) -> Record:
         )
         for name in names
     ]
-    found = workloads_after(
-        manifests,
-        kueue_configuration(manifests, {}),
-        Options(uids=options.uids, stops=options.stops, until_ns=_START_NS + (step + 1) * _GAP_NS - 1),
-        [(Deeds(deeds), deeds[0][0])] if deeds else [],
-    )
+    until = _START_NS + (step + 1) * _GAP_NS - 1
+    options = replace(options, until_ns=until, most_evictions=_MOST_EVICTIONS)
+    others = [(Deeds(deeds), deeds[0][0])] if deeds else []
+    try:
+        found = workloads_after(manifests, kueue_configuration(manifests, {}), options, others)
+    except InvalidInput as error:
+        if "without end" not in error.problem:
+            raise
+        return RESTLESS
     return queue_record(found)
 
 

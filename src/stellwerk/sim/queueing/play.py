@@ -35,6 +35,8 @@ class Options(Struct, frozen=True, kw_only=True):
 
     `until_ns`: when (UTC, since 1970) to stop; None: at the end of the Period, else once all have finished.
 
+    `most_evictions`: of one Workload; more are taken for a circle without end.
+
     What chance decides on a cluster: `uids`, by kind, namespace and name, where they do not count up; `stops`,
     by namespace and name of a Job: how long (ns) its pods need to stop.
     """
@@ -43,6 +45,7 @@ class Options(Struct, frozen=True, kw_only=True):
     grace: bool = False
     checks_ns: int = 0
     until_ns: int | None = None
+    most_evictions: int = MOST_EVICTIONS
     uids: Mapping[tuple[str, str, str], str] = {}
     stops: Mapping[Name, int] = {}
 
@@ -135,9 +138,9 @@ def _run(
         clock,
         controllers.handle,
         controllers.perform,
-        lambda _, now: (end is None or now < end) and books.most_evicted[1] < MOST_EVICTIONS,
+        lambda _, now: (end is None or now < end) and books.most_evicted[1] < options.most_evictions,
     )
-    _check_circle(books)
+    _check_circle(books, options.most_evictions)
     ledger = books.end(clock.now() if end is None else end)
     for key, answer in ledger.answers.items():
         ledger.answers[key] = answer or queues.blocker(key)
@@ -146,9 +149,9 @@ def _run(
     return ledger, store
 
 
-def _check_circle(books: Books) -> None:
+def _check_circle(books: Books, most: int) -> None:
     key, count = books.most_evicted
-    if count >= MOST_EVICTIONS:
+    if count >= most:
         raise InvalidInput(
             "the Workload {key} was evicted {count} times: Workloads preempt one another without end",
             fix="change the preemption of the ClusterQueues, or add a Period that ends before",
