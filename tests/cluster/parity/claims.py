@@ -115,7 +115,11 @@ def _remove(state: _State, names: set[str]) -> None:
 
 
 def _evicted(state: _State) -> set[str]:
-    """Pods with a device that has a taint of effect NoExecute which their request does not tolerate."""
+    """Pods with a device that has a taint of effect NoExecute which their request does not tolerate.
+
+    Unlike the scheduler, the controller looks only at tolerations that name the effect (1.34 to 1.37).
+    Source: pkg/controller/devicetainteviction (claimEvictionTime).
+    """
     objects = [one.object for one in manifests_of(state.objects)]
     slices = [one for one in objects if isinstance(one, ResourceSlice)]
     rules = [one for one in objects if isinstance(one, DeviceTaintRule)]
@@ -128,7 +132,8 @@ def _evicted(state: _State) -> set[str]:
     for claim in state.claims:
         status = claim.get("status", {})
         for result in status.get("allocation", {}).get("devices", {}).get("results", ()):
-            tolerations = msgspec.convert(result.get("tolerations", []), tuple[DeviceToleration, ...])
+            known = msgspec.convert(result.get("tolerations", []), tuple[DeviceToleration, ...])
+            tolerations = tuple(one for one in known if given(one.effect, "") == "NoExecute")
             where = result["driver"], result["pool"], result["device"]
             if untolerated(taints.get(where, ()), tolerations) is not None:
                 found |= {one["name"] for one in status.get("reservedFor", ())}
@@ -182,7 +187,10 @@ def _group(pod: Json) -> str:
 
 
 def _allocated(state: _State, pods: Sequence[Json]) -> Outcome:
-    manifests = manifests_of([*state.objects, *state.claims, *pods])
+    # A claim that no pod uses waits for one; asked on its own it would be given devices.
+    named = {(one.get("resourceClaimName") or "") for each in pods for one in each["spec"].get("resourceClaims", ())}
+    claims = [each for each in state.claims if each.get("status") or each["metadata"]["name"] in named]
+    manifests = manifests_of([*state.objects, *claims, *pods])
     return allocate_pods(world_of(manifests), _RULES)
 
 
@@ -206,4 +214,5 @@ def _written(state: _State, outcome: Outcome | None) -> tuple[list[Json], list[J
         node = nodes.get(each["metadata"]["name"], "")
         pods.append({**each, "spec": {**each["spec"], "nodeName": node}} if node else each)
     claims: list[Any] = [msgspec.json.decode(encode(one)) for one in outcome.claims]
-    return pods, claims
+    names = {one["metadata"]["name"] for one in claims}
+    return pods, [*claims, *(one for one in state.claims if one["metadata"]["name"] not in names)]
