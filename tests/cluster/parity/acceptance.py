@@ -12,7 +12,7 @@ from tests.cluster.parity.simulated import other_orders, simulated
 from tools.cluster.stack import Stack
 
 FEATURES = (*queues.FEATURES, *devices.FEATURES)
-AT_ONCE = 20  # Scenarios on one cluster.
+AT_ONCE = 30  # Scenarios on one cluster.
 
 
 class Compared(Struct, frozen=True, kw_only=True):

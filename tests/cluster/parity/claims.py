@@ -16,6 +16,7 @@ from stellwerk.api.manifests import encode
 from stellwerk.cli.allocation.allocate import rules_of
 from stellwerk.engine.allocation.claims.tolerations import untolerated
 from stellwerk.engine.allocation.gates import gates_on
+from stellwerk.engine.allocation.pods.claims import EXTENDED
 from stellwerk.engine.allocation.pods.turn import Outcome, allocate_pods
 from stellwerk.engine.allocation.pods.world import world_of
 from stellwerk.engine.allocation.pools.taint_rules import patched_slices
@@ -117,7 +118,8 @@ def _remove(state: _State, names: set[str]) -> None:
 def _evicted(state: _State) -> set[str]:
     """Pods with a device that has a taint of effect NoExecute which their request does not tolerate.
 
-    Unlike the scheduler, the controller looks only at tolerations that name the effect (1.34 to 1.37).
+    Unlike the scheduler, the controller looks only at tolerations that name the effect (1.34 to 1.37), and not
+    at claims for extended resources (1.36).
     Source: pkg/controller/devicetainteviction (claimEvictionTime).
     """
     objects = [one.object for one in manifests_of(state.objects)]
@@ -131,6 +133,8 @@ def _evicted(state: _State) -> set[str]:
     found: set[str] = set()
     for claim in state.claims:
         status = claim.get("status", {})
+        if claim["metadata"].get("annotations", {}).get(EXTENDED) == "true":
+            continue
         for result in status.get("allocation", {}).get("devices", {}).get("results", ()):
             known = msgspec.convert(result.get("tolerations", []), tuple[DeviceToleration, ...])
             tolerations = tuple(one for one in known if given(one.effect, "") == "NoExecute")
