@@ -1,4 +1,4 @@
-"""What parity's simulation says of devices, where Kubernetes 1.36.3 was seen to decide so. No cluster is needed."""
+"""What parity's simulation says of devices, as Kubernetes 1.36.3 was seen to decide. No cluster is needed."""
 
 from typing import Any
 
@@ -20,7 +20,9 @@ def of(kind: str, name: str, spec: Json, version: str = "v1", **metadata: Any) -
 def pool(host: str, devices: int, **of_each: Any) -> Json:
     spec = {"driver": "parity.test", "nodeName": host, "pool": {"name": host, "generation": 1}}
     spec["pool"]["resourceSliceCount"] = 1  # type: ignore[index]
-    return of("ResourceSlice", host, {**spec, "devices": [{"name": f"d{i}", **of_each} for i in range(devices)]})
+    return of(
+        "ResourceSlice", host, {**spec, "devices": [{"name": f"d{i}", **of_each} for i in range(devices)]}
+    )
 
 
 def claim(name: str, **exactly: Any) -> Json:

@@ -131,9 +131,7 @@ def test_a_job_of_which_too_little_is_known_is_refused(change: Json, path: str) 
 def test_workloads_that_preempt_one_another_without_end_are_an_error() -> None:
     low, high = job("low", "n"), job("high", "n", priority="high")
     with pytest.raises(InvalidInput, match=r"n/job-low-.* was evicted 1 times"):
-        played(
-            *quota(1), timed(low, 0, "20m"), timed(high, 10, "5m"), options=Options(most_evictions=1)
-        )
+        played(*quota(1), timed(low, 0, "20m"), timed(high, 10, "5m"), options=Options(most_evictions=1))
 
 
 @pytest.mark.parametrize(
@@ -174,6 +172,31 @@ def test_under_fair_sharing_who_stops_first_may_be_let_in_again_for_a_moment(
         if ended == EVICTED:
             counted[name] = counted.get(name, 0) + 1
     assert counted == evicted
+
+
+def test_a_circle_of_a_real_kueue_is_found() -> None:
+    """Parity's fair-sharing scenario 9044: Kueue 0.19.2 preempts three Jobs by one another without end."""
+    both: Json = {"cohortName": "all", "fairSharing": {"weight": "3"}}
+    any_lower = {"reclaimWithinCohort": "Any", "withinClusterQueue": "LowerPriority"}
+    lower = {"reclaimWithinCohort": "LowerPriority", "withinClusterQueue": "LowerOrNewerEqualPriority"}
+    jobs = [("j2", "q0", 1, 1, ""), ("j4", "q1", 1, 2, "mid"), ("j5", "q1", 2, 1, "mid")]
+    jobs.append(("j6", "q0", 2, 1, "mid"))
+    objects = [
+        kueue("ResourceFlavor", "small", {}),
+        kueue("WorkloadPriorityClass", "mid", value=500),
+        kueue("Cohort", "all", {}),
+        cluster_queue("q0", {"small": (2, 3)}, **both, preemption=any_lower),
+        cluster_queue("q1", {"small": (3, None)}, **both, preemption=lower),
+        *(local_queue("n", name, name) for name in ("q0", "q1")),
+        *(
+            timed(job(name, "n", queue=queue, cpu=cpu, pods=pods, priority=priority), minute, "2h")
+            for minute, (name, queue, cpu, pods, priority) in enumerate(jobs)
+        ),
+    ]
+    configuration = Configuration(fair_sharing=("LessThanOrEqualToFinalShare", "LessThanInitialShare"))
+    with pytest.raises(InvalidInput, match="preempt one another without end"):
+        play(manifests(PERIOD, *objects), configuration, Options(most_evictions=30))
+    play(manifests(PERIOD, *objects[:-1]), configuration, Options(most_evictions=30))
 
 
 def test_a_workload_without_its_job_is_refused() -> None:

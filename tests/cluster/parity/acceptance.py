@@ -54,7 +54,9 @@ def _compared(scenario: Scenario, real: Played) -> Compared:
     found = differences(scenario, real.records, ours)
     order = ""
     if found and not is_device(scenario):
-        step = next(i for i, (there, here) in enumerate(zip(real.records, ours, strict=True)) if there != here)
+        step = next(
+            i for i, (there, here) in enumerate(zip(real.records, ours, strict=True)) if there != here
+        )
         others = other_orders(scenario, real, ours)
         order = next((words for words, record in others if record == real.records[step]), "")
     return Compared(scenario=scenario, differences=tuple(found), order=order)

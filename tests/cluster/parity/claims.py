@@ -28,7 +28,14 @@ RELEASE = "1.36"
 HOST = "kubernetes.io/hostname"
 _MOST_ORDERS = 120
 _RULES = rules_of(RELEASE, gates_on(RELEASE, [f"{name}={str(on).lower()}" for name, on in GATES.items()]))
-_SURROUNDINGS = ("Namespace", "Node", "ResourceSlice", "DeviceClass", "DeviceTaintRule", "ResourceClaimTemplate")
+_SURROUNDINGS = (
+    "Namespace",
+    "Node",
+    "ResourceSlice",
+    "DeviceClass",
+    "DeviceTaintRule",
+    "ResourceClaimTemplate",
+)
 
 
 class _State:
@@ -118,8 +125,8 @@ def _remove(state: _State, names: set[str]) -> None:
 def _evicted(state: _State) -> set[str]:
     """Pods with a device that has a taint of effect NoExecute which their request does not tolerate.
 
-    Unlike the scheduler, the controller looks only at tolerations that name the effect (1.34 to 1.37), and not
-    at claims for extended resources (1.36).
+    Unlike the scheduler, the controller looks only at tolerations that name the effect (1.34 to 1.37), and
+    not at claims for extended resources (1.36).
     Source: pkg/controller/devicetainteviction (claimEvictionTime).
     """
     objects = [one.object for one in manifests_of(state.objects)]
@@ -192,7 +199,8 @@ def _group(pod: Json) -> str:
 
 def _allocated(state: _State, pods: Sequence[Json]) -> Outcome:
     # A claim that no pod uses waits for one; asked on its own it would be given devices.
-    named = {(one.get("resourceClaimName") or "") for each in pods for one in each["spec"].get("resourceClaims", ())}
+    entries = [one for each in pods for one in each["spec"].get("resourceClaims", ())]
+    named = {one.get("resourceClaimName", "") for one in entries}
     claims = [each for each in state.claims if each.get("status") or each["metadata"]["name"] in named]
     manifests = manifests_of([*state.objects, *claims, *pods])
     return allocate_pods(world_of(manifests), _RULES)

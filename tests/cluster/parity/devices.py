@@ -1,8 +1,8 @@
 """Scenarios of devices: selectors, shared counters, prioritized lists, taints, from a seed.
 
-One to three nodes with a pool each, sometimes one more pool that all can reach; pods with claims by name or by
-template, one or two of them, also shared; Jobs with a template; extended resources. Pods and Jobs end or are
-deleted in between.
+One to three nodes with a pool each, sometimes one more pool that all can reach; pods with claims by name or
+by template, one or two of them, also shared; Jobs with a template; extended resources. Pods and Jobs end or
+are deleted in between.
 """
 
 from random import Random
@@ -36,7 +36,9 @@ class _Plan:
         self.driver = f"{self.name}.parity.test"
         self.hosts = [f"{self.name}-n{i}" for i in range(draw.choice((1, 1, 2, 3)))]
         # Whole devices that a node offers under a resource's name need no claim.
-        self.extended = f"{self.name}.parity.test/gpu" if feature != "counters" and draw.random() < 0.3 else ""
+        self.extended = (
+            f"{self.name}.parity.test/gpu" if feature != "counters" and draw.random() < 0.3 else ""
+        )
         # Devices that several claims have a part of.
         self.shared = feature == "selectors" and draw.random() < 0.3
         self.pods: list[str] = []

@@ -14,13 +14,21 @@ from stellwerk.adapters.kube_store.kubeconfig import read_access
 from stellwerk.adapters.kube_store.store import KubeStore
 from stellwerk.api.manifests import encode
 from stellwerk.ports.store import Conflict, Key
-from tests.cluster.parity.record import RESTLESS, Record, device_record, is_device, is_true, queue_record, uids_of
+from tests.cluster.parity.record import (
+    RESTLESS,
+    Record,
+    device_record,
+    is_device,
+    is_true,
+    queue_record,
+    uids_of,
+)
 from tests.cluster.parity.scenario import Json, Scenario, Step
 from tools.cluster.stack import Stack
 
 # At rest: nobody is in between (see `_between`), and nothing of the scenarios has changed for so long. The
 # time is still needed: Kueue looks at parked Workloads again one second after quota came free, and nothing
-# that it shows says that it will. Besides, times have a resolution of a second, so no two steps may be in one.
+# that it shows says that it will. Besides, times have a resolution of a second: no two steps may be in one.
 STILL_S, MOST_S = 2.0, 60.0
 _WATCHED = (
     ("kueue.x-k8s.io", "Workload"),
@@ -122,8 +130,8 @@ def _rest(stack: Stack, store: KubeStore, spaces: set[str]) -> tuple[Found, set[
 
 
 def _versions(there: Found, space: str) -> str:
-    """What changes when something happens. Of a claim only what it has: Kubernetes 1.36's controller reserves a
-    claim that a pod that has ended shares with one that runs for both, and takes it back, again and again.
+    """What changes when something happens. Of a claim only what it has: Kubernetes 1.36's controller reserves
+    a claim that a pod that has ended shares with one that runs for both, and takes it back, again and again.
     """
     return json.dumps(
         [

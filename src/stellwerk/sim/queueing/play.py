@@ -37,8 +37,8 @@ class Options(Struct, frozen=True, kw_only=True):
 
     `most_evictions`: of one Workload; more are taken for a circle without end.
 
-    What chance decides on a cluster: `uids`, by kind, namespace and name, where they do not count up; `stops`,
-    by namespace and name of a Job: how long (ns) its pods need to stop.
+    What chance decides on a cluster: `uids`, by kind, namespace and name, where they do not count up;
+    `stops`, by namespace and name of a Job: how long (ns) its pods need to stop.
     """
 
     timing: Timing = Timing()
