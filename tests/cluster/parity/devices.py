@@ -123,8 +123,11 @@ def _pod(plan: _Plan, name: str) -> list[Json]:
     for number in range(draw.choice((1, 1, 1, 2))):
         found, entry = _claim(plan, f"{name}-c{number}", f"gpu{number}")
         made += found
-        if entry not in spec.setdefault("resourceClaims", []):
-            spec["resourceClaims"].append(entry)
+        entries = spec.setdefault("resourceClaims", [])
+        # Kubernetes 1.36 never binds a pod that names one claim twice, see docs/reference/fidelity.md.
+        claim = entry.get("resourceClaimName")
+        if claim is None or all(one.get("resourceClaimName") != claim for one in entries):
+            entries.append(entry)
             spec["containers"][0]["resources"].setdefault("claims", []).append({"name": entry["name"]})
     return [*made, pod]
 

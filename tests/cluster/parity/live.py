@@ -40,6 +40,7 @@ _QUEUES = re.compile(rb'^scheduler_pending_pods\{queue="(?:active|backoff)"\} (\
 _PATHS = {
     ("batch", "Job"): "/apis/batch/v1/namespaces/{}/jobs/{}",
     ("", "Pod"): "/api/v1/namespaces/{}/pods/{}",
+    ("", "Namespace"): "/api/v1/namespaces/{1}",
     ("resource.k8s.io", "DeviceTaintRule"): "/apis/resource.k8s.io/v1beta2/devicetaintrules/{1}",
 }
 Found = dict[tuple[str, str], list[Json]]  # By kind and namespace.
@@ -69,6 +70,8 @@ def played(stack: Stack, scenarios: Sequence[Scenario]) -> dict[int, Played]:
             for space in sorted(restless):
                 print(f"{space} does not come to rest in step {step + 1}", file=sys.stderr, flush=True)
             _hold(store, restless)
+            for space in restless:  # The scheduler would try its pods for as long as they are there.
+                _delete(client, "", "Namespace", ("", space))
             going -= restless
             for each in playing:
                 _record(each, there if each.namespace in going else None, found[each.seed])
@@ -125,7 +128,7 @@ def _rest(stack: Stack, store: KubeStore, spaces: set[str]) -> tuple[Found, set[
         if not restless and not _schedules(stack):
             return there, set()
         if now - began > MOST_S:
-            return there, restless
+            return there, restless | set(_failing(there))
         time.sleep(0.25)
 
 
@@ -195,6 +198,14 @@ def _moves(job: Json, workloads: Sequence[Json]) -> bool:
 def _schedules(stack: Stack) -> bool:
     """Whether there are pods that the scheduler is trying, or will try when their backoff is over."""
     return sum(float(each) for each in _QUEUES.findall(stack.read("scheduler", "/metrics"))) > 0
+
+
+def _failing(there: Found) -> Iterator[str]:
+    """Namespaces with a pod that the scheduler tries again and again since binding it fails."""
+    for (kind, space), items in there.items():
+        conditions = (one for each in items for one in each.get("status", {}).get("conditions", ()))
+        if kind == "Pod" and any(one.get("reason") == "SchedulerError" for one in conditions):
+            yield space
 
 
 def _record(scenario: Scenario, there: Found | None, found: Played) -> None:
