@@ -128,11 +128,75 @@ def test_a_job_of_which_too_little_is_known_is_refused(change: Json, path: str) 
     assert (error.value.source, error.value.path) == ("jobs.yaml", path)
 
 
-def test_workloads_that_preempt_one_another_without_end_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stellwerk.sim.queueing.play.MOST_EVICTIONS", 1)
+def test_workloads_that_preempt_one_another_without_end_are_an_error() -> None:
     low, high = job("low", "n"), job("high", "n", priority="high")
     with pytest.raises(InvalidInput, match=r"n/job-low-.* was evicted 1 times"):
-        played(*quota(1), timed(low, 0, "20m"), timed(high, 10, "5m"))
+        played(*quota(1), timed(low, 0, "20m"), timed(high, 10, "5m"), options=Options(most_evictions=1))
+
+
+@pytest.mark.parametrize(
+    ("stops", "evicted"),
+    [
+        ({}, {"borrower": 1, "own": 1}),
+        ({("n", "borrower"): 0, ("n", "own"): 1_000_000}, {"borrower": 2, "own": 1}),
+        ({("n", "own"): 0, ("n", "borrower"): 1_000_000}, {"borrower": 1, "own": 1}),
+    ],
+)
+def test_under_fair_sharing_who_stops_first_may_be_let_in_again_for_a_moment(
+    stops: dict[tuple[str, str], int], evicted: dict[str, int]
+) -> None:
+    """As a real Kueue did in parity's fair-sharing scenario 5044: until the other victim has stopped too,
+    the preemptor's queue counts with it, and so has the larger share.
+    """
+    cohort: Json = {"cohortName": "all", "preemption": {"reclaimWithinCohort": "LowerPriority"}}
+    within = {"withinClusterQueue": "LowerPriority", "reclaimWithinCohort": "LowerPriority"}
+    strict: Json = {"cohortName": "all", "preemption": within, "fairSharing": {"weight": "3"}}
+    spare = cluster_queue("", {"small": (2, None)})["spec"]["resourceGroups"]
+    objects = [
+        kueue("ResourceFlavor", "small", {}),
+        kueue("WorkloadPriorityClass", "high", value=100),
+        kueue("WorkloadPriorityClass", "mid", value=50),
+        kueue("Cohort", "all", {"resourceGroups": spare}),
+        cluster_queue("q0", {"small": (1, None)}, **strict, queueingStrategy="StrictFIFO"),
+        cluster_queue("q1", {"small": (1, None)}, **cohort, fairSharing={"weight": "1"}),
+        local_queue("n", "q0", "q0"),
+        local_queue("n", "q1", "q1"),
+        timed(job("borrower", "n", queue="q1", pods=2), 0, "1h"),
+        timed(job("own", "n", queue="q0", pods=2, priority="mid"), 1, "1h"),
+        timed(job("preemptor", "n", queue="q0", pods=3, priority="high"), 2, "1h"),
+    ]
+    configuration = Configuration(fair_sharing=("LessThanOrEqualToFinalShare", "LessThanInitialShare"))
+    ledger = play(manifests(PERIOD, *objects), configuration, Options(stops=stops))
+    counted: dict[str, int] = {}
+    for name, _, _, ended, _ in stays(ledger):
+        if ended == EVICTED:
+            counted[name] = counted.get(name, 0) + 1
+    assert counted == evicted
+
+
+def test_a_circle_of_a_real_kueue_is_found() -> None:
+    """Parity's fair-sharing scenario 9044: Kueue 0.19.2 preempts three Jobs by one another without end."""
+    both: Json = {"cohortName": "all", "fairSharing": {"weight": "3"}}
+    any_lower = {"reclaimWithinCohort": "Any", "withinClusterQueue": "LowerPriority"}
+    lower = {"reclaimWithinCohort": "LowerPriority", "withinClusterQueue": "LowerOrNewerEqualPriority"}
+    jobs = [("j2", "q0", 1, 1, ""), ("j4", "q1", 1, 2, "mid"), ("j5", "q1", 2, 1, "mid")]
+    jobs.append(("j6", "q0", 2, 1, "mid"))
+    objects = [
+        kueue("ResourceFlavor", "small", {}),
+        kueue("WorkloadPriorityClass", "mid", value=500),
+        kueue("Cohort", "all", {}),
+        cluster_queue("q0", {"small": (2, 3)}, **both, preemption=any_lower),
+        cluster_queue("q1", {"small": (3, None)}, **both, preemption=lower),
+        *(local_queue("n", name, name) for name in ("q0", "q1")),
+        *(
+            timed(job(name, "n", queue=queue, cpu=cpu, pods=pods, priority=priority), minute, "2h")
+            for minute, (name, queue, cpu, pods, priority) in enumerate(jobs)
+        ),
+    ]
+    configuration = Configuration(fair_sharing=("LessThanOrEqualToFinalShare", "LessThanInitialShare"))
+    with pytest.raises(InvalidInput, match="preempt one another without end"):
+        play(manifests(PERIOD, *objects), configuration, Options(most_evictions=30))
+    play(manifests(PERIOD, *objects[:-1]), configuration, Options(most_evictions=30))
 
 
 def test_a_workload_without_its_job_is_refused() -> None:

@@ -240,12 +240,20 @@ class Stack:
     def _gates(self) -> str:
         return "--feature-gates=" + ",".join(f"{name}={str(on).lower()}" for name, on in self.gates.items())
 
-    def _await(self, name: str, url: str) -> None:
+    def read(self, port: str, path: str) -> bytes:
+        """What a part (`api`, `controllers`, `scheduler`) answers to the admin at a path."""
+        with self._opener().open(f"https://{HOST}:{self.ports[port]}{path}", timeout=10) as answer:
+            return bytes(answer.read())
+
+    def _opener(self) -> urllib.request.OpenerDirector:
         context = ssl.create_default_context(cafile=self.pki("ca.crt"))
         context.load_cert_chain(self.pki("admin.crt"), self.pki("admin.key"))
-        opener = urllib.request.build_opener(
+        return urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
         )
+
+    def _await(self, name: str, url: str) -> None:
+        opener = self._opener()
         until = time.monotonic() + READY_S
         while time.monotonic() < until:
             if self._running[name].poll() is not None:

@@ -35,7 +35,12 @@ def main() -> int:
             return stacks[fair]
 
         try:
-            found = list(compared(scenarios_of(asked.seed, asked.count, asked.feature or FEATURES), stack_of))
+            found = []
+            for one in compared(scenarios_of(asked.seed, asked.count, asked.feature or FEATURES), stack_of):
+                found.append(one)
+                print(
+                    "\n".join(one.differences) or f"{one.scenario.seed} agrees", file=sys.stderr, flush=True
+                )
         finally:
             for stack in stacks.values():
                 stack.stop()

@@ -1,179 +1,189 @@
 """Scenarios of devices: selectors, shared counters, prioritized lists, taints, from a seed.
 
-Each has one node: which node a pod gets is decided by the scheduler's scores, which are not compared.
+One to three nodes with a pool each, sometimes one more pool that all can reach; pods with claims by name or
+by template, one or two of them, also shared; Jobs with a template; extended resources. Pods and Jobs end or
+are deleted in between.
 """
 
 from random import Random
 from typing import Any
 
-from tests.cluster.parity.scenario import DEVICE, FAKE, Json, Scenario, namespace, node, prefix_of
+from tests.cluster.parity import offers, requests
+from tests.cluster.parity.scenario import (
+    DEVICE,
+    FAKE,
+    FOR_EVER,
+    RUN_FOR,
+    Json,
+    Scenario,
+    Step,
+    namespace,
+    node,
+    prefix_of,
+)
 
 FEATURES = ("selectors", "counters", "prioritized-list", "taints")
-SIZES = (20, 40, 80)
+OF = "parity.test/of"
+HOST = "kubernetes.io/hostname"
+ENDS = 0.3  # Of the later steps, how many end somebody instead of creating somebody.
+
+
+class _Plan:
+    """What the parts of a scenario refer to."""
+
+    def __init__(self, draw: Random, seed: int, feature: str) -> None:
+        self.draw, self.feature, self.name = draw, feature, prefix_of(seed)
+        self.driver = f"{self.name}.parity.test"
+        self.hosts = [f"{self.name}-n{i}" for i in range(draw.choice((1, 1, 2, 3)))]
+        # Whole devices that a node offers under a resource's name need no claim.
+        self.extended = (
+            f"{self.name}.parity.test/gpu" if feature != "counters" and draw.random() < 0.3 else ""
+        )
+        # Devices that several claims have a part of.
+        self.shared = feature == "selectors" and draw.random() < 0.3
+        self.pods: list[str] = []
+        self.jobs: list[str] = []
+        self.claims: list[str] = []
+        self.rules: list[str] = []
 
 
 def device_scenario(seed: int, feature: str) -> Scenario:
     """A scenario of one of FEATURES; the same seed gives the same one."""
-    draw, name = Random(f"{feature}/{seed}"), prefix_of(seed)
-    driver = f"{name}.parity.test"
-    host = f"{name}-node"
+    draw = Random(f"{feature}/{seed}")
+    plan = _Plan(draw, seed, feature)
+    slices = offers.slices(draw, (plan.driver, plan.hosts), feature, plan.shared)
     objects = [
-        namespace(name),
-        node(host, {"parity.test/of": name}, 1000),
-        _device_class(name, driver),
-        *_slices(draw, (driver, host), feature),
+        namespace(plan.name, {"resource.kubernetes.io/admin-access": "true"}),
+        *(node(each, {OF: plan.name}, 1000) for each in plan.hosts),
+        _device_class(plan),
+        *slices,
     ]
-    steps: list[Json] = []
-    for i in range(draw.choice((4, 5, 6))):
-        steps.append(_pod(draw, (name, f"{name}-{i}"), driver, feature))
+    steps = [_step(plan, i) for i in range(draw.choice((6, 7, 8)))]
     return Scenario(seed=seed, feature=feature, kind=DEVICE, objects=tuple(objects), steps=tuple(steps))
 
 
-def _device_class(name: str, driver: str) -> Json:
+def _device_class(plan: _Plan) -> Json:
+    spec: Json = {"selectors": [{"cel": {"expression": f'device.driver == "{plan.driver}"'}}]}
+    if plan.extended:
+        spec["extendedResourceName"] = plan.extended
     return {
         "apiVersion": "resource.k8s.io/v1",
         "kind": "DeviceClass",
-        "metadata": {"name": name},
-        "spec": {"selectors": [{"cel": {"expression": f'device.driver == "{driver}"'}}]},
-    }
-
-
-def _slice(driver: str, host: str, part: str, spec: Json) -> Json:
-    count = spec.pop("count")
-    return {
-        "apiVersion": "resource.k8s.io/v1",
-        "kind": "ResourceSlice",
-        "metadata": {"name": f"{host}-{part}"},
-        "spec": {
-            "driver": driver,
-            "nodeName": host,
-            "pool": {"name": host, "generation": 1, "resourceSliceCount": count},
-            **spec,
-        },
-    }
-
-
-def _slices(draw: Random, where: tuple[str, str], feature: str) -> list[Json]:
-    driver, host = where
-    if feature != "counters":
-        devices = [_device(draw, f"gpu-{i}", feature) for i in range(draw.choice((2, 3, 4)))]
-        return [_slice(driver, host, "gpus", {"count": 1, "devices": devices})]
-    gpus = range(draw.choice((1, 2)))
-    counters = [
-        {"name": f"gpu-{i}", "counters": {"slices": {"value": "7"}, "memory": {"value": "80Gi"}}}
-        for i in gpus
-    ]
-    devices = [part for i in gpus for part in _parts(i)]
-    return [
-        _slice(driver, host, "counters", {"count": 2, "sharedCounters": counters}),
-        _slice(driver, host, "gpus", {"count": 2, "devices": devices}),
-    ]
-
-
-def _device(draw: Random, name: str, feature: str) -> Json:
-    found: Json = {
-        "name": name,
-        "attributes": {
-            "size": {"int": draw.choice(SIZES)},
-            "model": {"string": draw.choice(("a", "b"))},
-            "root": {"string": draw.choice(("r0", "r1"))},
-        },
-        "capacity": {"memory": {"value": f"{draw.choice(SIZES)}Gi"}},
-    }
-    if feature == "taints" and draw.random() < 0.6:
-        found["taints"] = [{"key": "parity.test/sick", "value": "yes", "effect": "NoSchedule"}]
-    return found
-
-
-def _parts(gpu: int) -> list[Json]:
-    """A GPU whole, or in parts of 3, 2 and 1 of its 7 slices, as MIG has them."""
-    shapes = (("whole", 7, 80, 1), ("three", 3, 40, 2), ("two", 2, 20, 3), ("one", 1, 10, 4))
-    return [
-        {
-            "name": f"gpu-{gpu}-{shape}-{i}",
-            "attributes": {"shape": {"string": shape}, "size": {"int": memory}, "gpu": {"int": gpu}},
-            "consumesCounters": [
-                {
-                    "counterSet": f"gpu-{gpu}",
-                    "counters": {"slices": {"value": str(slices)}, "memory": {"value": f"{memory}Gi"}},
-                }
-            ],
-        }
-        for shape, slices, memory, count in shapes
-        for i in range(count)
-    ]
-
-
-def _pod(draw: Random, named: tuple[str, str], driver: str, feature: str) -> Json:
-    """A pod with one claim, written into it by a ResourceClaim of its own name."""
-    space, name = named
-    spec = {"devices": _devices(draw, space, driver, feature)}
-    claim = {
-        "apiVersion": "resource.k8s.io/v1",
-        "kind": "ResourceClaim",
-        "metadata": {"name": name, "namespace": space},
+        "metadata": {"name": plan.name},
         "spec": spec,
     }
-    container = {
-        "name": "main",
-        "image": "none",
-        "resources": {"requests": {"cpu": "1"}, "claims": [{"name": "gpu"}]},
-    }
+
+
+def _step(plan: _Plan, number: int) -> Step:
+    draw = plan.draw
+    if plan.feature == "taints" and number >= 2 and draw.random() < 0.4:
+        return _rule(plan, number)
+    if number >= 3 and (plan.pods or plan.jobs) and draw.random() < ENDS:
+        return _end(plan)
+    name = f"{plan.name}-{number}"
+    if plan.feature != "taints" and draw.random() < 0.15:
+        plan.jobs.append(name)
+        return Step(create=tuple(_job(plan, name)))
+    plan.pods.append(name)
+    return Step(create=tuple(_pod(plan, name)))
+
+
+def _rule(plan: _Plan, number: int) -> Step:
+    """A DeviceTaintRule comes, or goes."""
+    if plan.rules and plan.draw.random() < 0.4:
+        return Step(delete=(("resource.k8s.io", "DeviceTaintRule", plan.rules.pop()),))
+    plan.rules.append(f"{plan.name}-r{number}")
+    where = plan.driver, plan.draw.choice(plan.hosts)
+    return Step(create=(offers.taint_rule(plan.draw, plan.rules[-1], where),))
+
+
+def _end(plan: _Plan) -> Step:
+    kind = plan.draw.choice(("Pod",) * bool(plan.pods) + ("Job",) * bool(plan.jobs))
+    names = plan.pods if kind == "Pod" else plan.jobs
+    name = plan.draw.choice(names)
+    names.remove(name)
+    if plan.draw.random() < 0.5:
+        return Step(delete=(("batch" if kind == "Job" else "", kind, name),))
+    return Step(finish=((kind, name),))
+
+
+def _pod(plan: _Plan, name: str) -> list[Json]:
+    """The pod, and before it what its claims are."""
+    draw, spec = plan.draw, _spec(plan)
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": space, "annotations": FAKE},
+        "metadata": {"name": name, "namespace": plan.name, "annotations": FAKE},
+        "spec": spec,
+    }
+    if plan.extended and draw.random() < 0.4:
+        spec["containers"][0]["resources"]["limits"] = {plan.extended: str(draw.choice((1, 1, 2)))}
+        return [pod]
+    made: list[Json] = []
+    for number in range(draw.choice((1, 1, 1, 2))):
+        found, entry = _claim(plan, f"{name}-c{number}", f"gpu{number}")
+        made += found
+        entries = spec.setdefault("resourceClaims", [])
+        # Kubernetes 1.36 never binds a pod that names one claim twice, see docs/reference/fidelity.md.
+        claim = entry.get("resourceClaimName")
+        if claim is None or all(one.get("resourceClaimName") != claim for one in entries):
+            entries.append(entry)
+            spec["containers"][0]["resources"].setdefault("claims", []).append({"name": entry["name"]})
+    return [*made, pod]
+
+
+def _claim(plan: _Plan, name: str, entry: str) -> tuple[list[Json], Json]:
+    """A claim of the pod's own, one by a template, or one that another pod has; and the pod's entry."""
+    draw = plan.draw
+    if plan.claims and draw.random() < 0.1:
+        return [], {"name": entry, "resourceClaimName": draw.choice(plan.claims)}
+    spec = {"devices": requests.devices(draw, (plan.name, plan.driver), plan.feature, plan.shared)}
+    if draw.random() < 0.4:
+        return [_template(plan, name, spec)], {"name": entry, "resourceClaimTemplateName": name}
+    plan.claims.append(name)
+    return [_object(plan, "ResourceClaim", name, spec)], {"name": entry, "resourceClaimName": name}
+
+
+def _object(plan: _Plan, kind: str, name: str, spec: Json) -> Json:
+    metadata = {"name": name, "namespace": plan.name}
+    return {"apiVersion": "resource.k8s.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _template(plan: _Plan, name: str, spec: Json) -> Json:
+    return _object(plan, "ResourceClaimTemplate", name, {"spec": spec})
+
+
+def _job(plan: _Plan, name: str) -> list[Json]:
+    """A Job without a queue, its pods with a claim each by a template."""
+    wanted = requests.devices(plan.draw, (plan.name, plan.driver), plan.feature, plan.shared)
+    spec, count = _spec(plan), plan.draw.choice((1, 2))
+    spec["resourceClaims"] = [{"name": "gpu", "resourceClaimTemplateName": name}]
+    spec["containers"][0]["resources"]["claims"] = [{"name": "gpu"}]
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": plan.name},
         "spec": {
-            "containers": [container],
-            "nodeSelector": {"parity.test/of": space},
-            "resourceClaims": [{"name": "gpu", "resourceClaimName": name}],
-            "terminationGracePeriodSeconds": 0,
+            "parallelism": count,
+            "completions": count,
+            "backoffLimit": 100,
+            "template": {
+                "metadata": {"annotations": {**FAKE, RUN_FOR: FOR_EVER}},
+                "spec": {**spec, "restartPolicy": "Never"},
+            },
         },
     }
-    return {"apiVersion": "v1", "kind": "List", "items": [claim, pod]}
+    return [_template(plan, name, {"devices": wanted}), job]
 
 
-def _devices(draw: Random, device_class: str, driver: str, feature: str) -> Json:
-    if feature == "prioritized-list":
-        wanted = draw.sample(SIZES, draw.choice((2, 3)))
-        first = [
-            {"name": f"c{i}", **_exactly(device_class, f"{_attribute(driver, 'size')} == {size}")}
-            for i, size in enumerate(wanted)
-        ]
-        return {"requests": [{"name": "gpu", "firstAvailable": first}]}
-    if feature == "counters":
-        shape = draw.choice(("whole", "three", "three", "two", "one"))
-        exactly = _exactly(device_class, f'{_attribute(driver, "shape")} == "{shape}"')
-        return {"requests": [{"name": "gpu", "exactly": exactly}]}
-    exactly = _exactly(device_class, _expression(draw, driver))
-    if feature == "taints" and draw.random() < 0.5:
-        exactly["tolerations"] = [{"key": "parity.test/sick", "operator": "Exists", "effect": "NoSchedule"}]
-    if feature == "selectors" and draw.random() < 0.4:
-        exactly["count"] = 2
-    found: dict[str, Any] = {"requests": [{"name": "gpu", "exactly": exactly}]}
-    if exactly.get("count") == 2 and draw.random() < 0.6:
-        found["constraints"] = [{"requests": ["gpu"], "matchAttribute": f"{driver}/root"}]
-    return found
-
-
-def _exactly(device_class: str, expression: str) -> Json:
-    return {"deviceClassName": device_class, "selectors": [{"cel": {"expression": expression}}]}
-
-
-def _attribute(driver: str, name: str) -> str:
-    return f'device.attributes["{driver}"].{name}'
-
-
-def _expression(draw: Random, driver: str) -> str:
-    size, model = _attribute(driver, "size"), _attribute(driver, "model")
-    capacity = f'device.capacity["{driver}"].memory'
-    return draw.choice(
-        (
-            f"{size} >= 40",
-            f"{size} == 80",
-            f'{model} == "a"',
-            f'{model} == "b" || {size} > 20',
-            f'{capacity}.compareTo(quantity("40Gi")) >= 0',
-            "true",
-        )
-    )
+def _spec(plan: _Plan) -> dict[str, Any]:
+    """Sometimes for one node only."""
+    selector = {OF: plan.name}
+    if len(plan.hosts) > 1 and plan.draw.random() < 0.4:
+        selector[HOST] = plan.draw.choice(plan.hosts)
+    resources: Json = {"requests": {"cpu": "1"}}
+    return {
+        "containers": [{"name": "main", "image": "none", "resources": resources}],
+        "nodeSelector": selector,
+        "terminationGracePeriodSeconds": 0,
+    }

@@ -3,9 +3,14 @@
 All names of a scenario begin with its own prefix, so that many are played on one cluster at once.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
+
+from stellwerk.api.manifests import Manifest, load_manifests
+from stellwerk.api.validation import validate
 
 Json = dict[str, Any]
 QUEUE, DEVICE = "queue", "device"
@@ -17,14 +22,26 @@ FAIR_SHARING = {
 RUN_FOR, FOR_EVER = "stellwerk.dev/run-for", "10h"
 
 
+class Step(Struct, frozen=True, kw_only=True):
+    """What happens at one moment: objects are created, others deleted; pods end well.
+
+    `delete`: (group, kind, name), of the scenario's namespace or of none; `finish`: (kind, name) of a Pod, or
+    of a Job whose pods end together. Who does not run does not end.
+    """
+
+    create: tuple[Json, ...] = ()
+    delete: tuple[tuple[str, str, str], ...] = ()
+    finish: tuple[tuple[str, str], ...] = ()
+
+
 class Scenario(Struct, frozen=True, kw_only=True):
-    """`objects` are there from the start; each step creates one more. `fair`: Kueue has fairSharing."""
+    """`objects` are there from the start; then step by step. `fair`: Kueue has fairSharing."""
 
     seed: int
     feature: str
     kind: str
     objects: tuple[Json, ...]
-    steps: tuple[Json, ...]
+    steps: tuple[Step, ...]
     fair: bool = False
 
     @property
@@ -33,17 +50,26 @@ class Scenario(Struct, frozen=True, kw_only=True):
         return prefix_of(self.seed)
 
 
+def manifests_of(objects: Sequence[Json]) -> list[Manifest]:
+    """As our commands read them. Raises InvalidInput: what an API server would refuse is no scenario."""
+    text = b"\n---\n".join(msgspec.json.encode(each) for each in objects)
+    found = load_manifests(text, "scenario")
+    validate(found)
+    return found
+
+
 def prefix_of(seed: int) -> str:
     """What all names of a scenario begin with."""
     return f"p{seed}"
 
 
-def namespace(name: str) -> Json:
+def namespace(name: str, labels: Json | None = None) -> Json:
     """A Namespace."""
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    metadata = {"name": name, **({"labels": labels} if labels else {})}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
-def node(name: str, labels: Json, cpu: int) -> Json:
+def node(name: str, labels: Json, cpu: int, taints: tuple[Json, ...] = ()) -> Json:
     """A node of KWOK's."""
     room = {"cpu": str(cpu), "memory": "1000Gi", "pods": "110"}
     metadata = {"name": name, "annotations": FAKE, "labels": {"kubernetes.io/hostname": name, **labels}}
@@ -51,6 +77,7 @@ def node(name: str, labels: Json, cpu: int) -> Json:
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": metadata,
+        "spec": {"taints": list(taints)} if taints else {},
         "status": {
             "allocatable": room,
             "capacity": room,
@@ -76,11 +103,13 @@ def priority_class(name: str, value: int) -> Json:
     }
 
 
-def job(name: str, space: str, queue: str, pods: tuple[int, int], **more: Any) -> Json:
-    """A Job of `pods` = (how many, cpu each) that runs for ever; `more`: labels, its pods' annotations."""
-    count, cpu = pods
-    container = {"name": "main", "image": "none", "resources": {"requests": {"cpu": str(cpu)}}}
-    annotations = {RUN_FOR: FOR_EVER, **more.get("annotations", {})}
+def job(name: str, space: str, queue: str, pods: tuple[int, Json], **more: Any) -> Json:
+    """A Job of `pods` = (how many, what each requests) that runs until it is ended.
+
+    `more`: labels and annotations of the Job, `notes` of its pods, `spec` of its pods.
+    """
+    count, requests = pods
+    container = {"name": "main", "image": "none", "resources": {"requests": requests}}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -88,6 +117,7 @@ def job(name: str, space: str, queue: str, pods: tuple[int, int], **more: Any) -
             "name": name,
             "namespace": space,
             "labels": {"kueue.x-k8s.io/queue-name": queue, **more.get("labels", {})},
+            "annotations": more.get("annotations", {}),
         },
         "spec": {
             "suspend": True,
@@ -95,8 +125,8 @@ def job(name: str, space: str, queue: str, pods: tuple[int, int], **more: Any) -
             "completions": count,
             "backoffLimit": 100,
             "template": {
-                "metadata": {"annotations": annotations},
-                "spec": {"containers": [container], "restartPolicy": "Never"},
+                "metadata": {"annotations": {RUN_FOR: FOR_EVER, **more.get("notes", {})}},
+                "spec": {"containers": [container], "restartPolicy": "Never", **more.get("spec", {})},
             },
         },
     }

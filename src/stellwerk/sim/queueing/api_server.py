@@ -1,7 +1,7 @@
 """A Store that does what an API server does on each write: UID, creationTimestamp, generation, finalizers.
 
 UIDs count up: of Workloads that were made in the same second the one that was made first is tried first.
-(On a cluster UIDs are random, and so is that order.)
+(On a cluster UIDs are random, and so is that order; those of a cluster may be given.)
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,10 +13,19 @@ from stellwerk.ports.store import Change, Conflict, Key, MemoryStore, Object, ke
 
 
 class ApiServer:
-    """The Store of a simulated cluster; `clock` counts nanoseconds since 1970."""
+    """The Store of a simulated cluster; `clock` counts nanoseconds since 1970.
 
-    def __init__(self, clock: Clock, store: MemoryStore | None = None) -> None:
+    `uids`: by kind, namespace and name, those that are not to be counted up.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        store: MemoryStore | None = None,
+        uids: Mapping[tuple[str, str, str], str] | None = None,
+    ) -> None:
         self._store, self._clock, self._made = store or MemoryStore(), clock, 0
+        self._uids = uids or {}
 
     def get(self, key: Key) -> Object | None:
         """A copy of the object, or None."""
@@ -38,7 +47,9 @@ class ApiServer:
                 self._store.delete(key_of(item))
             return stored
         self._made += 1
-        metadata.setdefault("uid", f"00000000-0000-4000-8000-{self._made:012}")
+        key = key_of(item)
+        given = self._uids.get((key.kind, key.namespace, key.name))
+        metadata.setdefault("uid", given or f"00000000-0000-4000-8000-{self._made:012}")
         metadata.setdefault("creationTimestamp", time_text(self._clock.now()))
         metadata["generation"] = 1
         return self._store.put({**item, "metadata": metadata})

@@ -3,7 +3,7 @@
 The controllers are those of a cluster; the Store is in memory, pods are simulated, time is virtual.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -12,11 +12,11 @@ from stellwerk.api.manifests import Manifest
 from stellwerk.control.queueing.controller import QueueController
 from stellwerk.control.queueing.events import Effect, Event, Put, Tick, WakeAt
 from stellwerk.control.queueing.queues import Timing
-from stellwerk.control.queueing.seen import Kind
+from stellwerk.control.queueing.seen import Kind, Name
 from stellwerk.engine.queueing.snapshot import Configuration
 from stellwerk.ports.clock import VirtualClock
 from stellwerk.ports.store import Object
-from stellwerk.runtime.controllers import Controllers, Told
+from stellwerk.runtime.controllers import Controller, Controllers, Told
 from stellwerk.runtime.loop import run
 from stellwerk.sim.queueing.api_server import ApiServer
 from stellwerk.sim.queueing.books import Books
@@ -34,12 +34,20 @@ class Options(Struct, frozen=True, kw_only=True):
     `checks_ns`: how long AdmissionChecks take, from the reservation of quota until all are Ready.
 
     `until_ns`: when (UTC, since 1970) to stop; None: at the end of the Period, else once all have finished.
+
+    `most_evictions`: of one Workload; more are taken for a circle without end.
+
+    What chance decides on a cluster: `uids`, by kind, namespace and name, where they do not count up;
+    `stops`, by namespace and name of a Job: how long (ns) its pods need to stop.
     """
 
     timing: Timing = Timing()
     grace: bool = False
     checks_ns: int = 0
     until_ns: int | None = None
+    most_evictions: int = MOST_EVICTIONS
+    uids: Mapping[tuple[str, str, str], str] = {}
+    stops: Mapping[Name, int] = {}
 
 
 class Arrivals:
@@ -82,18 +90,27 @@ def simulate(demand: QueueDemand, configuration: Configuration, options: Options
 
 
 def workloads_after(
-    manifests: Sequence[Manifest], configuration: Configuration, options: Options
+    manifests: Sequence[Manifest],
+    configuration: Configuration,
+    options: Options,
+    others: Sequence[tuple[Controller, int]] = (),
 ) -> list[Object]:
-    """The Workloads as they are at the end of the same course, as Kueue would have written them."""
-    _, store = _run(queue_demand(manifests, configuration.jobs), configuration, options)
+    """The Workloads as they are at the end of the same course, as Kueue would have written them.
+
+    `others`: who else acts on the cluster, and when (ns) it first does.
+    """
+    _, store = _run(queue_demand(manifests, configuration.jobs), configuration, options, others)
     return store.list("kueue.x-k8s.io", "Workload")[0]
 
 
 def _run(
-    demand: QueueDemand, configuration: Configuration, options: Options
+    demand: QueueDemand,
+    configuration: Configuration,
+    options: Options,
+    others: Sequence[tuple[Controller, int]] = (),
 ) -> tuple[QueueLedger, ApiServer]:
     clock = VirtualClock(demand.start_ns)
-    store = ApiServer(clock)
+    store = ApiServer(clock, uids=options.uids)
     for item in demand.objects:
         store.put(item)
     controllers = Controllers(store)
@@ -101,13 +118,16 @@ def _run(
     books = Books(demand.start_ns, configuration.counting)
     arrivals = Arrivals(demand.jobs)
     controllers.start(queues, demand.start_ns)
-    controllers.start(Pods({job.name: job for job in demand.jobs}, grace=options.grace), demand.start_ns)
+    pods = Pods({job.name: job for job in demand.jobs}, grace=options.grace, stops=options.stops)
+    controllers.start(pods, demand.start_ns)
     controllers.start(books, demand.start_ns)
     if any(item["kind"] == "AdmissionCheck" for item in demand.objects):
         controllers.start(Checks(options.checks_ns), demand.start_ns)
     number = controllers.start(arrivals, demand.start_ns)
     if (first := arrivals.first()) is not None:
         controllers.wake(number, first)
+    for other, at in others:
+        controllers.wake(controllers.start(other, demand.start_ns), at)
     end = demand.end_ns if options.until_ns is None else options.until_ns
     if end is not None:
         controllers.agenda.post(
@@ -118,9 +138,9 @@ def _run(
         clock,
         controllers.handle,
         controllers.perform,
-        lambda _, now: (end is None or now < end) and books.most_evicted[1] < MOST_EVICTIONS,
+        lambda _, now: (end is None or now < end) and books.most_evicted[1] < options.most_evictions,
     )
-    _check_circle(books)
+    _check_circle(books, options.most_evictions)
     ledger = books.end(clock.now() if end is None else end)
     for key, answer in ledger.answers.items():
         ledger.answers[key] = answer or queues.blocker(key)
@@ -129,9 +149,9 @@ def _run(
     return ledger, store
 
 
-def _check_circle(books: Books) -> None:
+def _check_circle(books: Books, most: int) -> None:
     key, count = books.most_evicted
-    if count >= MOST_EVICTIONS:
+    if count >= most:
         raise InvalidInput(
             "the Workload {key} was evicted {count} times: Workloads preempt one another without end",
             fix="change the preemption of the ClusterQueues, or add a Period that ends before",
