@@ -32,7 +32,7 @@ from stellwerk.engine.allocation.support.row import (
     Wrong,
     row,
 )
-from stellwerk.engine.allocation.support.scheduler import ALLOCATOR, check_allocation
+from stellwerk.engine.allocation.support.scheduler import ALLOCATOR, check_allocation, classes_of
 from stellwerk.engine.allocation.support.subject import ADMIN_LABEL, Asked, AskedClaim, AskedClass, AskedPod
 from stellwerk.engine.decision import Reason
 
@@ -48,6 +48,9 @@ def check_support(asked: Asked, cluster: Cluster) -> tuple[Row, ...]:
         rows += _in_order(_claim_rows(claim, asked, cluster))
     for device_class in asked.classes:
         rows += _in_order(_class_rows(device_class, cluster))
+    named = {name for claim in asked.claims for name in classes_of(claim.devices)}
+    for device_class in asked.context_classes:
+        rows += class_rows(device_class, cluster) if device_class.name in named else ()
     for pod in asked.pods:
         rows += _in_order(_pod_rows(pod, asked, cluster))
     return tuple(rows)
@@ -63,19 +66,23 @@ def _in_order(rows: Iterator[Row]) -> list[Row]:
 
 
 def _claim_rows(claim: AskedClaim, asked: Asked, cluster: Cluster) -> Iterator[Row]:
-    left = without_dropped(claim.devices, cluster)
-    dropped = list(dropped_fields(claim.devices, cluster, claim.path))
-    seen = Seen(cluster.versions(), cluster.source(DROPS_BEFORE if cluster.kubernetes == "1.34" else DROPS))
-    yield from (row(API_SERVER, IGNORES, claim.object, each, seen) for each in dropped)
-    wrong = [*_unknown(claim.unknown, cluster), *check_claim(left, cluster, claim.path)]
-    wrong += _admin_access(claim, left, asked)
-    yield from _api_rows(claim.object, wrong, cluster)
+    left = claim.devices if claim.there else without_dropped(claim.devices, cluster)
+    yield from () if claim.there else _api_answers(claim, left, asked, cluster)
     left = within_limits(left)
     yield from _scheduler_rows(claim, left, cluster)
     yield from kueue_rows(claim, left, cluster)
     yield from karpenter_rows(claim, left, cluster)
     yield from operator_rows(claim, left, asked, cluster)
     yield from driver_rows(claim, left, asked, cluster)
+
+
+def _api_answers(claim: AskedClaim, left: DeviceClaim, asked: Asked, cluster: Cluster) -> Iterator[Row]:
+    dropped = list(dropped_fields(claim.devices, cluster, claim.path))
+    seen = Seen(cluster.versions(), cluster.source(DROPS_BEFORE if cluster.kubernetes == "1.34" else DROPS))
+    yield from (row(API_SERVER, IGNORES, claim.object, each, seen) for each in dropped)
+    wrong = [*_unknown(claim.unknown, cluster), *check_claim(left, cluster, claim.path)]
+    wrong += _admin_access(claim, left, asked)
+    yield from _api_rows(claim.object, wrong, cluster)
 
 
 def _class_rows(device_class: AskedClass, cluster: Cluster) -> Iterator[Row]:

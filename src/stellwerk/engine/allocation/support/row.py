@@ -12,6 +12,8 @@ ACCEPTS, IGNORES, PENDS, REFUSES = "accepts", "ignores", "pends", "refuses"
 API_SERVER, SCHEDULER = "kube-apiserver", "kube-scheduler"
 LAYERS = (API_SERVER, SCHEDULER, KUEUE, KARPENTER, OPERATOR, DRIVER)
 DEVICE_PLUGIN, DRA = "device-plugin", "dra"
+# What hands out NVIDIA's devices: extended resources, GPUs in ResourceSlices, ComputeDomains in them.
+PLUGIN, GPUS, DOMAINS = "plugin", "gpus", "compute-domains"
 RESOURCE_VALIDATION = "pkg/apis/resource/validation/validation.go"
 
 
@@ -37,6 +39,9 @@ class Cluster(Struct, frozen=True, kw_only=True):
 
     `kueue` and `karpenter`: None where it is not there. `karpenter_dra`: --ignore-dra-requests=false.
     `providers`: of Karpenter, one or all that are known. `operator_mode`: device-plugin or dra.
+    Of a live cluster: `scheduler_changed`, where the scheduler's gates are not those of the API server;
+    `parts`: which of PLUGIN, GPUS and DOMAINS are there (None: by the mode); `mapped`: the DeviceClasses of
+    Kueue's deviceClassMappings (None: not read).
     """
 
     kubernetes: str
@@ -48,11 +53,26 @@ class Cluster(Struct, frozen=True, kw_only=True):
     operator: Component
     operator_mode: str
     driver: Component
+    scheduler_changed: Mapping[str, bool] | None = None
+    parts: frozenset[str] | None = None
+    mapped: frozenset[str] | None = None
 
     def on(self, gate: str) -> bool:
-        """Whether a gate of this Kubernetes is on; one that the release does not know is off."""
+        """Whether a gate of the API server is on; one that the release does not know is off."""
         state = gates(self.kubernetes).get(gate)
         return state is not None and self.changed.get(gate, state.default)
+
+    def scheduler_on(self, gate: str) -> bool:
+        """Whether a gate of the scheduler is on."""
+        changed = self.changed if self.scheduler_changed is None else self.scheduler_changed
+        state = gates(self.kubernetes).get(gate)
+        return state is not None and changed.get(gate, state.default)
+
+    def serves(self, part: str) -> bool:
+        """Whether PLUGIN, GPUS or DOMAINS is there."""
+        if self.parts is not None:
+            return part in self.parts
+        return (part == PLUGIN) == (self.operator_mode == DEVICE_PLUGIN)
 
     def component_on(self, component: Component, gate: str) -> bool:
         """Whether a gate of Kueue or of NVIDIA's driver is on."""
