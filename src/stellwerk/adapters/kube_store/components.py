@@ -167,6 +167,7 @@ def _queue(client: Client, served: Served, workloads: Iterable[Any], read: _Read
         served=is_served,
         configured=True,
         classes=frozenset(_mapped(configuration)),
+        configuration=configuration,
     )
 
 

@@ -17,6 +17,7 @@ from stellwerk.report.text import Language, msg, number, reason_text, say, trans
 VERDICTS = {
     "accepts": msg("accepts"),
     "ignores": msg("ignores"),
+    "waits": msg("waits"),
     "pends": msg("pends"),
     "refuses": msg("refuses"),
 }
@@ -44,9 +45,12 @@ def first_line(rows: Sequence[Row], lang: Language) -> str:
     """Who does not let it through, or that every layer does."""
     _ = translator(lang)
     bad = [each for each in rows if each.verdict in ("refuses", "pends")]
+    waiting = [each for each in rows if each.verdict == "waits"]
+    layers = ", ".join(layer for layer in LAYERS if any(each.layer == layer for each in bad or waiting))
+    if waiting and not bad:
+        return _("No layer refuses it; now it waits for: {layers}.", layers=layers)
     if not bad:
         return _("No layer refuses it.")
-    layers = ", ".join(layer for layer in LAYERS if any(each.layer == layer for each in bad))
     return _("Not let through by: {layers} ({count} rows).", layers=layers, count=number(len(bad), lang))
 
 

@@ -3,7 +3,7 @@
 An edit takes away or replaces one thing. What is given was checked by the same rules as the original.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import combinations
 from typing import Any
@@ -13,14 +13,14 @@ from msgspec import Struct
 
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.manifests import Manifest, typed
-from stellwerk.engine.allocation.support.check import check_support, is_refused
-from stellwerk.engine.allocation.support.row import Cluster
-from stellwerk.engine.allocation.support.subject import asked_of
+from stellwerk.engine.allocation.support.check import is_refused
+from stellwerk.engine.allocation.support.row import Row
 from stellwerk.engine.decision import Reason
 
 MOST_EDITS, MOST_TRIED = 3, 2_000
 Json = dict[str, Any]
 Path = tuple[str | int, ...]
+Judge = Callable[[Sequence[Manifest]], Sequence[Row]]
 _CLAIMS: Mapping[str, Path] = {
     "ResourceClaim": ("spec", "devices"),
     "ResourceClaimTemplate": ("spec", "spec", "devices"),
@@ -52,10 +52,11 @@ class Rewrite(Struct, frozen=True):
     documents: tuple[Json, ...]
 
 
-def smallest_rewrite(manifests: Sequence[Manifest], cluster: Cluster) -> Rewrite | None:
+def smallest_rewrite(manifests: Sequence[Manifest], judge: Judge) -> Rewrite | None:
     """The first of the rewrites with the fewest edits that passes; None where up to three edits do not.
 
-    `manifests` are refused as they are. Ties go to the edit that loses least, in the order of `edits_of`.
+    `manifests` are refused as they are, by `judge`. Ties go to the edit that loses least, in the order of
+    `edits_of`.
     """
     edits = [edit for number, each in enumerate(manifests) for edit in edits_of(number, each.raw)]
     tried = 0
@@ -64,7 +65,7 @@ def smallest_rewrite(manifests: Sequence[Manifest], cluster: Cluster) -> Rewrite
             tried += 1
             if tried > MOST_TRIED:
                 return None
-            if not _meet(chosen) and (found := _passing(manifests, chosen, cluster)) is not None:
+            if not _meet(chosen) and (found := _passing(manifests, chosen, judge)) is not None:
                 return found
     return None
 
@@ -151,7 +152,7 @@ def _meet(edits: Sequence[Edit]) -> bool:
     )
 
 
-def _passing(manifests: Sequence[Manifest], edits: Sequence[Edit], cluster: Cluster) -> Rewrite | None:
+def _passing(manifests: Sequence[Manifest], edits: Sequence[Edit], judge: Judge) -> Rewrite | None:
     changed = {edit.number: deepcopy(manifests[edit.number].raw) for edit in edits}
     # From behind, so that what is taken out of a list moves nothing that is still to be edited.
     for edit in sorted(edits, key=lambda each: _place(each.path), reverse=True):
@@ -166,10 +167,10 @@ def _passing(manifests: Sequence[Manifest], edits: Sequence[Edit], cluster: Clus
         for number, each in enumerate(manifests)
     ]
     try:
-        asked = asked_of([typed(each) for each in rewritten])
+        rows = judge([typed(each) for each in rewritten])
     except InvalidInput:
         return None
-    if is_refused(check_support(asked, cluster)):
+    if is_refused(rows):
         return None
     return Rewrite(tuple(edits), tuple(changed[number] for number in sorted(changed)))
 

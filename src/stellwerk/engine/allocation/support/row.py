@@ -8,7 +8,7 @@ from stellwerk.api.checks.refusal import Refusal
 from stellwerk.catalog.versions import DRIVER, KARPENTER, KUEUE, OPERATOR, Component, gates, release, releases
 from stellwerk.engine.decision import Reason
 
-ACCEPTS, IGNORES, PENDS, REFUSES = "accepts", "ignores", "pends", "refuses"
+ACCEPTS, IGNORES, WAITS, PENDS, REFUSES = "accepts", "ignores", "waits", "pends", "refuses"
 API_SERVER, SCHEDULER = "kube-apiserver", "kube-scheduler"
 LAYERS = (API_SERVER, SCHEDULER, KUEUE, KARPENTER, OPERATOR, DRIVER)
 DEVICE_PLUGIN, DRA = "device-plugin", "dra"
@@ -20,8 +20,9 @@ RESOURCE_VALIDATION = "pkg/apis/resource/validation/validation.go"
 class Row(Struct, frozen=True, kw_only=True):
     """One answer of one layer about one object, and the field that it is about ("": the whole object).
 
-    `verdict`: accepts; ignores (a field has no effect, or the layer does not act); pends (it waits for ever);
-    refuses. `versions` and `source` say what was read for it; `fix` is the smallest change or command.
+    `verdict`: accepts; ignores (a field has no effect, or the layer does not act); waits (others have what it
+    needs, and give it back); pends (it waits for ever); refuses. `versions` and `source` say what was read
+    for it; `fix` is the smallest change or command.
     """
 
     layer: str

@@ -122,8 +122,8 @@ def asked_of(
 ) -> Asked:
     """The claims, classes and pods among the manifests. Raises InvalidInput for a broken pod template.
 
-    `context`: what the cluster has; of it those claims and templates that pods of the manifests name are asked
-    about too. `managed`: whether Kueue decides when the pods of an object start.
+    `context`: what the cluster has; of it those claims and templates that pods of the manifests name are
+    asked about too. `managed`: whether Kueue decides when the pods of an object start.
     """
     pods = tuple(_pods(manifests, managed))
     written = tuple(_claims(manifests))
