@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from stellwerk.engine.allocation.support.check import is_refused
+from stellwerk.engine.allocation.support.check import is_refused, stopping_layers
 from stellwerk.engine.allocation.support.rewrite import Rewrite
 from stellwerk.engine.allocation.support.row import LAYERS, Cluster, Row
 from stellwerk.engine.decision import Reason
@@ -45,9 +45,8 @@ def first_line(rows: Sequence[Row], lang: Language) -> str:
     """Who does not let it through, or that every layer does."""
     _ = translator(lang)
     bad = [each for each in rows if each.verdict in ("refuses", "pends")]
-    waiting = [each for each in rows if each.verdict == "waits"]
-    layers = ", ".join(layer for layer in LAYERS if any(each.layer == layer for each in bad or waiting))
-    if waiting and not bad:
+    layers = ", ".join(stopping_layers(rows))
+    if layers and not bad:
         return _("No layer refuses it; now it waits for: {layers}.", layers=layers)
     if not bad:
         return _("No layer refuses it.")
@@ -85,6 +84,7 @@ def support_text(rows: Sequence[Row], cluster: Cluster, shown: tuple[str, Rewrit
     form, rewrite = shown
     document = {
         "refused": is_refused(rows),
+        "layers": list(stopping_layers(rows)),
         "cluster": {
             "kubernetes": cluster.kubernetes,
             "changedGates": dict(cluster.changed),

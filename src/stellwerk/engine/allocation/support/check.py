@@ -19,6 +19,7 @@ from stellwerk.engine.allocation.support.kueue import kueue_rows
 from stellwerk.engine.allocation.support.nvidia import class_rows, driver_rows, operator_rows
 from stellwerk.engine.allocation.support.row import (
     ACCEPTS,
+    ACTING,
     API_SERVER,
     IGNORES,
     LAYERS,
@@ -26,6 +27,7 @@ from stellwerk.engine.allocation.support.row import (
     REFUSES,
     RESOURCE_VALIDATION,
     SCHEDULER,
+    WAITS,
     Cluster,
     Row,
     Seen,
@@ -59,6 +61,13 @@ def check_support(asked: Asked, cluster: Cluster) -> tuple[Row, ...]:
 def is_refused(rows: Sequence[Row]) -> bool:
     """Whether a layer refuses something, or lets it wait for ever."""
     return any(each.verdict in (REFUSES, PENDS) for each in rows)
+
+
+def stopping_layers(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Who does not let it through, whoever acts first before the others; where nobody refuses, who waits."""
+    bad = [each.layer for each in rows if each.verdict in (REFUSES, PENDS)]
+    bad = bad or [each.layer for each in rows if each.verdict == WAITS]
+    return tuple(layer for layer in ACTING if layer in bad)
 
 
 def _in_order(rows: Iterator[Row]) -> list[Row]:

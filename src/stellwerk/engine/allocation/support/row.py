@@ -11,6 +11,8 @@ from stellwerk.engine.decision import Reason
 ACCEPTS, IGNORES, WAITS, PENDS, REFUSES = "accepts", "ignores", "waits", "pends", "refuses"
 API_SERVER, SCHEDULER = "kube-apiserver", "kube-scheduler"
 LAYERS = (API_SERVER, SCHEDULER, KUEUE, KARPENTER, OPERATOR, DRIVER)
+# In the order in which they stop a claim: no device is published, so none is found; a node that is not there.
+ACTING = (API_SERVER, KUEUE, OPERATOR, KARPENTER, SCHEDULER, DRIVER)
 DEVICE_PLUGIN, DRA = "device-plugin", "dra"
 # What hands out NVIDIA's devices: extended resources, GPUs in ResourceSlices, ComputeDomains in them.
 PLUGIN, GPUS, DOMAINS = "plugin", "gpus", "compute-domains"
