@@ -1,7 +1,7 @@
-"""`check --kubeconfig` on 60 claims: verdict and layer are those of the real components, which get them after.
+"""`check --kubeconfig` on 60 claims: verdict and layer are those of the real components, which get them next.
 
-NVIDIA's operator and driver cannot run without GPUs: of their four claims the test holds what is read of them,
-and that the scheduler (operator) or nobody (driver: it acts on the node) refuses them here.
+NVIDIA's operator and driver cannot run without GPUs: of their four claims the test holds what is read of
+them, and that the scheduler (operator) or nobody (driver: it acts on the node) refuses them here.
 Others of the same kinds: python -m tests.cluster.claims --seed N
 """
 

@@ -35,7 +35,8 @@ CHANNEL = "compute-domain-default-channel.nvidia.com"
 class Case(Struct, frozen=True, kw_only=True):
     """`file`: what is checked and applied; `before`: what is there already.
 
-    `layer`: who refuses (FINE: nobody). `mode`: of NVIDIA's operator. `shown`: the layer itself runs here; else it is known by read facts only.
+    `layer`: who refuses (FINE: nobody). `mode`: of NVIDIA's operator. `shown`: the layer itself runs here;
+    else it is known by read facts only.
     """
 
     name: str

@@ -1,7 +1,8 @@
 """The cluster that the claims meet: nodes of KWOK's, devices of two drivers, queues, a NodePool.
 
 Kueue, Karpenter and the control plane run out of cluster here; Deployments without pods and pods of KWOK's
-show them as an installation shows them. NVIDIA's operator and driver cannot run: objects that look like theirs do.
+show them as an installation shows them. NVIDIA's operator and driver cannot run: objects that look like
+theirs do.
 """
 
 from typing import Any

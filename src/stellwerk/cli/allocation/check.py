@@ -69,15 +69,15 @@ def command(
     spoken, manifests = language_of(lang), _read(files)
     if options["kubeconfig"] is None:
         cluster = _cluster(options)
-        judge = judge_of_rules(cluster)
+        judge, classes = judge_of_rules(cluster), []
     else:
         live = _of_cluster(ctx, options, manifests, spoken)
         cluster = _with_live(_cluster(live.options), live, options["changes"])
-        judge = judge_of_cluster(live, cluster)
+        judge, classes = judge_of_cluster(live, cluster), live.classes
     rows = judge(manifests)
     if options["kubeconfig"] is not None and not is_refused(rows):
         check_scheduler(live, cluster, manifests, _stated_gates(options["changes"]))
-    rewrite = smallest_rewrite(manifests, judge) if is_refused(rows) else None
+    rewrite = smallest_rewrite(manifests, judge, classes) if is_refused(rows) else None
     if output == "table":
         text = render_support(rows, spoken, shutil.get_terminal_size((100, 24)).columns)
         text += render_rewrite(rewrite, spoken) if rewrite is not None else ""

@@ -13,6 +13,7 @@ from stellwerk.report.text import msg
 if TYPE_CHECKING:
     from stellwerk.adapters.kube_store.client import Client
     from stellwerk.adapters.kube_store.read import Cluster as Held
+    from stellwerk.api.groups.resource import DeviceClass
     from stellwerk.api.manifests import Manifest
     from stellwerk.engine.diagnosis.live.facts import Gates, Installed, Lacking, LiveFacts, QueueFacts
     from stellwerk.report.text import Language
@@ -44,6 +45,13 @@ class Live(Struct, frozen=True, kw_only=True):
     scheduler: "Gates | None"
     parts: frozenset[str] | None
     queue: "QueueFacts"
+
+    @property
+    def classes(self) -> "list[DeviceClass]":
+        """Its DeviceClasses."""
+        from stellwerk.api.groups.resource import DeviceClass
+
+        return [one.object for one in self.manifests if isinstance(one.object, DeviceClass)]
 
 
 def read_live_check(given: Given, client: "Client", lang: "Language") -> Live:

@@ -104,7 +104,11 @@ def support_text(rows: Sequence[Row], cluster: Cluster, shown: tuple[str, Rewrit
 
 
 def _rewritten(rewrite: Rewrite) -> dict[str, Any]:
-    return {"edits": [_reason(each.says) for each in rewrite.edits], "objects": list(rewrite.documents)}
+    return {
+        "edits": [_reason(each.says) for each in rewrite.edits],
+        "objects": list(rewrite.documents),
+        "whole": list(rewrite.whole),
+    }
 
 
 def _plain(each: Row) -> dict[str, Any]:
