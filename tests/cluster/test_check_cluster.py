@@ -53,6 +53,12 @@ def test_what_is_refused_has_a_next_step(found: list[Compared]) -> None:
     assert [each.case.name for each in refused if not any(each.said.next)] == []
 
 
+def test_a_rewrite_passes_and_runs(found: list[Compared]) -> None:
+    rewrites = [each.rewritten for each in found if each.rewritten]
+    assert len(rewrites) >= 15
+    assert [str(each) for each in rewrites if not each.is_right] == []
+
+
 def test_an_answer_takes_less_than_two_seconds(found: list[Compared]) -> None:
     """Of the processor: the wall clock tells how busy the machine is. It is printed with the figures."""
     slow = {each.case.name: each.said.cpu_s for each in found if each.said.cpu_s >= MOST_CPU_S}

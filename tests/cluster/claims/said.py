@@ -20,7 +20,7 @@ BAD = ("refuses", "pends", "waits")
 class Said(Struct, frozen=True):
     """`layers`: who does not let it through, the first that acts before the others; `next`: of its rows.
 
-    `wall_s` and `cpu_s`: of the whole process; `rewrite`: the documents of the smallest rewrite.
+    `wall_s` and `cpu_s`: of the whole process; `whole`: all documents of the smallest rewrite.
     """
 
     layers: tuple[str, ...]
@@ -28,7 +28,7 @@ class Said(Struct, frozen=True):
     next: tuple[str, ...]
     wall_s: float
     cpu_s: float
-    rewrite: tuple[Any, ...] = ()
+    whole: tuple[Any, ...] = ()
 
     @property
     def layer(self) -> str:
@@ -66,5 +66,5 @@ def checked(stack: Stack, file: Path) -> Said:
         tuple(each["next"] or "" for each in rows),
         wall,
         after.children_user + after.children_system - before.children_user - before.children_system,
-        tuple(rewrite["objects"]) if rewrite else (),
+        tuple(rewrite["whole"]) if rewrite else (),
     )
