@@ -2,6 +2,7 @@
 
 import base64
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import yaml
 
 from tools.cluster.build import kept
-from tools.cluster.stack import HOST, Stack, free_ports, program
+from tools.cluster.stack import HOST, NotStarted, Stack, free_ports, program
 
 # Kueue's definitions that are served in two versions, converted by its webhook.
 _CONVERTED = ("clusterqueues", "cohorts", "localqueues", "multikueueclusters", "workloads")
@@ -98,10 +99,20 @@ def _read(files: Sequence[Path]) -> list[dict[str, Any]]:
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+_TRIES = 5
+
+
 def _define(stack: Stack, definitions: Sequence[dict[str, Any]]) -> None:
     stack.apply(definitions)
     names = [f"crd/{each['metadata']['name']}" for each in definitions]
-    stack.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
+    for left in reversed(range(_TRIES)):
+        try:
+            stack.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
+            return
+        except NotStarted:  # kubectl gives up on a definition that has no status yet.
+            if not left:
+                raise
+            time.sleep(1)
 
 
 def _converted(definition: dict[str, Any], port: int, authority: str) -> dict[str, Any]:

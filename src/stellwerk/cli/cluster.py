@@ -72,9 +72,19 @@ PLANNED = (
     CONFIGURATION,
     *OURS,
 )
+# What of a cluster decides on claims: its objects, without what runs or waits in its queues.
+HELD = (
+    ("", "Namespace"),
+    ("", "Node"),
+    ("", "LimitRange"),
+    ("node.k8s.io", "RuntimeClass"),
+    *DEVICES,
+    *(each for each in QUEUES if each[1] not in ("Job", "Workload")),
+    ("karpenter.sh", "NodePool"),
+)
 # What each verb reads, for who is told that the role lacks something.
 READ_BY = {
-    "check": (("", "Namespace"), ("", "Node"), *DEVICES, *RUNNING, CONFIGURATION),
+    "check": (*HELD, *RUNNING, CONFIGURATION),
     "admit": (*CORE, *QUEUES, *DEVICES, CONFIGURATION),
     "plan": PLANNED,
     "why": (*CORE, *QUEUES, *DEVICES, *MAKERS, *POOLS, *EVENTS, CONFIGURATION),

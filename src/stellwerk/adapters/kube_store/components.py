@@ -164,6 +164,7 @@ def _queue(client: Client, served: Served, workloads: Sequence[Any], read: _Read
         served=is_served,
         configured=True,
         classes=frozenset(_mapped(configuration)),
+        configuration=configuration,
     )
 
 

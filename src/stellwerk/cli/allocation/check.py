@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from stellwerk.api.manifests import Manifest
     from stellwerk.catalog.versions import Component
+    from stellwerk.cli.allocation.live import Live
     from stellwerk.engine.allocation.support.row import Cluster
     from stellwerk.report.text import Language
 
@@ -60,17 +61,23 @@ def command(
     """
     import shutil
 
-    from stellwerk.engine.allocation.support.check import check_support, is_refused
+    from stellwerk.cli.allocation.judged import check_scheduler, judge_of_cluster, judge_of_rules
+    from stellwerk.engine.allocation.support.check import is_refused
     from stellwerk.engine.allocation.support.rewrite import smallest_rewrite
-    from stellwerk.engine.allocation.support.subject import asked_of
     from stellwerk.report.allocation.support import render_rewrite, render_support, support_text
 
     spoken, manifests = language_of(lang), _read(files)
-    if options["kubeconfig"] is not None:
-        options = _of_cluster(ctx, options, manifests, spoken)
-    cluster = _cluster(options)
-    rows = check_support(asked_of(manifests), cluster)
-    rewrite = smallest_rewrite(manifests, cluster) if is_refused(rows) else None
+    if options["kubeconfig"] is None:
+        cluster = _cluster(options)
+        judge, classes = judge_of_rules(cluster), []
+    else:
+        live = _of_cluster(ctx, options, manifests, spoken)
+        cluster = _with_live(_cluster(live.options), live, options["changes"])
+        judge, classes = judge_of_cluster(live, cluster), live.classes
+    rows = judge(manifests)
+    if options["kubeconfig"] is not None and not is_refused(rows):
+        check_scheduler(live, cluster, manifests, _stated_gates(options["changes"]))
+    rewrite = smallest_rewrite(manifests, judge, classes) if is_refused(rows) else None
     if output == "table":
         text = render_support(rows, spoken, shutil.get_terminal_size((100, 24)).columns)
         text += render_rewrite(rewrite, spoken) if rewrite is not None else ""
@@ -82,9 +89,9 @@ def command(
 
 def _of_cluster(
     ctx: click.Context, options: dict[str, Any], manifests: "Sequence[Manifest]", lang: "Language"
-) -> dict[str, Any]:
+) -> "Live":
     from stellwerk.api.manifests import encode
-    from stellwerk.cli.allocation.live import Given, live_options
+    from stellwerk.cli.allocation.live import Given, read_live_check
     from stellwerk.cli.cluster import open_cluster
 
     stated = frozenset(
@@ -92,7 +99,20 @@ def _of_cluster(
     )
     nvidia = any(b"nvidia.com" in encode(each.raw) for each in manifests)
     with open_cluster(options["kubeconfig"], options["context"], lang) as client:
-        return live_options(Given(options, stated, nvidia), client, lang)
+        return read_live_check(Given(options, stated, nvidia), client, lang)
+
+
+def _with_live(cluster: "Cluster", live: "Live", changes: "Sequence[str]") -> "Cluster":
+    from msgspec.structs import replace
+
+    scheduler = None if live.scheduler is None else {**live.scheduler, **_stated_gates(changes)}
+    mapped = live.queue.classes if live.queue.configured else None
+    return replace(cluster, scheduler_changed=scheduler, parts=live.parts, mapped=mapped)
+
+
+def _stated_gates(changes: "Sequence[str]") -> dict[str, bool]:
+    """Those of the options, which count for API server and scheduler."""
+    return {name: value == "true" for name, _, value in (each.partition("=") for each in changes)}
 
 
 def _read(files: tuple[str, ...]) -> "Sequence[Manifest]":

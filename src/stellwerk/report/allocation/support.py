@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from stellwerk.engine.allocation.support.check import is_refused
+from stellwerk.engine.allocation.support.check import is_refused, stopping_layers
 from stellwerk.engine.allocation.support.rewrite import Rewrite
 from stellwerk.engine.allocation.support.row import LAYERS, Cluster, Row
 from stellwerk.engine.decision import Reason
@@ -17,6 +17,7 @@ from stellwerk.report.text import Language, msg, number, reason_text, say, trans
 VERDICTS = {
     "accepts": msg("accepts"),
     "ignores": msg("ignores"),
+    "waits": msg("waits"),
     "pends": msg("pends"),
     "refuses": msg("refuses"),
 }
@@ -44,9 +45,11 @@ def first_line(rows: Sequence[Row], lang: Language) -> str:
     """Who does not let it through, or that every layer does."""
     _ = translator(lang)
     bad = [each for each in rows if each.verdict in ("refuses", "pends")]
+    layers = ", ".join(stopping_layers(rows))
+    if layers and not bad:
+        return _("No layer refuses it; now it waits for: {layers}.", layers=layers)
     if not bad:
         return _("No layer refuses it.")
-    layers = ", ".join(layer for layer in LAYERS if any(each.layer == layer for each in bad))
     return _("Not let through by: {layers} ({count} rows).", layers=layers, count=number(len(bad), lang))
 
 
@@ -81,6 +84,7 @@ def support_text(rows: Sequence[Row], cluster: Cluster, shown: tuple[str, Rewrit
     form, rewrite = shown
     document = {
         "refused": is_refused(rows),
+        "layers": list(stopping_layers(rows)),
         "cluster": {
             "kubernetes": cluster.kubernetes,
             "changedGates": dict(cluster.changed),
@@ -100,7 +104,11 @@ def support_text(rows: Sequence[Row], cluster: Cluster, shown: tuple[str, Rewrit
 
 
 def _rewritten(rewrite: Rewrite) -> dict[str, Any]:
-    return {"edits": [_reason(each.says) for each in rewrite.edits], "objects": list(rewrite.documents)}
+    return {
+        "edits": [_reason(each.says) for each in rewrite.edits],
+        "objects": list(rewrite.documents),
+        "whole": list(rewrite.whole),
+    }
 
 
 def _plain(each: Row) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from stellwerk.engine.allocation.support.kueue import kueue_rows
 from stellwerk.engine.allocation.support.nvidia import class_rows, driver_rows, operator_rows
 from stellwerk.engine.allocation.support.row import (
     ACCEPTS,
+    ACTING,
     API_SERVER,
     IGNORES,
     LAYERS,
@@ -26,13 +27,14 @@ from stellwerk.engine.allocation.support.row import (
     REFUSES,
     RESOURCE_VALIDATION,
     SCHEDULER,
+    WAITS,
     Cluster,
     Row,
     Seen,
     Wrong,
     row,
 )
-from stellwerk.engine.allocation.support.scheduler import ALLOCATOR, check_allocation
+from stellwerk.engine.allocation.support.scheduler import ALLOCATOR, check_allocation, classes_of
 from stellwerk.engine.allocation.support.subject import ADMIN_LABEL, Asked, AskedClaim, AskedClass, AskedPod
 from stellwerk.engine.decision import Reason
 
@@ -48,6 +50,9 @@ def check_support(asked: Asked, cluster: Cluster) -> tuple[Row, ...]:
         rows += _in_order(_claim_rows(claim, asked, cluster))
     for device_class in asked.classes:
         rows += _in_order(_class_rows(device_class, cluster))
+    named = {name for claim in asked.claims for name in classes_of(claim.devices)}
+    for device_class in asked.context_classes:
+        rows += class_rows(device_class, cluster) if device_class.name in named else ()
     for pod in asked.pods:
         rows += _in_order(_pod_rows(pod, asked, cluster))
     return tuple(rows)
@@ -58,24 +63,35 @@ def is_refused(rows: Sequence[Row]) -> bool:
     return any(each.verdict in (REFUSES, PENDS) for each in rows)
 
 
+def stopping_layers(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Who does not let it through, whoever acts first before the others; where nobody refuses, who waits."""
+    bad = [each.layer for each in rows if each.verdict in (REFUSES, PENDS)]
+    bad = bad or [each.layer for each in rows if each.verdict == WAITS]
+    return tuple(layer for layer in ACTING if layer in bad)
+
+
 def _in_order(rows: Iterator[Row]) -> list[Row]:
     return sorted(rows, key=lambda each: LAYERS.index(each.layer))
 
 
 def _claim_rows(claim: AskedClaim, asked: Asked, cluster: Cluster) -> Iterator[Row]:
-    left = without_dropped(claim.devices, cluster)
-    dropped = list(dropped_fields(claim.devices, cluster, claim.path))
-    seen = Seen(cluster.versions(), cluster.source(DROPS_BEFORE if cluster.kubernetes == "1.34" else DROPS))
-    yield from (row(API_SERVER, IGNORES, claim.object, each, seen) for each in dropped)
-    wrong = [*_unknown(claim.unknown, cluster), *check_claim(left, cluster, claim.path)]
-    wrong += _admin_access(claim, left, asked)
-    yield from _api_rows(claim.object, wrong, cluster)
+    left = claim.devices if claim.there else without_dropped(claim.devices, cluster)
+    yield from () if claim.there else _api_answers(claim, left, asked, cluster)
     left = within_limits(left)
     yield from _scheduler_rows(claim, left, cluster)
     yield from kueue_rows(claim, left, cluster)
     yield from karpenter_rows(claim, left, cluster)
     yield from operator_rows(claim, left, asked, cluster)
     yield from driver_rows(claim, left, asked, cluster)
+
+
+def _api_answers(claim: AskedClaim, left: DeviceClaim, asked: Asked, cluster: Cluster) -> Iterator[Row]:
+    dropped = list(dropped_fields(claim.devices, cluster, claim.path))
+    seen = Seen(cluster.versions(), cluster.source(DROPS_BEFORE if cluster.kubernetes == "1.34" else DROPS))
+    yield from (row(API_SERVER, IGNORES, claim.object, each, seen) for each in dropped)
+    wrong = [*_unknown(claim.unknown, cluster), *check_claim(left, cluster, claim.path)]
+    wrong += _admin_access(claim, left, asked)
+    yield from _api_rows(claim.object, wrong, cluster)
 
 
 def _class_rows(device_class: AskedClass, cluster: Cluster) -> Iterator[Row]:

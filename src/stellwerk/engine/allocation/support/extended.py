@@ -15,9 +15,9 @@ from stellwerk.catalog.versions import KARPENTER, KUEUE, OPERATOR, facts
 from stellwerk.engine.allocation.pods.extended import IMPLICIT, is_extended
 from stellwerk.engine.allocation.support.row import (
     ACCEPTS,
-    DEVICE_PLUGIN,
     IGNORES,
     PENDS,
+    PLUGIN,
     SCHEDULER,
     Cluster,
     Row,
@@ -30,7 +30,7 @@ from stellwerk.engine.decision import Reason
 
 NVIDIA = "nvidia.com/"
 GATE = "DRAExtendedResource"
-PLUGIN = "pkg/scheduler/framework/plugins/dynamicresources/extendeddynamicresources.go"
+SCHEDULED = "pkg/scheduler/framework/plugins/dynamicresources/extendeddynamicresources.go"
 
 
 class _Resource(Struct, frozen=True):
@@ -60,7 +60,8 @@ def _classes(asked: Asked) -> Mapping[str, str]:
     Of equal ones the first by name: they come from one apply.
     """
     named = sorted(
-        (given(each.spec.extended_resource_name, ""), each.name) for each in reversed(asked.classes)
+        (given(each.spec.extended_resource_name, ""), each.name)
+        for each in reversed((*asked.classes, *asked.context_classes))
     )
     return {name: device_class for name, device_class in reversed(named) if name}
 
@@ -85,7 +86,7 @@ def _of_container(container: Container, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _scheduled(pod: AskedPod, resource: _Resource, cluster: Cluster) -> Row:
-    plugin = cluster.operator_mode == DEVICE_PLUGIN and resource.name.startswith(NVIDIA)
+    plugin = cluster.serves(PLUGIN) and resource.name.startswith(NVIDIA)
     values = {"resource": resource.name[:80], "class": resource.device_class[:80]}
     if plugin:
         reason = Reason("by-plugin", "{resource} is served by the device plugin, where a node has it", values)
@@ -93,7 +94,7 @@ def _scheduled(pod: AskedPod, resource: _Resource, cluster: Cluster) -> Row:
         file = facts(cluster.operator)["device-plugin"].file
         versions = f"GPU operator {cluster.operator.version} ({cluster.operator.ref})"
         return row(OPERATOR, ACCEPTS, pod.object, wrong, Seen(versions, cluster.operator.source(file)))
-    seen = Seen(cluster.versions(), cluster.source(PLUGIN))
+    seen = Seen(cluster.versions(), cluster.source(SCHEDULED))
     if not resource.device_class:
         reason = Reason(
             "no-class",
@@ -102,7 +103,7 @@ def _scheduled(pod: AskedPod, resource: _Resource, cluster: Cluster) -> Row:
         )
         fix = _map_class(resource.name)
         return row(SCHEDULER, PENDS, pod.object, Wrong(path=resource.path, reason=reason, fix=fix), seen)
-    if not cluster.on(GATE):
+    if not (cluster.on(GATE) and cluster.scheduler_on(GATE)):
         reason = Reason(
             "extended-gate-off",
             "{resource} stands for DeviceClass {class}, but the feature gate DRAExtendedResource is off",
@@ -135,7 +136,7 @@ def _map_class(name: str) -> Reason:
 def _queued(pod: AskedPod, resource: _Resource, cluster: Cluster) -> Iterator[Row]:
     """How Kueue counts it."""
     kueue = cluster.kueue
-    if kueue is None or not resource.device_class or cluster.operator_mode == DEVICE_PLUGIN:
+    if kueue is None or not resource.device_class or cluster.serves(PLUGIN):
         return
     gate = "KueueDRAIntegrationExtendedResource"
     values = {"resource": resource.name[:80], "class": resource.device_class[:80]}

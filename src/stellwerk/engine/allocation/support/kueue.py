@@ -37,7 +37,7 @@ COMPILER = Environment(consumable_capacity=False, list_type_attributes=False, st
 def kueue_rows(claim: AskedClaim, devices: DeviceClaim, cluster: Cluster) -> Iterator[Row]:
     """What Kueue does with a claim of a workload that is in one of its queues."""
     kueue = cluster.kueue
-    if kueue is None:
+    if kueue is None or not claim.queued:
         return
     known = facts(kueue)
     gate = next(name for name in GATES if name in kueue.gates)
@@ -49,13 +49,17 @@ def kueue_rows(claim: AskedClaim, devices: DeviceClaim, cluster: Cluster) -> Ite
             claim, kueue, REFUSES, Wrong(path="", reason=_NAMED, fix=_TEMPLATE), known["refuses-named-claim"]
         )
         return
-    refused = [*_refused(claim.path, devices, known), *_selectors(claim.path, devices, known)]
+    refused = [
+        *_refused(claim.path, devices, known),
+        *_selectors(claim.path, devices, known),
+        *_unmapped(claim.path, devices, known, cluster.mapped),
+    ]
     for wrong, fact in refused:
         yield _row(claim, kueue, REFUSES, wrong, fact)
     for wrong, fact in _uncounted(claim.path, devices, known):
         yield _row(claim, kueue, IGNORES, wrong, fact)
     if not refused:
-        yield _counted(claim, devices, kueue)
+        yield _counted(claim, devices, kueue, cluster)
 
 
 _NAMED = Reason(
@@ -151,6 +155,33 @@ def _selectors(path: str, devices: DeviceClaim, known: Mapping[str, Fact]) -> It
                 yield wrong_of(found), fact
 
 
+def _unmapped(
+    path: str, devices: DeviceClaim, known: Mapping[str, Fact], mapped: frozenset[str] | None
+) -> Iterator[tuple[Wrong, Fact]]:
+    """DeviceClasses that the Configuration, where it was read, does not name; adminAccess needs no quota."""
+    for i, request in enumerate(given(devices.requests, ())):
+        if mapped is None or isinstance(request.exactly, UnsetType):
+            continue
+        name = request.exactly.device_class_name
+        if name in mapped or given(request.exactly.admin_access, False):
+            continue
+        values = {"class": name[:80], "known": ", ".join(sorted(mapped)[:5])[:200] or "-"}
+        reason = Reason(
+            "unmapped-class",
+            "resources.deviceClassMappings of Kueue's Configuration does not name DeviceClass {class}: the "
+            "workload is inadmissible",
+            values,
+        )
+        fix = Reason(
+            "map-device-class",
+            "add {class} to deviceClassMappings and restart Kueue, or use one of: {known}; see: kubectl -n "
+            "kueue-system get configmap kueue-manager-config -o yaml",
+            values,
+        )
+        at = f"{path}.requests[{i}].exactly.deviceClassName"
+        yield Wrong(path=at, reason=reason, fix=fix), known["refuses-unmapped-class"]
+
+
 def _uncounted(path: str, devices: DeviceClaim, known: Mapping[str, Fact]) -> Iterator[tuple[Wrong, Fact]]:
     """What is admitted without being counted."""
     for code, at, _reason in _features(path, devices):
@@ -165,7 +196,7 @@ def _uncounted(path: str, devices: DeviceClaim, known: Mapping[str, Fact]) -> It
             yield Wrong(path=at, reason=reason), known["admin-access-free"]
 
 
-def _counted(claim: AskedClaim, devices: DeviceClaim, kueue: Component) -> Row:
+def _counted(claim: AskedClaim, devices: DeviceClaim, kueue: Component, cluster: Cluster) -> Row:
     """It is counted, if the Configuration names the classes."""
     classes = sorted(
         {
@@ -174,11 +205,17 @@ def _counted(claim: AskedClaim, devices: DeviceClaim, kueue: Component) -> Row:
             if not isinstance(request.exactly, UnsetType)
         }
     )
+    values = {"classes": ", ".join(classes[:6]) or "-"}
+    if cluster.mapped is not None:
+        reason = Reason("mapped", "counted against quota: deviceClassMappings name {classes}", values)
+        return _row(
+            claim, kueue, ACCEPTS, Wrong(path="", reason=reason), facts(kueue)["refuses-unmapped-class"]
+        )
     reason = Reason(
         "counted",
         "admitted against quota if resources.deviceClassMappings of Kueue's Configuration names {classes}; "
         "else inadmissible",
-        {"classes": ", ".join(classes[:6]) or "-"},
+        values,
     )
     fix = Reason("see-mappings", "see: kubectl -n kueue-system get configmap kueue-manager-config -o yaml")
     return _row(

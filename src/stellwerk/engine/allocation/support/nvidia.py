@@ -21,9 +21,11 @@ from stellwerk.engine.allocation.nvidia.opaque import (
 from stellwerk.engine.allocation.nvidia.schema import KUBELET
 from stellwerk.engine.allocation.support.row import (
     ACCEPTS,
-    DEVICE_PLUGIN,
+    DOMAINS,
+    GPUS,
     IGNORES,
     PENDS,
+    PLUGIN,
     REFUSES,
     Cluster,
     Row,
@@ -43,10 +45,17 @@ Kinds = Mapping[str, str]
 
 def operator_rows(claim: AskedClaim, devices: DeviceClaim, asked: Asked, cluster: Cluster) -> Iterator[Row]:
     """Whether the operator's mode publishes the devices of the claim; nothing if they are not NVIDIA's."""
-    if not any(kinds_of(devices, asked).values()):
+    kinds = set(kinds_of(devices, asked).values()) - {""}
+    if not kinds:
         return
     known = facts(cluster.operator)
-    if cluster.operator_mode == DEVICE_PLUGIN:
+    if kinds & _OF_DOMAINS and not cluster.serves(DOMAINS) and cluster.serves(GPUS):
+        yield row(OPERATOR, PENDS, claim.object, _NO_DOMAINS, _operator(cluster, known["device-plugin"].file))
+        return
+    if kinds - _OF_DOMAINS and not cluster.serves(GPUS) and not cluster.serves(PLUGIN):
+        yield row(OPERATOR, PENDS, claim.object, _NO_GPUS, _operator(cluster, known["device-plugin"].file))
+        return
+    if not all(cluster.serves(DOMAINS if kind in _OF_DOMAINS else GPUS) for kind in kinds):
         wrong = Wrong(
             path="",
             reason=Reason(
@@ -72,6 +81,33 @@ def operator_rows(claim: AskedClaim, devices: DeviceClaim, asked: Asked, cluster
     )
 
 
+_OF_DOMAINS = frozenset({"channel", "daemon"})
+_NO_DOMAINS = Wrong(
+    path="",
+    reason=Reason(
+        "no-domains",
+        "the DRA driver runs without its container compute-domains: no ResourceSlice has channels, the claim "
+        "waits",
+    ),
+    fix=Reason(
+        "enable-domains",
+        "turn on computeDomains of the driver (chart: resources.computeDomains.enabled, GPUCluster: "
+        "draDriver.computeDomains.enabled); see: kubectl get daemonsets -A",
+    ),
+)
+_NO_GPUS = Wrong(
+    path="",
+    reason=Reason(
+        "no-gpus",
+        "the DRA driver runs without its container gpus: no ResourceSlice has GPUs, the claim waits",
+    ),
+    fix=Reason(
+        "enable-gpus",
+        "turn on gpus of the driver (chart: resources.gpus.enabled=true); see: kubectl get daemonsets -A",
+    ),
+)
+
+
 def driver_rows(claim: AskedClaim, devices: DeviceClaim, asked: Asked, cluster: Cluster) -> Iterator[Row]:
     """What NVIDIA's driver makes of a claim: gates, and each opaque configuration."""
     kinds = kinds_of(devices, asked)
@@ -79,7 +115,7 @@ def driver_rows(claim: AskedClaim, devices: DeviceClaim, asked: Asked, cluster: 
         not isinstance(each.opaque, UnsetType) and each.opaque.driver in (GPU_DRIVER, DOMAIN_DRIVER)
         for each in given(devices.config, ())
     )
-    if cluster.operator_mode == DEVICE_PLUGIN or not (own or any(kinds.values())):
+    if not (cluster.serves(GPUS) or cluster.serves(DOMAINS)) or not (own or any(kinds.values())):
         return
     found = [*_gates(claim, cluster), *_unpublished(claim, devices, asked, cluster)]
     for i, config in enumerate(given(devices.config, ())):

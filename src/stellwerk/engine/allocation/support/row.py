@@ -8,18 +8,23 @@ from stellwerk.api.checks.refusal import Refusal
 from stellwerk.catalog.versions import DRIVER, KARPENTER, KUEUE, OPERATOR, Component, gates, release, releases
 from stellwerk.engine.decision import Reason
 
-ACCEPTS, IGNORES, PENDS, REFUSES = "accepts", "ignores", "pends", "refuses"
+ACCEPTS, IGNORES, WAITS, PENDS, REFUSES = "accepts", "ignores", "waits", "pends", "refuses"
 API_SERVER, SCHEDULER = "kube-apiserver", "kube-scheduler"
 LAYERS = (API_SERVER, SCHEDULER, KUEUE, KARPENTER, OPERATOR, DRIVER)
+# In the order in which they stop a claim: no device is published, so none is found; a node that is not there.
+ACTING = (API_SERVER, KUEUE, OPERATOR, KARPENTER, SCHEDULER, DRIVER)
 DEVICE_PLUGIN, DRA = "device-plugin", "dra"
+# What hands out NVIDIA's devices: extended resources, GPUs in ResourceSlices, ComputeDomains in them.
+PLUGIN, GPUS, DOMAINS = "plugin", "gpus", "compute-domains"
 RESOURCE_VALIDATION = "pkg/apis/resource/validation/validation.go"
 
 
 class Row(Struct, frozen=True, kw_only=True):
     """One answer of one layer about one object, and the field that it is about ("": the whole object).
 
-    `verdict`: accepts; ignores (a field has no effect, or the layer does not act); pends (it waits for ever);
-    refuses. `versions` and `source` say what was read for it; `fix` is the smallest change or command.
+    `verdict`: accepts; ignores (a field has no effect, or the layer does not act); waits (others have what it
+    needs, and give it back); pends (it waits for ever); refuses. `versions` and `source` say what was read
+    for it; `fix` is the smallest change or command.
     """
 
     layer: str
@@ -37,6 +42,9 @@ class Cluster(Struct, frozen=True, kw_only=True):
 
     `kueue` and `karpenter`: None where it is not there. `karpenter_dra`: --ignore-dra-requests=false.
     `providers`: of Karpenter, one or all that are known. `operator_mode`: device-plugin or dra.
+    Of a live cluster: `scheduler_changed`, where the scheduler's gates are not those of the API server;
+    `parts`: which of PLUGIN, GPUS and DOMAINS are there (None: by the mode); `mapped`: the DeviceClasses of
+    Kueue's deviceClassMappings (None: not read).
     """
 
     kubernetes: str
@@ -48,11 +56,26 @@ class Cluster(Struct, frozen=True, kw_only=True):
     operator: Component
     operator_mode: str
     driver: Component
+    scheduler_changed: Mapping[str, bool] | None = None
+    parts: frozenset[str] | None = None
+    mapped: frozenset[str] | None = None
 
     def on(self, gate: str) -> bool:
-        """Whether a gate of this Kubernetes is on; one that the release does not know is off."""
+        """Whether a gate of the API server is on; one that the release does not know is off."""
         state = gates(self.kubernetes).get(gate)
         return state is not None and self.changed.get(gate, state.default)
+
+    def scheduler_on(self, gate: str) -> bool:
+        """Whether a gate of the scheduler is on."""
+        changed = self.changed if self.scheduler_changed is None else self.scheduler_changed
+        state = gates(self.kubernetes).get(gate)
+        return state is not None and changed.get(gate, state.default)
+
+    def serves(self, part: str) -> bool:
+        """Whether PLUGIN, GPUS or DOMAINS is there."""
+        if self.parts is not None:
+            return part in self.parts
+        return (part == PLUGIN) == (self.operator_mode == DEVICE_PLUGIN)
 
     def component_on(self, component: Component, gate: str) -> bool:
         """Whether a gate of Kueue or of NVIDIA's driver is on."""

@@ -4,7 +4,7 @@ Source: k8s.io/dynamic-resource-allocation structured/internal/*/allocator_*.go 
 k8s.io/kubernetes pkg/scheduler/framework/plugins/dynamicresources/dynamicresources.go.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import UnsetType
 
@@ -47,3 +47,14 @@ def least_devices(request: DeviceRequest) -> int:
 def count_of(asked: Asking) -> int | None:
     """The devices of one request or alternative; None: all that match."""
     return None if given(asked.allocation_mode, "") == ALL else given(asked.count, 0) or 1
+
+
+def classes_of(claim: DeviceClaim) -> Mapping[str, str]:
+    """The DeviceClasses that a claim names, each with the place below spec.devices where it first does."""
+    found: dict[str, str] = {}
+    for i, request in enumerate(given(claim.requests, ())):
+        if not isinstance(request.exactly, UnsetType):
+            found.setdefault(request.exactly.device_class_name, f"requests[{i}].exactly.deviceClassName")
+        for j, each in enumerate(given(request.first_available, ())):
+            found.setdefault(each.device_class_name, f"requests[{i}].firstAvailable[{j}].deviceClassName")
+    return found

@@ -1,10 +1,11 @@
 """What is asked about, taken from manifests: claims, device classes, and pods with what they refer to."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct, UnsetType
+from msgspec.structs import replace
 
 from stellwerk.api.errors import InvalidInput
 from stellwerk.api.groups.apps import Deployment
@@ -32,14 +33,21 @@ class _Templated(Struct, frozen=True):
 
 
 class AskedClaim(Struct, frozen=True, kw_only=True):
-    """A ResourceClaim or a template: `path` leads to spec.devices; `unknown`: fields that nothing reads."""
+    """A ResourceClaim or a template: `path` leads to spec.devices; `unknown`: fields that nothing reads.
+
+    `there`: it is not in the files but in the cluster, and the files name it. `queued`: Kueue looks at it,
+    since it manages what uses it; so it is where nothing that was read does.
+    """
 
     object: str
+    name: str
     namespace: str
     template: bool
     path: str
     devices: DeviceClaim
     unknown: tuple[str, ...]
+    there: bool = False
+    queued: bool = True
 
 
 class AskedClass(Struct, frozen=True, kw_only=True):
@@ -52,28 +60,43 @@ class AskedClass(Struct, frozen=True, kw_only=True):
 
 
 class AskedPod(Struct, frozen=True, kw_only=True):
-    """Pods of one form: `path` leads to their spec; `queue`: the LocalQueue of Kueue that it names, or ""."""
+    """Pods of one form: `path` leads to their spec; `managed`: Kueue decides when they start."""
 
     object: str
     namespace: str
     path: str
     spec: PodSpec
-    queue: str
+    managed: bool
+
+    def uses(self, claim: AskedClaim) -> bool:
+        """Whether one of its claims is this one, or is made of this template."""
+        if claim.namespace != self.namespace:
+            return False
+        entries = given(self.spec.resource_claims, ())
+        names = (
+            each.resource_claim_template_name if claim.template else each.resource_claim_name
+            for each in entries
+        )
+        return any(given(name, "") == claim.name for name in names)
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """All that is asked about; `admin_namespaces`: those that may use adminAccess."""
+    """All that is asked about; `admin_namespaces`: those that may use adminAccess.
+
+    `context_classes`: DeviceClasses of the cluster that no file has.
+    """
 
     claims: tuple[AskedClaim, ...]
     classes: tuple[AskedClass, ...]
     pods: tuple[AskedPod, ...]
     admin_namespaces: frozenset[str]
+    context_classes: tuple[AskedClass, ...] = ()
 
     def kind_of(self, device_class: str) -> str:
         """The kind of NVIDIA's device that a class stands for (gpu, mig, vfio, channel, daemon), or ""."""
         if device_class in NVIDIA_CLASSES:
             return NVIDIA_CLASSES[device_class]
-        for row in self.classes:
+        for row in (*self.classes, *self.context_classes):
             if row.name == device_class:
                 return _kind_by_selector(row.spec)
         return ""
@@ -86,28 +109,70 @@ NVIDIA_CLASSES: Mapping[str, str] = dict(
 )
 
 
-def asked_of(manifests: Sequence[Manifest]) -> Asked:
-    """The claims, classes and pods among the manifests. Raises InvalidInput for a broken pod template."""
+def names_queue(manifest: Manifest) -> bool:
+    """Whether it names a LocalQueue of Kueue."""
+    labels = (manifest.raw.get("metadata") or {}).get("labels") or {}
+    return isinstance(labels, dict) and bool(labels.get(QUEUE))
+
+
+def asked_of(
+    manifests: Sequence[Manifest],
+    context: Sequence[Manifest] = (),
+    managed: Callable[[Manifest], bool] = names_queue,
+) -> Asked:
+    """The claims, classes and pods among the manifests. Raises InvalidInput for a broken pod template.
+
+    `context`: what the cluster has; of it those claims and templates that pods of the manifests name are
+    asked about too. `managed`: whether Kueue decides when the pods of an object start.
+    """
+    pods = tuple(_pods(manifests, managed))
+    written = tuple(_claims(manifests))
+    known = {(each.template, each.namespace, each.name) for each in written}
+    there = [
+        each
+        for each in _claims([one for one in context if not _is_of_pod(one)], there=True)
+        if (each.template, each.namespace, each.name) not in known and any(pod.uses(each) for pod in pods)
+    ]
+    classes = tuple(_classes(manifests))
+    names = {each.name for each in classes}
     return Asked(
-        claims=tuple(_claims(manifests)),
-        classes=tuple(
-            AskedClass(
-                object=_name(each), name=given(item.metadata.name, ""), spec=item.spec, unknown=_unknown(each)
-            )
-            for each in manifests
-            if isinstance(item := each.object, DeviceClass)
-        ),
-        pods=tuple(_pods(manifests)),
-        admin_namespaces=frozenset(
-            given(item.metadata.name, "")
-            for each in manifests
-            if isinstance(item := each.object, Namespace)
-            and given(item.metadata.labels, {}).get(ADMIN_LABEL) == "true"
-        ),
+        claims=tuple(_queued(each, pods) for each in (*written, *there)),
+        classes=classes,
+        pods=pods,
+        admin_namespaces=_admin_namespaces(manifests, context),
+        context_classes=tuple(each for each in _classes(context) if each.name not in names),
     )
 
 
-def _claims(manifests: Sequence[Manifest]) -> Iterator[AskedClaim]:
+def _is_of_pod(manifest: Manifest) -> bool:
+    """A claim that was made for a pod: the pod of a file gets one of its own."""
+    owners = (manifest.raw.get("metadata") or {}).get("ownerReferences") or ()
+    return any(isinstance(each, dict) and each.get("kind") == "Pod" for each in owners)
+
+
+def _queued(claim: AskedClaim, pods: Sequence[AskedPod]) -> AskedClaim:
+    users = [pod for pod in pods if pod.uses(claim)]
+    return replace(claim, queued=not users or any(pod.managed for pod in users))
+
+
+def _classes(manifests: Sequence[Manifest]) -> Iterator[AskedClass]:
+    for each in manifests:
+        if isinstance(item := each.object, DeviceClass):
+            name = given(item.metadata.name, "")
+            yield AskedClass(object=_name(each), name=name, spec=item.spec, unknown=_unknown(each))
+
+
+def _admin_namespaces(manifests: Sequence[Manifest], context: Sequence[Manifest]) -> frozenset[str]:
+    """A namespace of the files counts as it is there: with the labels of both."""
+    return frozenset(
+        given(item.metadata.name, "")
+        for each in (*manifests, *context)
+        if isinstance(item := each.object, Namespace)
+        and given(item.metadata.labels, {}).get(ADMIN_LABEL) == "true"
+    )
+
+
+def _claims(manifests: Sequence[Manifest], there: bool = False) -> Iterator[AskedClaim]:
     for each in manifests:
         match each.object:
             case ResourceClaim() as claim:
@@ -118,28 +183,29 @@ def _claims(manifests: Sequence[Manifest]) -> Iterator[AskedClaim]:
                 continue
         yield AskedClaim(
             object=_name(each),
+            name=str((each.raw.get("metadata") or {}).get("name") or ""),
             namespace=_namespace(each),
             template=template,
             path=path,
             devices=given(spec.devices, DeviceClaim()),
-            unknown=_unknown(each),
+            unknown=() if there else _unknown(each),
+            there=there,
         )
 
 
-def _pods(manifests: Sequence[Manifest]) -> Iterator[AskedPod]:
+def _pods(manifests: Sequence[Manifest], managed: Callable[[Manifest], bool]) -> Iterator[AskedPod]:
     for each in manifests:
         path, spec = "spec.template.spec", _template_spec(each)
         if isinstance(each.object, Pod):
             path, spec = "spec", each.object.spec
         if spec is None:
             continue
-        labels = each.raw.get("metadata", {}).get("labels") or {}
         yield AskedPod(
             object=_name(each),
             namespace=_namespace(each),
             path=path,
             spec=spec,
-            queue=str(labels.get(QUEUE, "")) if isinstance(labels, dict) else "",
+            managed=managed(each),
         )
 
 

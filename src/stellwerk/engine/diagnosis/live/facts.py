@@ -1,6 +1,7 @@
 """What was found out about a live cluster, before anything is concluded from it; None: it cannot be seen."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from msgspec import Struct
 
@@ -110,12 +111,16 @@ class NvidiaFacts(Struct, frozen=True, kw_only=True):
 
 
 class QueueFacts(Struct, frozen=True, kw_only=True):
-    """Kueue. `configured`: its Configuration was read; `classes`: DeviceClasses that its mappings name."""
+    """Kueue. `configured`: its Configuration was read; `classes`: DeviceClasses that its mappings name.
+
+    `configuration`: all of it, as it was written.
+    """
 
     installed: Installed | None = None
     served: bool = False
     configured: bool = False
     classes: frozenset[str] = frozenset()
+    configuration: Mapping[str, Any] = {}
 
 
 class BuyerFacts(Struct, frozen=True, kw_only=True):
