@@ -76,6 +76,8 @@ def planned(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     later = [one for one in everything if one["kind"] == "Job"]
     stack.apply([one for one in everything if one["kind"] != "Job"])
     stack.apply(later[:1])
+    stack.kubectl("rollout", "status", "deployment", "-n", "assistants", "--timeout=120s")
+    stack.kubectl("wait", "job/tune", "-n", "research", "--for=jsonpath={.status.ready}=1", "--timeout=60s")
     for name in NAMESPACES[:2]:
         settled(stack, name)
     stack.apply(later[1:])

@@ -65,6 +65,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         started.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/gpuclusters.nvidia.com")
         started.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "assistants"}}])
         started.apply(objects())
+        started.kubectl("rollout", "status", "deployment", "-n", "assistants", "--timeout=120s")
         settled(started, "assistants", "pods,resourceclaims")
         yield started
     finally:

@@ -74,7 +74,7 @@ OBJECTS = [
 ]
 WAITING = [
     maker("Deployment", "web", "8"),
-    maker("Deployment", "runs", "100m"),
+    maker("Deployment", "serves", "100m"),
     maker("Deployment", "none", "1", replicas=0),
     maker("StatefulSet", "db", "8"),
     maker("StatefulSet", "twice", "100m"),
@@ -173,10 +173,17 @@ def test_a_refusal_is_told_with_its_numbers_and_the_api_servers_words(explained:
 def test_what_runs_is_kept_by_nothing_by_any_of_its_names(stack: Stack, explained: Explain) -> None:
     sets = [each["metadata"]["name"] for each in found_in(stack, MAKERS, "replicasets")]
     pods = [each["metadata"]["name"] for each in found_in(stack, MAKERS, "pods")]
-    replica_set = next(name for name in sets if name.startswith("runs-"))
-    its_pod = next(name for name in pods if name.startswith("runs-"))
+    replica_set = next(name for name in sets if name.startswith("serves-"))
+    its_pod = next(name for name in pods if name.startswith("serves-"))
     wait_for(lambda: explained_phase(stack, its_pod) == "Running")
-    for name in ("runs", "makers/runs", "deployment/runs", f"rs/{replica_set}", f"pod/{its_pod}", its_pod):
+    for name in (
+        "serves",
+        "makers/serves",
+        "deployment/serves",
+        f"rs/{replica_set}",
+        f"pod/{its_pod}",
+        its_pod,
+    ):
         document = explained(name, 0)
         assert document["dominant"] is None
         assert [each["name"] for each in document["pods"]] == [its_pod]

@@ -127,7 +127,13 @@ def _unknown(paths: Sequence[str], cluster: Cluster) -> Iterator[Wrong]:
             "{release} has no such field: kubectl refuses it (with --validate=false the API server drops it)",
             {"release": cluster.kubernetes},
         )
-        yield Wrong(path=path, reason=reason, fix=cluster.gate_fix(gate) if gate else None, file=TYPES)
+        fix = cluster.gate_fix(gate) if gate else _NO_FIELD
+        yield Wrong(path=path, reason=reason, fix=fix, file=TYPES)
+
+
+_NO_FIELD = Reason(
+    "no-field", "leave it out, or correct its name: kubectl explain resourceclaim.spec.devices"
+)
 
 
 def _admin_access(claim: AskedClaim, left: DeviceClaim, asked: Asked) -> Iterator[Wrong]:

@@ -134,6 +134,9 @@ _FIXES: Mapping[str, Reason] = {
     ),
     "refuses-constraints": Reason("newer-kueue-any", "upgrade to Kueue {version}", {"version": "0.18"}),
     "refuses-config": Reason("newer-kueue-any", "upgrade to Kueue {version}", {"version": "0.18"}),
+    "refuses-admin-access": Reason(
+        "no-queue", "make its pods without a queue: who only looks needs no quota"
+    ),
     "refuses-all": Reason("count", "write allocationMode: ExactCount with a count"),
 }
 
