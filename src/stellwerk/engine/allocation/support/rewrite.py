@@ -19,7 +19,7 @@ from stellwerk.engine.allocation.support.check import is_refused
 from stellwerk.engine.allocation.support.row import Row
 from stellwerk.engine.decision import Reason
 
-MOST_EDITS, MOST_TRIED = 3, 100  # Each is judged by all layers: up to 8 ms on a live cluster.
+MOST_EDITS, MOST_TRIED = 3, 60  # Each is judged by all layers: up to 8 ms on a live cluster.
 POOL_LABEL, GPU_CLASS, WHOLE_GPU = "karpenter.sh/nodepool", "gpu.nvidia.com", "nvidia.com/gpu"
 Classes = Mapping[str, frozenset[str]]
 Json = dict[str, Any]
