@@ -176,7 +176,7 @@ def _pinned(order: Sequence[Json], bound: Sequence[Json], real: Record) -> Itera
     pods = []
     numbers: dict[str, list[str]] = {}
     for name, one in real.items():
-        numbers.setdefault(name.partition("#")[0], []).append(one["node"])
+        numbers.setdefault(name.partition("#")[0], []).append(one.get("node", ""))
     for each in bound:
         nodes = numbers.get(_group(each), [])
         if each["spec"]["nodeName"] in nodes:

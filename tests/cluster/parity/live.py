@@ -166,11 +166,20 @@ def _between(there: Found) -> Iterator[tuple[str, str]]:
     for (kind, space), items in there.items():
         for item in items:
             if item["metadata"].get("deletionTimestamp") or (
-                _is_undecided(item.get("status", {}))
+                _is_undecided(item.get("status", {})) or _is_orphan(item, there.get(("Job", space), ()))
                 if kind == "Workload"
                 else kind == "Job" and _moves(item, there.get(("Workload", space), ()))
             ):
                 yield space, item["metadata"]["name"]
+
+
+def _is_orphan(workload: Json, jobs: Sequence[Json]) -> bool:
+    """Whether its Job is gone. The garbage collector takes it next; it learns that there are Workloads only
+    at its next look at what is served, half a minute after Kueue's definitions came.
+    """
+    known = {each["metadata"]["uid"] for each in jobs}
+    owners = workload["metadata"].get("ownerReferences", ())
+    return any(each["kind"] == "Job" and each["uid"] not in known for each in owners)
 
 
 def _is_undecided(status: Json) -> bool:
