@@ -16,7 +16,7 @@ from tests.cluster.claims.cases import FINE, cases
 from tests.cluster.fixtures import need_programs
 from tools.cluster.stack import Stack
 
-LEAST, MOST_CPU_S = 57, 2.0
+LEAST, MOST_S, MOST_CPU_S = 57, 2.0, 4.0
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +60,10 @@ def test_a_rewrite_passes_and_runs(found: list[Compared]) -> None:
 
 
 def test_an_answer_takes_less_than_two_seconds(found: list[Compared]) -> None:
-    """Of the processor: the wall clock tells how busy the machine is. It is printed with the figures."""
+    """On a quiet machine; else the processor's time is held, so that no search grows without end: a slower
+    processor is no fault.
+    """
     slow = {each.case.name: each.said.cpu_s for each in found if each.said.cpu_s >= MOST_CPU_S}
     if os.environ.get("STELLWERK_QUIET_MACHINE"):
-        slow |= {each.case.name: each.said.wall_s for each in found if each.said.wall_s >= MOST_CPU_S}
+        slow |= {each.case.name: each.said.wall_s for each in found if each.said.wall_s >= MOST_S}
     assert slow == {}
