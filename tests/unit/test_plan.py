@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from stellwerk.api.manifests import encode, load_manifests
 from stellwerk.cli.main import main
 from stellwerk.report.planning.changes import merged
 from stellwerk.sim.planning.trimmed import trimmed
@@ -265,6 +266,15 @@ def test_what_people_put_into_environment_variables_is_not_kept() -> None:
     workload["spec"]["podSets"][0]["template"]["spec"]["containers"][0]["args"] = ["s3cret"]
     for one in (pod, deployment, workload):
         assert "s3cret" in json.dumps(one) and "s3cret" not in json.dumps(trimmed(one))
+
+
+def test_a_number_that_is_no_integer_stays_one_in_the_kept_state() -> None:
+    [overlay] = load_manifests(
+        b'{"apiVersion": "karpenter.sh/v1alpha1", "kind": "NodeOverlay", "metadata": {"name": "a"}, '
+        b'"spec": {"requirements": [], "example": 0.25}}',
+        "a.json",
+    )
+    assert json.loads(encode(trimmed(overlay.raw)))["spec"]["example"] == 0.25
 
 
 def test_applying_takes_null_away_merges_containers_by_name_and_leaves_the_rest() -> None:
