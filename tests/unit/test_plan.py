@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from stellwerk.api.manifests import encode, load_manifests
+from stellwerk.api.manifests import load_manifests
 from stellwerk.cli.main import main
 from stellwerk.report.planning.changes import merged
-from stellwerk.sim.planning.trimmed import trimmed
+from stellwerk.sim.planning.trimmed import kept_state, trimmed
 from tests.unit.plan_sample import claimed, example, metrics, of_kind, unmeasured, write
 
 
@@ -274,7 +274,7 @@ def test_a_number_that_is_no_integer_stays_one_in_the_kept_state() -> None:
         b'"spec": {"requirements": [], "example": 0.25}}',
         "a.json",
     )
-    assert json.loads(encode(trimmed(overlay.raw)))["spec"]["example"] == 0.25
+    assert json.loads(kept_state([overlay.raw]))["items"][0]["spec"]["example"] == 0.25
 
 
 def test_applying_takes_null_away_merges_containers_by_name_and_leaves_the_rest() -> None:

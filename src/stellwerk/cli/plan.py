@@ -99,16 +99,13 @@ def _metrics(options: dict[str, Any], lang: "Language") -> str:
 def _read(options: dict[str, Any], folder: Path, lang: "Language") -> str:
     """Read the cluster, and keep what a plan reads of it; the file's path."""
     from stellwerk.adapters.output import write_folder
-    from stellwerk.api.manifests import encode
     from stellwerk.cli.cluster import PLANNED, kinds_of, open_cluster, read_live
-    from stellwerk.sim.planning.trimmed import trimmed
+    from stellwerk.sim.planning.trimmed import kept_state
 
     with open_cluster(options["kubeconfig"], options["context"], lang) as client:
         found = read_live(client, kinds_of(PLANNED), as_raw=True)
-    items = [trimmed(one.raw) for one in found.manifests]
-    document = {"apiVersion": "v1", "kind": "List", "items": items}
-    text = encode(document).decode()
-    write_folder(str(folder / PROOF), "--manifests", [(STATE, text + "\n")])
+    text = kept_state(one.raw for one in found.manifests)
+    write_folder(str(folder / PROOF), "--manifests", [(STATE, text)])
     return str(folder / PROOF / STATE)
 
 

@@ -4,8 +4,10 @@ What a pod runs, and with which environment, is left out: a plan decides on reso
 passed on for checking is no place for what people put into environment variables.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from stellwerk.api.manifests import encode
 
 METADATA = (
     "name",
@@ -30,6 +32,12 @@ POD = (
 )
 PATTERN = ("replicas", "parallelism", "completions", "suspend", "selector")
 POLICY = {"devicePlugin": ("enabled", "config"), "mig": ("strategy",), "migManager": ("enabled", "config")}
+
+
+def kept_state(objects: Iterable[Mapping[str, Any]]) -> str:
+    """The objects, reduced, as a List in JSON: what `stellwerk plan -f` reads; numbers stay numbers."""
+    document = {"apiVersion": "v1", "kind": "List", "items": [trimmed(raw) for raw in objects]}
+    return encode(document).decode() + "\n"
 
 
 def trimmed(raw: Mapping[str, Any]) -> dict[str, Any]:
